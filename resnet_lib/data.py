@@ -1,0 +1,256 @@
+"""Data sets as one uint8 tensor on the training device, and augmentation of whole batches.
+
+`cifar10` and `cifar100` are found in a folder of yours or downloaded; `fashion-mnist-mini` ships with the package.
+"""
+
+import hashlib
+import os
+import pickle
+import sys
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from resnet_lib.errors import UserError
+from resnet_lib.files import PACKAGE, cache_dir, writable
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a data set must look like, whichever file it comes from."""
+
+    title: str
+    shape: tuple[int, int, int]  # of one image: H, W, C
+    num_classes: int
+    num_train: int
+    num_test: int
+    torchvision_class: str | None = None  # None: ships with the package
+    torchvision_folder: str = ""
+    megabytes: int = 0
+
+
+SOURCES = {
+    "cifar10": Source("CIFAR-10", (32, 32, 3), 10, 50_000, 10_000, "CIFAR10", "cifar-10-batches-py", 170),
+    "cifar100": Source("CIFAR-100", (32, 32, 3), 100, 50_000, 10_000, "CIFAR100", "cifar-100-python", 169),
+    "fashion-mnist-mini": Source("Fashion-MNIST, 8,000 of its images", (28, 28, 1), 10, 6_000, 2_000),
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images (N, C, H, W) uint8 and labels (N,) int64, on one device.
+
+    `digest` tells copies of a data set apart: it covers the arrays as they were read, before any change of size.
+    `mean` (C, H, W) is the training set's mean image, which is subtracted (section 4.2); `std` is one number, the
+    deviation of all training pixels from it. Dividing by it gives inputs of unit variance, which He initialisation
+    assumes; batch norm after the first layer makes the scale immaterial for every net that has it.
+    """
+
+    name: str
+    num_classes: int
+    digest: str
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    mean: Tensor
+    std: float
+
+    def to(self, device: torch.device) -> "Dataset":
+        """The same data set on another device."""
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) -> float32 of the same shape: mean image subtracted, divided by the deviation."""
+        return (images.float() - self.mean) / self.std
+
+
+def load(name: str, image_size: int) -> Dataset:
+    """Finds, checks and reads a data set; downloads it when it has to.
+
+    Looks for `NAME.npz` and for torchvision's extracted folder, first in `RESNET_LIB_DATA`, then in the cache. The
+    archive holds `x_train`, `y_train`, `x_test`, `y_test`, uint8, images as (N, H, W, C).
+
+    Args:
+        name: a key of `SOURCES`.
+        image_size: side in pixels: 32, or 16 for means over 2x2 pixels. Fashion-MNIST's 28 pixels are first given a
+            black border of 2.
+
+    Raises:
+        UserError: unknown name or size; a file that is truncated, or whose arrays are not what they should be; no
+            network and no file.
+    """
+    if name not in SOURCES:
+        raise UserError(f"no data set is called {name!r}; choose one of {', '.join(SOURCES)}")
+    if image_size not in (16, 32):
+        raise UserError(f"image size is {image_size}; {name} comes at 32 pixels, or at 16 by averaging 2x2")
+    arrays = _read(name)
+    digest = hashlib.sha256()
+    for key in ("x_train", "y_train", "x_test", "y_test"):
+        digest.update(f"{key}{arrays[key].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[key]))
+    train_images, test_images = (_resize(arrays[key], image_size) for key in ("x_train", "x_test"))
+    mean = train_images.double().mean(dim=0)
+    variance = sum(((part.double() - mean) ** 2).sum().item() for part in train_images.split(5000))
+    return Dataset(
+        name=name,
+        num_classes=SOURCES[name].num_classes,
+        digest=digest.hexdigest()[:16],
+        train_images=train_images,
+        train_labels=torch.from_numpy(arrays["y_train"].astype(np.int64)),
+        test_images=test_images,
+        test_labels=torch.from_numpy(arrays["y_test"].astype(np.int64)),
+        mean=mean.float(),
+        std=(variance / train_images.numel()) ** 0.5,
+    )
+
+
+def _resize(images: np.ndarray, image_size: int) -> Tensor:
+    """(N, H, W, C) uint8 -> (N, C, S, S) uint8. Integer arithmetic: the same on every machine."""
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    border = (32 - tensor.shape[-1]) // 2
+    tensor = F.pad(tensor, (border,) * 4)
+    if image_size == 16:
+        quads = tensor.unfold(2, 2, 2).unfold(3, 2, 2).to(torch.int16).sum(dim=(-1, -2))  # (N, C, 16, 16)
+        tensor = ((quads + 2) // 4).to(torch.uint8)
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def data_dirs() -> list[Path]:
+    """Folders searched for data sets, in order: `RESNET_LIB_DATA`, then the cache."""
+    folders = [Path(folder)] if (folder := os.environ.get("RESNET_LIB_DATA")) else []
+    return [*folders, cache_dir() / "data"]
+
+
+def locate(name: str) -> Path | None:
+    """The file or folder this data set would be read from, or None if it would have to be downloaded."""
+    source = SOURCES[name]
+    if source.torchvision_class is None:
+        return PACKAGE / "datasets" / f"{name}.npz"
+    for folder in data_dirs():
+        for path in (folder / f"{name}.npz", folder / source.torchvision_folder):
+            if path.exists():
+                return path
+    return None
+
+
+def how_to_bring(name: str) -> str:
+    """One sentence: how to have the data set without the download."""
+    source = SOURCES[name]
+    return (
+        f"put {name}.npz (x_train, y_train, x_test, y_test, uint8, images N x H x W x C) or torchvision's folder "
+        f"{source.torchvision_folder} into a folder and set RESNET_LIB_DATA to it"
+    )
+
+
+def fetch(name: str) -> Path:
+    """Makes sure the data set is on this machine, downloading it with torchvision if needed; returns where it is.
+
+    Raises:
+        UserError: the download failed (no network, wrong checksum) or the cache cannot be written to.
+    """
+    if (path := locate(name)) is not None:
+        return path
+    source = SOURCES[name]
+    folder = writable(cache_dir() / "data")
+    print(
+        f"{source.title} is in none of {', '.join(map(str, data_dirs()))}: downloading {source.megabytes} MB from its "
+        f"publisher, whose host can take up to an hour. To bring the file instead, {how_to_bring(name)}.",
+        file=sys.stderr,
+    )
+    from resnet_lib.torchvision_compat import torchvision
+
+    try:
+        getattr(torchvision.datasets, source.torchvision_class)(str(folder), train=True, download=True)
+    except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong checksum is a RuntimeError
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{source.title} could not be downloaded ({reason}); {how_to_bring(name)}") from None
+    return folder / source.torchvision_folder
+
+
+def _read(name: str) -> dict[str, np.ndarray]:
+    path = fetch(name)
+    source = SOURCES[name]
+    try:
+        arrays = _read_npz(path) if path.suffix == ".npz" else _read_torchvision(source, path)
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, zipfile.BadZipFile, pickle.PickleError) as error:
+        reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path} is truncated or damaged ({reason}); replace it, or delete it to download {name} again"
+        ) from None
+    for split, count in (("train", source.num_train), ("test", source.num_test)):
+        _check(path, f"x_{split}", arrays[f"x_{split}"], (count, *source.shape))
+        labels = arrays[f"y_{split}"]
+        _check(path, f"y_{split}", labels, (count,))
+        if labels.max() >= source.num_classes:
+            raise UserError(f"{path}: y_{split} has label {labels.max()}, but {name} has {source.num_classes} classes")
+    return arrays
+
+
+def _check(path: Path, key: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype != np.uint8:
+        raise UserError(f"{path}: {key} is {array.dtype} {array.shape}; it must be uint8 {shape}: replace the file")
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in ("x_train", "y_train", "x_test", "y_test")}
+
+
+def _read_torchvision(source: Source, path: Path) -> dict[str, np.ndarray]:
+    """torchvision compares the checksum of each file before it unpickles it."""
+    from resnet_lib.torchvision_compat import torchvision
+
+    arrays = {}
+    for split in ("train", "test"):
+        dataset = getattr(torchvision.datasets, source.torchvision_class)(str(path.parent), train=split == "train")
+        arrays[f"x_{split}"] = dataset.data
+        arrays[f"y_{split}"] = np.asarray(dataset.targets, dtype=np.uint8)
+    return arrays
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training set: which image when, and how each is cropped and flipped. All on one device."""
+
+    order: Tensor  # (N,) int64
+    offsets: Tensor  # (N, 2) int64, row and column at which the crop starts in the padded image
+    flips: Tensor  # (N,) bool
+
+    @classmethod
+    def draw(cls, num_images: int, crop_padding: int, seed: int, epoch: int, device: torch.device) -> "Epoch":
+        """Draws on the CPU from (seed, epoch) alone: equal on every device, and an interrupted run can redraw it."""
+        stream = int.from_bytes(hashlib.sha256(f"{seed}:epoch{epoch}".encode()).digest()[:7], "big")
+        generator = torch.Generator().manual_seed(stream)
+        order = torch.randperm(num_images, generator=generator)
+        offsets = torch.randint(0, 2 * crop_padding + 1, (num_images, 2), generator=generator)
+        flips = torch.rand(num_images, generator=generator) < 0.5
+        return cls(order.to(device), offsets.to(device), flips.to(device))
+
+
+def augment(images: Tensor, offsets: Tensor, flips: Tensor, crop_padding: int) -> Tensor:
+    """Pads with zeros, crops at `offsets`, mirrors where `flips`: one gather for the whole batch (section 4.2).
+
+    Args:
+        images: float (N, C, H, W), mean already subtracted, so that the zero border is the mean.
+        offsets: int64 (N, 2), each in [0, 2 * crop_padding].
+        flips: bool (N,).
+        crop_padding: border in pixels.
+
+    Returns:
+        float (N, C, H, W), channels-last in memory.
+    """
+    n, _, height, width = images.shape
+    padded = F.pad(images, (crop_padding,) * 4).permute(0, 2, 3, 1)  # (N, H + 2p, W + 2p, C)
+    rows = offsets[:, :1] + torch.arange(height, device=images.device)  # (N, H)
+    columns = torch.arange(width, device=images.device).expand(n, width)
+    columns = offsets[:, 1:] + torch.where(flips[:, None], width - 1 - columns, columns)  # (N, W)
+    batch = torch.arange(n, device=images.device)
+    cropped = padded[batch[:, None, None], rows[:, :, None], columns[:, None, :]]  # (N, H, W, C)
+    return cropped.permute(0, 3, 1, 2)

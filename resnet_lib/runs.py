@@ -1,0 +1,281 @@
+"""What a run is (`RunConfig`), what it leaves behind (`RunRecord`), and how records are stored.
+
+Nothing here needs torch: tables, figures and claims read records on any machine. Loading is strict: a missing, extra
+or malformed field is refused with the file and the field named.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from resnet_lib.errors import UserError
+from resnet_lib.files import PACKAGE, cache_dir, write_atomically
+
+Shortcut = Literal["none", "A", "B", "C"]
+Optimizer = Literal["sgd", "nesterov", "adam", "adamw", "rmsprop"]
+Positive = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class NetConfig(_Frozen):
+    """Which net: a CIFAR net of section 4.2 (`family="cifar"`, depth 6n+2) or one of Table 1 (`family="imagenet"`)."""
+
+    family: Literal["cifar", "imagenet"]
+    depth: Positive
+    shortcut: Shortcut
+
+    @property
+    def name(self) -> str:
+        """As the paper writes it, with the shortcut option: plain-56, ResNet-56 A."""
+        return f"plain-{self.depth}" if self.shortcut == "none" else f"ResNet-{self.depth} {self.shortcut}"
+
+
+class DataConfig(_Frozen):
+    """Which images: a data set of `resnet_lib.data`, and the side of its square images in pixels."""
+
+    name: str
+    image_size: Positive
+
+
+class Recipe(_Frozen):
+    """How a net is trained (section 4.2). Nothing is left to a default that could drift.
+
+    The learning rate is `warmup_lr` for `warmup_iterations`, then `lr`, divided by ten at each milestone. Weight decay
+    acts on convolution and fully connected weights only. `crop_padding` is the zero border, in pixels, from which the
+    random crop is cut; flips are always on.
+    """
+
+    iterations: Positive
+    milestones: tuple[Positive, ...]
+    batch_size: Positive
+    optimizer: Optimizer
+    lr: Annotated[Finite, Field(gt=0)]
+    momentum: Annotated[Finite, Field(ge=0, lt=1)]
+    weight_decay: Annotated[Finite, Field(ge=0)]
+    warmup_iterations: NonNegative
+    warmup_lr: Annotated[Finite, Field(ge=0)]
+    crop_padding: NonNegative
+    precision: Literal["auto", "fp32", "bf16"]  # auto: bf16 where the device is good at it; the record says which
+    log_every: Positive  # iterations between points of the training curve
+    eval_every: Positive  # iterations between evaluations on the test set
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Recipe":
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"milestones {self.milestones} must rise")
+        return self
+
+
+class RunConfig(_Frozen):
+    """One training of one net. Two runs with equal configs are the same run and share a name."""
+
+    net: NetConfig
+    data: DataConfig
+    recipe: Recipe
+    seed: NonNegative
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that change when anything in the config does."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """Readable and unique: plain-56_cifar10-32px_sgd-0.1_6400it_seed0_1a2b3c4d."""
+        recipe = self.recipe
+        parts = (
+            self.net.name.replace(" ", "-"),
+            f"{self.data.name}-{self.data.image_size}px",
+            f"{recipe.optimizer}-{recipe.lr:g}",
+            f"{recipe.iterations}it",
+            f"seed{self.seed}",
+            self.digest,
+        )
+        return "_".join(parts)
+
+
+class TrainCurve(_Frozen):
+    """Means over the batches since the point before, on augmented images while the weights move. Error in percent."""
+
+    iteration: tuple[Positive, ...]
+    lr: tuple[Finite, ...]
+    loss: tuple[Finite, ...]
+    error: tuple[Percent, ...]
+
+
+class TestCurve(_Frozen):
+    """Evaluations on the whole test set. Error in percent."""
+
+    iteration: tuple[Positive, ...]
+    loss: tuple[Finite, ...]
+    error: tuple[Percent, ...]
+
+
+class Final(_Frozen):
+    """The net of the last iteration on the whole training set (not augmented) and test set. Errors in percent."""
+
+    train_loss: Finite
+    train_error: Percent
+    test_loss: Finite
+    test_error: Percent
+
+
+class Probes(_Frozen):
+    """Per 3x3 layer of the trained net, in order of depth (Figure 7 and section 4.1).
+
+    `response_std` is the standard deviation of the layer's output after batch norm, before ReLU or addition, on 1,000
+    test images. `gradient_norm` is the Euclidean norm of the loss's gradient for the layer's weights, on 1,000
+    training images.
+    """
+
+    layer: tuple[str, ...]
+    response_std: tuple[Finite, ...]
+    gradient_norm: tuple[Finite, ...]
+
+
+class Provenance(_Frozen):
+    """Where a record comes from. It names no path and no person."""
+
+    package: str
+    git_commit: str | None
+    git_dirty: bool | None  # whether the package's code differed from that commit
+    python: str
+    torch: str
+    device: str
+    threads: Positive
+    precision: Literal["fp32", "bf16"]
+    compiled: bool
+    data_digest: str
+    date: str
+    seconds: Annotated[Finite, Field(ge=0)]  # training and evaluation, over all parts of an interrupted run
+    images_per_second: Annotated[Finite, Field(ge=0)]  # training images, evaluation time included
+
+
+class RunRecord(_Frozen):
+    """What one run left behind: one JSON file, complete and strict."""
+
+    format: Literal[1]
+    config: RunConfig
+    train_curve: TrainCurve
+    test_curve: TestCurve
+    final: Final
+    probes: Probes
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunRecord":
+        for label, table in (
+            ("train_curve", self.train_curve),
+            ("test_curve", self.test_curve),
+            ("probes", self.probes),
+        ):
+            lengths = {field: len(column) for field, column in table}
+            if len(set(lengths.values())) != 1 or not min(lengths.values()):
+                raise ValueError(f"{label}: columns must be of one length and not empty, not {lengths}")
+        for label, iterations in (
+            ("train_curve", self.train_curve.iteration),
+            ("test_curve", self.test_curve.iteration),
+        ):
+            if list(iterations) != sorted(set(iterations)) or iterations[-1] != self.config.recipe.iterations:
+                raise ValueError(f"{label}.iteration must rise to {self.config.recipe.iterations}")
+        if self.test_curve.error[-1] != self.final.test_error:
+            raise ValueError(
+                f"final.test_error is {self.final.test_error}, but the last point of test_curve is "
+                f"{self.test_curve.error[-1]}"
+            )
+        return self
+
+    def to_json(self) -> str:
+        """JSON with one line per list, so that a change of one number is a change of one line."""
+        return _pretty(self.model_dump(mode="json")) + "\n"
+
+
+def _pretty(value: object, indent: str = "") -> str:
+    if not isinstance(value, dict):
+        return json.dumps(value, allow_nan=False)
+    inner = indent + "  "
+    lines = [f"{inner}{json.dumps(key)}: {_pretty(item, inner)}" for key, item in value.items()]
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+
+
+def load_record(path: Path) -> RunRecord:
+    """Reads one record.
+
+    Raises:
+        UserError: the file cannot be read, is not JSON, or a field is missing, extra or malformed (the field is named).
+    """
+    try:
+        record = RunRecord.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"])) or "record"
+        raise UserError(f"{path}: {field}: {first['msg']}; restore the file or delete it and rerun") from None
+    if path.stem != record.config.name:
+        raise UserError(f"{path}: config: this is the record of {record.config.name}; rename or restore the file")
+    return record
+
+
+def save_record(record: RunRecord, folder: Path) -> Path:
+    """Writes the record under its run's name into `folder`, atomically, and returns the path."""
+    path = folder / f"{record.config.name}.json"
+    write_atomically(path, lambda file: file.write(record.to_json().encode()))
+    return path
+
+
+def committed_dir() -> Path:
+    """The records that ship with the package: what the book shows."""
+    return PACKAGE / "records"
+
+
+def local_dir() -> Path:
+    """The records of runs made on this machine."""
+    return cache_dir() / "records"
+
+
+class Records:
+    """The records found in some folders, by config. Files are read when asked for, earlier folders first."""
+
+    def __init__(self, *folders: Path) -> None:
+        self.folders = folders
+
+    @classmethod
+    def committed(cls) -> "Records":
+        """Only what ships with the package."""
+        return cls(committed_dir())
+
+    @classmethod
+    def all(cls) -> "Records":
+        """What ships with the package, then what was run on this machine."""
+        return cls(committed_dir(), local_dir())
+
+    def get(self, config: RunConfig) -> RunRecord | None:
+        """The record of this run, or None if there is none."""
+        for folder in self.folders:
+            for path in (folder / config.data.name / f"{config.name}.json", folder / f"{config.name}.json"):
+                if path.exists():
+                    return load_record(path)
+        return None
+
+    def select(self, configs: Iterable[RunConfig]) -> list[RunRecord]:
+        """The records there are of these runs, in the order of the configs."""
+        return [record for config in configs if (record := self.get(config)) is not None]
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        """Every record in the folders, by path."""
+        for folder in self.folders:
+            for path in sorted(folder.rglob("*.json")):
+                yield load_record(path)

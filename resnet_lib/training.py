@@ -1,0 +1,375 @@
+"""The training loop of section 4.2, its learning-rate schedule, evaluation and checkpoints."""
+
+import io
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from resnet_lib import data, probes
+from resnet_lib.data import Dataset, Epoch
+from resnet_lib.errors import UserError
+from resnet_lib.files import PACKAGE, write_atomically
+from resnet_lib.models import CifarNet, ImageNetNet, initialize
+from resnet_lib.runs import (
+    Final,
+    NetConfig,
+    Probes,
+    Provenance,
+    Recipe,
+    RunConfig,
+    RunRecord,
+    TestCurve,
+    TrainCurve,
+)
+
+EVAL_BATCH = 500  # fits every cache and every GPU; the result does not depend on it
+PROBE_IMAGES = 1000
+
+
+class TimeLimitReached(Exception):
+    """Training stopped at its time limit, with a checkpoint: the next call continues."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is; `seconds` counts all its parts."""
+
+    name: str
+    iteration: int
+    iterations: int
+    loss: float
+    error: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and how the arithmetic is done. It is not part of the config, and it stands in every record."""
+
+    device: torch.device
+    precision: str
+    compiled: bool
+
+    @classmethod
+    def choose(cls, device: str | None = None, precision: str = "auto", compiled: bool = False) -> "Hardware":
+        """CUDA if there is any, else the CPU; bf16 where the device has units for it, else fp32.
+
+        Raises:
+            UserError: the device does not exist here.
+        """
+        try:
+            chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            torch.empty(1, device=chosen)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"device {device!r} cannot be used here ({reason}); leave it out or say cpu") from None
+        if precision == "auto":
+            precision = "bf16" if fast_bf16(chosen) else "fp32"
+        return cls(chosen, precision, compiled)
+
+    def autocast(self) -> AbstractContextManager:
+        """Convolutions and matrix products in bf16; sums, normalisation and the loss stay in fp32."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 is faster than fp32: GPUs from Ampere on, and CPUs with AMX tiles."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return device.type == "cpu" and amx is not None and amx()
+
+
+def build(config: NetConfig, in_channels: int = 3, num_classes: int = 10) -> nn.Module:
+    """The net of a config.
+
+    Raises:
+        ValueError: the depth does not exist in that family.
+    """
+    if config.family == "cifar":
+        return CifarNet(config.depth, config.shortcut, in_channels, num_classes)
+    return ImageNetNet(config.depth, config.shortcut, num_classes)
+
+
+def lr_at(recipe: Recipe, iteration: int) -> float:
+    """The learning rate of an iteration, counted from 0."""
+    if iteration < recipe.warmup_iterations:
+        return recipe.warmup_lr
+    return recipe.lr * 0.1 ** sum(iteration >= milestone for milestone in recipe.milestones)
+
+
+def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Decays convolution and fully connected weights, and neither biases nor batch norm.
+
+    The paper does not say; see the README of fb.resnet.torch and section 5.1 of Goyal et al. (2017).
+    """
+    weights = [p for p in net.parameters() if p.dim() > 1]
+    others = [p for p in net.parameters() if p.dim() <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    lr, momentum = recipe.lr, recipe.momentum
+    match recipe.optimizer:
+        case "sgd" | "nesterov":
+            return torch.optim.SGD(groups, lr, momentum, nesterov=recipe.optimizer == "nesterov", fused=True)
+        case "adam":
+            return torch.optim.Adam(groups, lr, betas=(momentum, 0.999), fused=True)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr, betas=(momentum, 0.999), fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(groups, lr, momentum=momentum)
+
+
+@torch.no_grad()
+def evaluate(net: nn.Module, dataset: Dataset, split: str, hardware: Hardware) -> tuple[float, float]:
+    """Mean loss and error in percent over all images of a split ("train" or "test"), one view, no augmentation."""
+    images = getattr(dataset, f"{split}_images")
+    labels = getattr(dataset, f"{split}_labels")
+    totals = torch.zeros(2, dtype=torch.float64, device=images.device)  # loss, errors
+    was_training = net.training
+    net.eval()
+    for batch, targets in zip(images.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True):
+        with hardware.autocast():
+            logits = net(dataset.normalize(batch)).float()
+        totals[0] += F.cross_entropy(logits, targets, reduction="sum")
+        totals[1] += (logits.argmax(dim=1) != targets).sum()
+    net.train(was_training)
+    loss, errors = (totals / len(labels)).tolist()
+    return loss, 100 * errors
+
+
+def train(
+    config: RunConfig,
+    dataset: Dataset | None = None,
+    hardware: Hardware | None = None,
+    *,
+    checkpoint: Path | None = None,
+    checkpoint_every: float = 180.0,
+    time_limit: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> tuple[RunRecord, nn.Module]:
+    """Trains one net by its recipe (section 4.2) and measures it; returns the record and the trained net.
+
+    An epoch is `num_images // batch_size` iterations: the remainder is left out, other images each time, so that all
+    batches have one shape. The test set is only looked at: the error reported is that of the last iteration.
+
+    Args:
+        config: what to train.
+        dataset: the data of the config if it is loaded already.
+        hardware: by default the best there is.
+        checkpoint: file to continue from if it exists, and to save to. It is kept when training ends: it then holds
+            the trained weights.
+        checkpoint_every: seconds between saves.
+        time_limit: seconds after which to save and stop.
+        progress: called at each point of the training curve.
+
+    Raises:
+        TimeLimitReached: the time was up first; call again with the same checkpoint to go on.
+        UserError: the loss is not finite, or the checkpoint is damaged or another run's.
+    """
+    hardware = hardware or Hardware.choose(precision=config.recipe.precision)
+    recipe, device = config.recipe, hardware.device
+    started = time.perf_counter()
+    dataset = (dataset or data.load(config.data.name, config.data.image_size)).to(device)
+    net = build(config.net, dataset.train_images.shape[1], dataset.num_classes)
+    initialize(net, config.seed)
+    net = net.to(device, memory_format=torch.channels_last)
+    optimizer = make_optimizer(net, recipe)
+    step_net = torch.compile(net) if hardware.compiled else net
+
+    iteration, seconds_before = 0, 0.0
+    train_points: list[tuple[int, float, float, float]] = []  # iteration, lr, loss, error
+    test_points: list[tuple[int, float, float]] = []  # iteration, loss, error
+    sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss and errors since the last training point
+    if checkpoint is not None and checkpoint.exists():
+        state = load_checkpoint(checkpoint, config, device)
+        net.load_state_dict(state["net"])
+        optimizer.load_state_dict(state["optimizer"])
+        iteration, seconds_before = state["iteration"], state["seconds"]
+        train_points, test_points = state["train_points"], state["test_points"]
+        sums = state["sums"].to(device)
+
+    def seconds() -> float:
+        return seconds_before + time.perf_counter() - started
+
+    def save() -> None:
+        if checkpoint is not None:
+            state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "iteration": iteration}
+            state |= {"train_points": train_points, "test_points": test_points, "sums": sums}
+            save_checkpoint(checkpoint, config, state | {"seconds": seconds()})
+
+    net.train()
+    num_images = len(dataset.train_labels)
+    iterations_per_epoch = num_images // recipe.batch_size
+    epoch: Epoch | None = None
+    saved_at = time.perf_counter()
+    while iteration < recipe.iterations:
+        epoch_number, position = divmod(iteration, iterations_per_epoch)
+        if epoch is None or position == 0:
+            epoch = Epoch.draw(num_images, recipe.crop_padding, config.seed, epoch_number, device)
+        batch = slice(position * recipe.batch_size, (position + 1) * recipe.batch_size)
+        chosen = epoch.order[batch]
+        images = dataset.normalize(dataset.train_images[chosen])
+        images = data.augment(images, epoch.offsets[batch], epoch.flips[batch], recipe.crop_padding)
+        labels = dataset.train_labels[chosen]
+
+        lr = lr_at(recipe, iteration)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        with hardware.autocast():
+            logits = step_net(images).float()
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        iteration += 1
+
+        sums[0] += loss.detach()
+        sums[1] += (logits.argmax(dim=1) != labels).sum()
+        done = iteration == recipe.iterations
+        if iteration % recipe.log_every == 0 or done:
+            since = iteration - (train_points[-1][0] if train_points else 0)
+            mean_loss, errors = (sums / since).tolist()
+            if mean_loss != mean_loss or abs(mean_loss) == float("inf"):
+                raise UserError(
+                    f"{config.name}: the loss is {mean_loss} after {iteration} iterations at lr {lr:g}; lower lr"
+                )
+            train_points.append((iteration, lr, mean_loss, 100 * errors / recipe.batch_size))
+            sums.zero_()
+            if progress is not None:
+                progress(
+                    Progress(config.name, iteration, recipe.iterations, mean_loss, train_points[-1][3], seconds())
+                )
+        if iteration % recipe.eval_every == 0 or done:
+            test_points.append((iteration, *evaluate(net, dataset, "test", hardware)))
+        now = time.perf_counter()
+        if time_limit is not None and now - started > time_limit and not done:
+            save()
+            raise TimeLimitReached(f"{config.name}: stopped at {iteration} of {recipe.iterations} iterations")
+        if now - saved_at > checkpoint_every or done:
+            save()
+            saved_at = now
+
+    record = _measure(config, net, dataset, hardware, train_points, test_points, seconds())
+    return record, net
+
+
+def _measure(
+    config: RunConfig,
+    net: nn.Module,
+    dataset: Dataset,
+    hardware: Hardware,
+    train_points: list[tuple[int, float, float, float]],
+    test_points: list[tuple[int, float, float]],
+    seconds: float,
+) -> RunRecord:
+    """The record of a trained net. Probes run in fp32, so that they can be compared across devices."""
+    train_loss, train_error = evaluate(net, dataset, "train", hardware)
+    _, test_loss, test_error = test_points[-1]
+    test_images = dataset.normalize(dataset.test_images[:PROBE_IMAGES])
+    train_images = dataset.normalize(dataset.train_images[:PROBE_IMAGES])
+    commit, dirty = git_state()
+    iterations, lrs, losses, errors = zip(*train_points, strict=True)
+    test_iterations, test_losses, test_errors = zip(*test_points, strict=True)
+    return RunRecord(
+        format=1,
+        config=config,
+        train_curve=TrainCurve(iteration=iterations, lr=lrs, loss=_round(losses), error=_round(errors)),
+        test_curve=TestCurve(iteration=test_iterations, loss=_round(test_losses), error=_round(test_errors)),
+        final=Final(
+            train_loss=_round([train_loss])[0],
+            train_error=_round([train_error])[0],
+            test_loss=_round([test_loss])[0],
+            test_error=_round([test_error])[0],
+        ),
+        probes=Probes(
+            layer=tuple(name for name, _, _ in probes.conv3x3_layers(net)),
+            response_std=_round(probes.response_std(net, test_images)),
+            gradient_norm=_round(probes.gradient_norms(net, train_images, dataset.train_labels[:PROBE_IMAGES])),
+        ),
+        provenance=Provenance(
+            package=package_version(),
+            git_commit=commit,
+            git_dirty=dirty,
+            python=platform.python_version(),
+            torch=torch.__version__,
+            device=device_name(hardware.device),
+            threads=torch.get_num_threads(),
+            precision=hardware.precision,
+            compiled=hardware.compiled,
+            data_digest=dataset.digest,
+            date=datetime.now(UTC).date().isoformat(),
+            seconds=round(seconds, 1),
+            images_per_second=round(config.recipe.iterations * config.recipe.batch_size / seconds, 1),
+        ),
+    )
+
+
+def _round(values: Any) -> tuple[float, ...]:
+    """Seven significant digits: all that fp32 holds."""
+    return tuple(float(f"{value:.7g}") for value in values)
+
+
+def save_checkpoint(path: Path, config: RunConfig, state: dict[str, Any]) -> None:
+    """Writes the state of a run atomically: a process killed while saving leaves the checkpoint before."""
+    buffer = io.BytesIO()
+    torch.save({"run": config.name, **state}, buffer)
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def load_checkpoint(path: Path, config: RunConfig, device: torch.device) -> dict[str, Any]:
+    """Reads a checkpoint; only tensors and plain values are unpickled.
+
+    Raises:
+        UserError: the file is damaged, or belongs to another run.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises many types for a damaged file
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"checkpoint {path} is damaged ({reason}); delete it to start the run anew") from None
+    if state.get("run") != config.name:
+        raise UserError(f"checkpoint {path} belongs to {state.get('run')}, not {config.name}; delete or move it")
+    return state
+
+
+def device_name(device: torch.device) -> str:
+    """The processor's own name, without the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def package_version() -> str:
+    """The installed version of this package, or "unknown" when it is imported without being installed."""
+    try:
+        return version("resnet-lib")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def git_state() -> tuple[str | None, bool | None]:
+    """The commit the package's code comes from, and whether the code differs from it; None, None outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(PACKAGE), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "training.py")  # else an enclosing, unrelated repository would be named
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", "*.py"))
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
