@@ -179,7 +179,15 @@ def _read(name: str) -> dict[str, np.ndarray]:
     source = SOURCES[name]
     try:
         arrays = _read_npz(path) if path.suffix == ".npz" else _read_torchvision(source, path)
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, zipfile.BadZipFile, pickle.PickleError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        EOFError,
+        zipfile.BadZipFile,
+        pickle.PickleError,
+    ) as error:
         reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path} is truncated or damaged ({reason}); replace it, or delete it to download {name} again"

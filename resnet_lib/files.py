@@ -1,8 +1,10 @@
 """Where files live, and how they are written so that no half-written file is ever taken for a whole one."""
 
+import fcntl
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,3 +58,21 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         if isinstance(error, OSError):
             raise UserError(f"cannot write {path} ({error.strerror or error}); free some space and repeat") from None
         raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds a lock file, so that two processes do not train the same run into one checkpoint.
+
+    The lock is the operating system's: a killed process leaves none behind.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    writable(path.parent)
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{path.stem} is being trained by another process; wait for it or stop it") from None
+        yield

@@ -110,7 +110,12 @@ class Bottleneck(nn.Module):
 
 
 def _stage(
-    block: type[BasicBlock | Bottleneck], in_channels: int, channels: int, num_blocks: int, stride: int, shortcut: str
+    block: type[BasicBlock | Bottleneck],
+    in_channels: int,
+    channels: int,
+    num_blocks: int,
+    stride: int,
+    shortcut: str,
 ) -> nn.Sequential:
     """`num_blocks` blocks at one resolution; the first one carries the stride and the change of channels."""
     blocks = [block(in_channels, channels, stride, shortcut)]

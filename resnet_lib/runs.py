@@ -17,7 +17,7 @@ from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE, cache_dir, write_atomically
 
 Shortcut = Literal["none", "A", "B", "C"]
-Optimizer = Literal["sgd", "nesterov", "adam", "adamw", "rmsprop"]
+Optimizer = Literal["sgd", "adam", "rmsprop"]
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from resnet_lib import data, probes
@@ -116,15 +116,16 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """
     weights = [p for p in net.parameters() if p.dim() > 1]
     others = [p for p in net.parameters() if p.dim() <= 1]
-    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": weights, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     lr, momentum = recipe.lr, recipe.momentum
     match recipe.optimizer:
-        case "sgd" | "nesterov":
-            return torch.optim.SGD(groups, lr, momentum, nesterov=recipe.optimizer == "nesterov", fused=True)
+        case "sgd":
+            return torch.optim.SGD(groups, lr, momentum, fused=True)
         case "adam":
             return torch.optim.Adam(groups, lr, betas=(momentum, 0.999), fused=True)
-        case "adamw":
-            return torch.optim.AdamW(groups, lr, betas=(momentum, 0.999), fused=True)
         case "rmsprop":
             return torch.optim.RMSprop(groups, lr, momentum=momentum)
 
@@ -246,9 +247,7 @@ def train(
             train_points.append((iteration, lr, mean_loss, 100 * errors / recipe.batch_size))
             sums.zero_()
             if progress is not None:
-                progress(
-                    Progress(config.name, iteration, recipe.iterations, mean_loss, train_points[-1][3], seconds())
-                )
+                progress(Progress(config.name, iteration, recipe.iterations, mean_loss, train_points[-1][3], seconds()))
         if iteration % recipe.eval_every == 0 or done:
             test_points.append((iteration, *evaluate(net, dataset, "test", hardware)))
         now = time.perf_counter()

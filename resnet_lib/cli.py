@@ -1,0 +1,295 @@
+"""The command line: `python -m resnet_lib --help`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import NoReturn
+
+from resnet_lib.errors import UserError
+from resnet_lib.experiments import PROFILES, SUITES, Profile, lookup
+from resnet_lib.runs import Records, RunConfig, local_dir
+
+EPILOG = """
+examples:
+  python -m resnet_lib status                                    what is recorded, what is missing
+  python -m resnet_lib train --suite degradation --profile smoke  trains what is missing, or continues
+  python -m resnet_lib train --net resnet-20 --profile quick --time-limit 30m
+  python -m resnet_lib report --profile quick                     the paper, the book and this machine side by side
+  python -m resnet_lib data fetch cifar10
+
+environment:
+  RESNET_LIB_DATA   folder with data sets of yours (cifar10.npz, or torchvision's cifar-10-batches-py)
+  RESNET_LIB_CACHE  folder for downloads, checkpoints and local records (default: ~/.cache/resnet_lib)
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints take one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints what is wrong and leaves with status 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def seconds(text: str) -> float:
+    """A duration: 90, 90s, 9m or 2h."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1)
+    try:
+        duration = float(number) * unit
+    except ValueError:
+        duration = 0.0
+    if not 0 < duration < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 9m or 2h")
+    return duration
+
+
+def seed_range(text: str) -> range:
+    """Seeds: 3 is the first three, 2-4 is seeds 2, 3 and 4."""
+    first, dash, last = text.partition("-")
+    try:
+        seeds = range(int(first), int(last) + 1) if dash else range(int(first))
+    except ValueError:
+        seeds = range(0)
+    if not seeds:
+        raise argparse.ArgumentTypeError(f"{text!r} names no seeds; write 3 for the first three, or 2-4")
+    return seeds
+
+
+def net_config(text: str) -> RunConfig | object:
+    """A CIFAR net by its name: plain-20, resnet-56, resnet-56-B."""
+    from resnet_lib.experiments import plain, resnet
+    from resnet_lib.models import SHORTCUTS, CifarNet
+
+    kind, _, rest = text.lower().partition("-")
+    depth, _, shortcut = rest.partition("-")
+    shortcut = shortcut.upper() or "A"
+    if kind not in ("plain", "resnet") or not depth.isdigit() or shortcut not in SHORTCUTS[1:]:
+        raise UserError(f"no net is called {text!r}; write plain-20, resnet-56 or resnet-56-B")
+    try:
+        CifarNet(int(depth), shortcut)
+    except ValueError as error:
+        raise UserError(f"net {text!r}: {error}") from None
+    return plain(int(depth)) if kind == "plain" else resnet(int(depth), shortcut)
+
+
+def build_parser() -> Parser:
+    """All commands with their options."""
+    parser = Parser(
+        prog="python -m resnet_lib",
+        description="Trains and reports the runs behind 'Deep residual learning, measured', a companion to the paper.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    profiles = ", ".join(PROFILES)
+
+    def command(name: str, function: object, summary: str) -> Parser:
+        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        sub.set_defaults(function=function)
+        return sub
+
+    def add_profile(sub: Parser) -> None:
+        sub.add_argument("--profile", default="smoke", metavar="P", help=f"{profiles} (default: smoke)")
+
+    def add_json(sub: Parser) -> None:
+        sub.add_argument("--json", action="store_true", help="print JSON for programs")
+
+    def add_device(sub: Parser) -> None:
+        sub.add_argument("--device", metavar="D", help="cpu or cuda (default: cuda if there is one)")
+
+    sub = command("train", train, "train the runs that have no record; continue what was interrupted")
+    what = sub.add_mutually_exclusive_group(required=True)
+    what.add_argument("--suite", metavar="S", help=f"all runs of a suite: {', '.join(SUITES)}")
+    what.add_argument("--net", metavar="N", help="one net by the paper's recipe: plain-20, resnet-56, resnet-56-B")
+    add_profile(sub)
+    sub.add_argument("--seeds", type=seed_range, metavar="K", help="3: the first three; 2-4 (default: the profile's)")
+    sub.add_argument("--retrain", action="store_true", help="train also what only the book has a record of")
+    sub.add_argument("--compile", action="store_true", help="torch.compile: a minute to start, then a quarter faster")
+    sub.add_argument(
+        "--time-limit", type=seconds, metavar="T", help="stop cleanly after 90s, 9m or 2h; repeat to go on"
+    )
+    add_device(sub)
+    add_json(sub)
+
+    sub = command("status", status, "show what is recorded, what is missing, and what that would cost here")
+    sub.add_argument("--suite", metavar="S", help="only this suite")
+    add_device(sub)
+    add_json(sub)
+
+    sub = command("report", report, "print every setting: the paper, the book's records, this machine's, and verdicts")
+    add_profile(sub)
+    add_json(sub)
+
+    sub = command("data", data, "list the data sets, fetch one, or verify it")
+    sub.add_argument("action", choices=("list", "fetch", "verify"))
+    sub.add_argument("name", nargs="?", help="a data set (default: all of them, for list and verify)")
+    add_json(sub)
+
+    sub = command("bench", bench, "measure the training loop beside the usual one (about two minutes)")
+    sub.add_argument("--depth", type=int, default=20, metavar="L", help="layers of the ResNet (default: 20)")
+    sub.add_argument("--compile", action="store_true", help="measure the compiled loop too")
+    add_device(sub)
+    add_json(sub)
+    return parser
+
+
+def train(options: argparse.Namespace) -> int:
+    """Trains a suite or a net."""
+    from resnet_lib.campaign import pending, work
+    from resnet_lib.experiments import run
+    from resnet_lib.training import TimeLimitReached
+
+    profile = lookup(PROFILES, options.profile, "profile")
+    if options.suite:
+        configs = lookup(SUITES, options.suite, "suite").runs(profile, options.seeds)
+    else:
+        net = net_config(options.net)
+        configs = [run(net, profile, seed) for seed in options.seeds or range(1)]
+    todo = pending(configs, options.retrain)
+    print(f"{len(configs)} runs, {len(todo)} to train", file=sys.stderr)
+    finished = True
+    try:
+        work(
+            configs,
+            retrain=options.retrain,
+            device=options.device,
+            compiled=options.compile,
+            time_limit=options.time_limit,
+        )
+    except TimeLimitReached as reached:
+        print(reached, file=sys.stderr)
+        finished = False
+    records = (Records(local_dir()) if options.retrain else Records.all()).select(configs)
+    if options.json:
+        print(json.dumps([record.model_dump(mode="json") for record in records]))
+    else:
+        for record in records:
+            final = record.final
+            print(f"{record.config.name}: training error {final.train_error:.2f}%, test error {final.test_error:.2f}%")
+        print(f"{len(records)} of {len(configs)} runs recorded{'' if finished else '; repeat the command to go on'}")
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Counts records and prices what is missing."""
+    from resnet_lib.bench import seconds_per_cost
+    from resnet_lib.campaign import clock, cost, pending
+
+    suites = [lookup(SUITES, options.suite, "suite")] if options.suite else list(SUITES.values())
+    price = seconds_per_cost(options.device)
+    rows = []
+    for suite in suites:
+        for profile in PROFILES.values():
+            configs = suite.runs(profile)
+            missing = pending(configs)
+            rows.append(
+                {
+                    "suite": suite.name,
+                    "profile": profile.name,
+                    "recorded": len(configs) - len(missing),
+                    "runs": len(configs),
+                    "seconds_to_do": round(price * sum(map(cost, missing))),
+                }
+            )
+    if options.json:
+        print(json.dumps(rows))
+        return 0
+    print(f"{'suite':18}{'profile':9}{'recorded':>12}  the rest would take here about")
+    for row in rows:
+        recorded = f"{row['recorded']} of {row['runs']}"
+        left = clock(row["seconds_to_do"]) if row["recorded"] < row["runs"] else "-"
+        print(f"{row['suite']:18}{row['profile']:9}{recorded:>12}  {left}")
+    for profile in PROFILES.values():
+        print(f"{profile.name}: {profile.summary}; {profile.num_seeds} seeds")
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    """Prints the paper's, the book's and this machine's numbers, and the verdicts."""
+    from resnet_lib import tables
+    from resnet_lib.claims import verdicts
+
+    profile: Profile = lookup(PROFILES, options.profile, "profile")
+    recorded, local = Records.committed(), Records(local_dir())
+    table = tables.report(profile, recorded, local)
+    if options.json:
+        judged = [asdict(verdict) for verdict in verdicts(recorded)]
+        print(json.dumps({"profile": profile.name, "settings": table.to_dict("records"), "verdicts": judged}))
+        return 0
+    print(f"Profile {profile.name}: {profile.summary}.")
+    if profile.data.name != "cifar10":
+        print("The paper has no numbers for these images; what can be compared with it are the differences.")
+    print("Errors in percent: mean ± deviation over seeds (n = number of seeds).\n")
+    print(tables.plain_text(table))
+    print("\nVerdicts from the book's records (effect in points of error):\n")
+    print(tables.plain_text(tables.ledger(recorded)))
+    return 0
+
+
+def data(options: argparse.Namespace) -> int:
+    """Lists, fetches or verifies data sets."""
+    from resnet_lib import data as data_module
+    from resnet_lib.data import SOURCES
+
+    if options.name:
+        lookup(SOURCES, options.name, "data set")
+    if options.action == "fetch":
+        if not options.name:
+            raise UserError(f"say which data set to fetch: {', '.join(SOURCES)}")
+        data_module.fetch(options.name)
+    rows = []
+    for name in [options.name] if options.name else SOURCES:
+        path = data_module.locate(name)
+        row = {"name": name, "title": SOURCES[name].title, "path": str(path) if path else None}
+        if options.action != "list" and path is not None:
+            row["digest"] = data_module.load(name, 32).digest  # raises if anything is wrong with it
+        rows.append(row)
+    if options.action == "verify" and options.name and rows[0]["path"] is None:
+        raise UserError(f"{options.name} is not on this machine; {data_module.how_to_bring(options.name)}")
+    if options.json:
+        print(json.dumps(rows))
+        return 0
+    for row in rows:
+        digest = f"  whole, digest {row['digest']}" if "digest" in row else ""
+        print(f"{row['name']:20}{row['path'] or 'not on this machine'}{digest}")
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Prints images per second and the ratio to the usual loop."""
+    from resnet_lib.bench import bench as measure
+
+    net_config(f"resnet-{options.depth}")  # complains of an impossible depth
+    print("measuring, in turn: the usual loop (best number of workers), this book's", file=sys.stderr)
+    speeds = measure(options.depth, options.device, options.compile)
+    usual = speeds[0].images_per_second
+    if options.json:
+        print(json.dumps([speed._asdict() | {"ratio": speed.images_per_second / usual} for speed in speeds]))
+        return 0
+    print(f"ResNet-{options.depth}, batch 128, 32 x 32 pixels")
+    print(f"training images per second, median of {len(speeds[0].rounds)} rounds, and ratio to the usual loop:")
+    for speed in speeds:
+        print(f"{speed.name:32}{speed.images_per_second:8,.0f}  {speed.images_per_second / usual:.1f} x")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status. Users' mistakes take one line and status 2."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return options.function(options)
+    except UserError as error:
+        print(f"resnet_lib: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output, head for one, has seen enough
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print(
+            "resnet_lib: interrupted; finished runs are recorded, repeat the command to go on",
+            file=sys.stderr,
+        )
+        return 130
