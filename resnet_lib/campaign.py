@@ -1,17 +1,24 @@
 """Works through runs: reuses what is recorded, resumes what was interrupted, trains the rest, says how far it is."""
 
+import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from functools import lru_cache
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
+import safetensors.torch
 import torch
 
 from resnet_lib import data, training
 from resnet_lib.data import Dataset
+from resnet_lib.errors import UserError
 from resnet_lib.experiments import Profile, Suite
-from resnet_lib.files import cache_dir, locked
+from resnet_lib.files import cache_dir, locked, write_atomically
 from resnet_lib.runs import Records, RunConfig, RunRecord, local_dir, save_record
 from resnet_lib.training import Hardware, Progress, TimeLimitReached, train
 
@@ -23,8 +30,13 @@ def cost(config: RunConfig) -> float:
 
 
 def checkpoint_path(config: RunConfig) -> Path:
-    """Where a run saves its state; after its end, the trained weights."""
+    """Where an unfinished run saves its state."""
     return cache_dir() / "checkpoints" / f"{config.name}.pt"
+
+
+def weights_path(config: RunConfig) -> Path:
+    """Where a finished run leaves its trained weights and batch-norm statistics."""
+    return cache_dir() / "weights" / f"{config.name}.safetensors"
 
 
 def say(line: str) -> None:
@@ -64,14 +76,19 @@ def work(
     retrain: bool = False,
     device: str | None = None,
     compiled: bool = False,
+    jobs: int | None = None,
     time_limit: float | None = None,
 ) -> list[RunRecord]:
-    """Trains the pending runs one after the other and stores their records on this machine.
+    """Trains the pending runs and stores their records on this machine.
+
+    On a CPU runs go side by side, one thread each: small nets leave a second thread half idle, and records then do
+    not depend on the number of cores.
 
     Args:
         configs: the runs wanted, most important first.
         retrain: see `pending`.
         device, compiled: see `Hardware.choose`.
+        jobs: runs at a time; by default one per core on a CPU, one on a GPU.
         time_limit: seconds for all of them together.
 
     Returns:
@@ -82,59 +99,84 @@ def work(
         UserError: a data set is missing or damaged, or a run failed.
     """
     todo = pending(configs, retrain)
-    started, made = time.monotonic(), []
-    meter = Meter(todo)
-    datasets: dict[object, Dataset] = {}
-    for index, config in enumerate(todo):
+    if not todo:
+        return []
+    for name, size in {(config.data.name, config.data.image_size) for config in todo}:
+        data.load(name, size)  # here, once: a download or a complaint should not come from every worker
+    on_cpu = Hardware.choose(device).device.type == "cpu"
+    jobs = min(jobs or (torch.get_num_threads() if on_cpu else 1), len(todo))  # torch counts the cores it may use
+    deadline = None if time_limit is None else time.time() + time_limit
+    context = multiprocessing.get_context("spawn")  # a forked torch may hang
+    with context.Manager() as manager, ProcessPoolExecutor(jobs, context, _die_with_parent) as pool:
+        reports = manager.Queue()
+        meter = Thread(target=_tell, args=(reports, todo), daemon=True)
+        meter.start()
+        futures = [pool.submit(_run, config, device, compiled, deadline, reports) for config in todo]
+        try:
+            return [future.result() for future in futures]
+        except BrokenExecutor:
+            raise UserError("a training process was killed, for want of memory perhaps; repeat to go on") from None
+        finally:
+            pool.shutdown(cancel_futures=True)  # waits for the runs under way: they save, or reach the time limit
+            reports.put(None)
+            meter.join()
+
+
+def _die_with_parent() -> None:
+    """A worker must not train on, holding the run's lock, when the process that started it was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
+@lru_cache(maxsize=1)  # runs come in an order that seldom changes the data set; two of them may not fit in memory
+def _dataset(name: str, image_size: int) -> Dataset:
+    return data.load(name, image_size)
+
+
+def _run(
+    config: RunConfig, device: str | None, compiled: bool, deadline: float | None, reports: "Queue[Progress | None]"
+) -> RunRecord:
+    """One run, in a worker."""
+    left = None if deadline is None else deadline - time.time()
+    if left is not None and left <= 0:
+        raise TimeLimitReached(f"{config.name}: no time left to start it")
+    torch.set_num_threads(1)
+    checkpoint = checkpoint_path(config)
+    with locked(checkpoint.with_suffix(".lock")):
         hardware = Hardware.choose(device, config.recipe.precision, compiled)
-        if config.data not in datasets:
-            datasets = {config.data: data.load(config.data.name, config.data.image_size)}  # one at a time in memory
-        left = None if time_limit is None else time_limit - (time.monotonic() - started)
-        if left is not None and left <= 0:
-            raise TimeLimitReached(f"stopped with {len(todo) - index} of {len(todo)} runs to do; repeat to go on")
-        checkpoint = checkpoint_path(config)
-        with locked(checkpoint.with_suffix(".lock")):
-            record, _ = train(
-                config,
-                datasets[config.data],
-                hardware,
-                checkpoint=checkpoint,
-                time_limit=left,
-                progress=meter.reporter(index),
-            )
-            save_record(record, local_dir())
-        made.append(record)
-    return made
+        dataset = _dataset(config.data.name, config.data.image_size)
+        record, net = train(config, dataset, hardware, checkpoint=checkpoint, time_limit=left, progress=reports.put)
+        weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
+        write_atomically(weights_path(config), lambda file: file.write(weights))
+        save_record(record, local_dir())
+        checkpoint.unlink(missing_ok=True)  # else a later retraining would find nothing left to do
+    return record
 
 
-class Meter:
+def _tell(reports: "Queue[Progress | None]", configs: Sequence[RunConfig]) -> None:
     """Turns the progress of single runs into lines about all of them, with the time left."""
-
-    def __init__(self, configs: Sequence[RunConfig]) -> None:
-        self.configs = list(configs)
-        self.total = sum(map(cost, configs))
-        self.done = 0.0
-        self.started: float | None = None  # set at the first report, which leaves loading and warming up out
-
-    def reporter(self, index: int) -> Callable[[Progress], None]:
-        """The progress function of one run."""
-        config = self.configs[index]
-        before = sum(map(cost, self.configs[:index]))
-
-        def report(progress: Progress) -> None:
-            reached = before + cost(config) * progress.iteration / progress.iterations
-            now = time.monotonic()
-            if self.started is None:
-                self.started, self.done = now, reached
-            rate = (reached - self.done) / (now - self.started) if now > self.started else 0.0
-            left = f", {clock((self.total - reached) / rate)} left" if rate else ""
-            say(
-                f"run {index + 1} of {len(self.configs)}  {config.net.name} {config.recipe.optimizer} "
-                f"lr {config.recipe.lr:g} seed {config.seed}: iteration {progress.iteration} of "
-                f"{progress.iterations}, training error {progress.error:.1f}%{left}"
-            )
-
-        return report
+    costs = {config.name: cost(config) for config in configs}
+    done = dict.fromkeys(costs, 0.0)
+    finished = 0
+    total = sum(costs.values())
+    first: tuple[float, float] | None = None  # time and work at the first report: leaves out loading and warming up
+    while (progress := reports.get()) is not None:
+        done[progress.name] = costs[progress.name] * progress.iteration / progress.iterations
+        finished += progress.iteration == progress.iterations
+        now, reached = time.monotonic(), sum(done.values())
+        first = first or (now, reached)
+        rate = (reached - first[1]) / (now - first[0]) if now > first[0] else 0.0
+        left = f"; {clock((total - reached) / rate)} left" if rate else ""
+        say(
+            f"{progress.name.rpartition('_')[0]}: iteration {progress.iteration} of {progress.iterations}, training "
+            f"error {progress.error:.1f}%; {finished} of {len(configs)} runs done{left}"
+        )
 
 
 def clock(seconds: float) -> str:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import PROFILES, SUITES, Profile, lookup
-from resnet_lib.runs import Records, RunConfig, local_dir
+from resnet_lib.runs import NetConfig, Records, local_dir
 
 EPILOG = """
 examples:
@@ -46,6 +46,13 @@ def seconds(text: str) -> float:
     return duration
 
 
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
 def seed_range(text: str) -> range:
     """Seeds: 3 is the first three, 2-4 is seeds 2, 3 and 4."""
     first, dash, last = text.partition("-")
@@ -58,7 +65,7 @@ def seed_range(text: str) -> range:
     return seeds
 
 
-def net_config(text: str) -> RunConfig | object:
+def net_config(text: str) -> NetConfig:
     """A CIFAR net by its name: plain-20, resnet-56, resnet-56-B."""
     from resnet_lib.experiments import plain, resnet
     from resnet_lib.models import SHORTCUTS, CifarNet
@@ -109,6 +116,9 @@ def build_parser() -> Parser:
     sub.add_argument("--retrain", action="store_true", help="train also what only the book has a record of")
     sub.add_argument("--compile", action="store_true", help="torch.compile: a minute to start, then a quarter faster")
     sub.add_argument(
+        "--jobs", type=positive, metavar="J", help="runs at a time (default: one per core, or one on a GPU)"
+    )
+    sub.add_argument(
         "--time-limit", type=seconds, metavar="T", help="stop cleanly after 90s, 9m or 2h; repeat to go on"
     )
     add_device(sub)
@@ -157,6 +167,7 @@ def train(options: argparse.Namespace) -> int:
             retrain=options.retrain,
             device=options.device,
             compiled=options.compile,
+            jobs=options.jobs,
             time_limit=options.time_limit,
         )
     except TimeLimitReached as reached:

@@ -167,8 +167,8 @@ def train(
         config: what to train.
         dataset: the data of the config if it is loaded already.
         hardware: by default the best there is.
-        checkpoint: file to continue from if it exists, and to save to. It is kept when training ends: it then holds
-            the trained weights.
+        checkpoint: file to continue from if it exists, and to save to. It is for the caller to remove once the
+            record is stored.
         checkpoint_every: seconds between saves.
         time_limit: seconds after which to save and stop.
         progress: called at each point of the training curve.
@@ -254,7 +254,7 @@ def train(
         if time_limit is not None and now - started > time_limit and not done:
             save()
             raise TimeLimitReached(f"{config.name}: stopped at {iteration} of {recipe.iterations} iterations")
-        if now - saved_at > checkpoint_every or done:
+        if now - saved_at > checkpoint_every:
             save()
             saved_at = now
 
