@@ -17,10 +17,12 @@ import torch
 from resnet_lib import data, training
 from resnet_lib.data import Dataset
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import Profile, Suite
+from resnet_lib.experiments import PROFILES, SUITES, Profile, Suite, lookup
 from resnet_lib.files import cache_dir, locked, write_atomically
 from resnet_lib.runs import Records, RunConfig, RunRecord, local_dir, save_record
 from resnet_lib.training import Hardware, Progress, TimeLimitReached, train
+
+BEST = "best"
 
 
 def cost(config: RunConfig) -> float:
@@ -187,16 +189,41 @@ def clock(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def collect(suite: Suite, profile: Profile, *, retrain: bool = False, num_retrained: int = 1) -> list[RunRecord]:
-    """The records of a suite for a chapter.
+def collect(
+    suite: str, profile: str = BEST, retrain: bool = False, *, settings: Sequence[str] = (), num_seeds: int = 1
+) -> list[RunRecord]:
+    """The records that a figure or table of a chapter shows, setting by setting, seeds in order.
 
-    As committed, a chapter asks for what is recorded. With `retrain` the first `num_retrained` seeds are trained here,
-    now, and take the place of the recorded ones; the other seeds stay as recorded.
+    Args:
+        suite: a key of `SUITES`.
+        profile: a key of `PROFILES`, or "best": the profile nearest to the paper's in which every setting asked for
+            has enough recorded seeds.
+        retrain: train the first seed here and now, in the place of the recorded one; the other seeds stay as they
+            are recorded. "best" then means the quickest profile.
+        settings: the settings of the suite to show, by default all.
+        num_seeds: how many seeds "best" must find.
+
+    Raises:
+        UserError: unknown suite, profile or setting.
     """
-    recorded = Records.committed()
+    chosen = lookup(SUITES, suite, "suite")
+    wanted = {name: lookup(chosen.settings, name, f"setting of suite {suite}") for name in settings or chosen.settings}
+    scale = lookup(PROFILES | {BEST: None}, profile, "profile")
+    if scale is None:
+        scale = PROFILES["smoke"] if retrain else best_profile(chosen, list(wanted), num_seeds)
+    configs = [config for name in wanted for config in chosen.setting(name, scale)]
     if not retrain:
-        return recorded.select(suite.runs(profile)) or Records.all().select(suite.runs(profile))
-    fresh = suite.runs(profile, range(num_retrained))
+        return Records.all().select(configs)
+    fresh = [config for config in configs if config.seed == 0]
     work(fresh, retrain=True)
-    rest = [config for config in suite.runs(profile) if config not in set(fresh)]
-    return Records(local_dir()).select(fresh) + recorded.select(rest)
+    sources = {config: Records(local_dir()) if config in fresh else Records.all() for config in configs}
+    return [record for config, records in sources.items() if (record := records.get(config)) is not None]
+
+
+def best_profile(suite: Suite, settings: Sequence[str], num_seeds: int) -> Profile:
+    """The profile nearest to the paper's in which each setting has this many recorded seeds, else the quickest."""
+    recorded = Records.committed()
+    for profile in reversed(PROFILES.values()):
+        if all(len(recorded.select(suite.setting(name, profile))) >= num_seeds for name in settings):
+            return profile
+    return next(iter(PROFILES.values()))

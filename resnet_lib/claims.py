@@ -13,7 +13,7 @@ from statistics import mean, stdev
 
 from scipy.stats import t as student_t
 
-from resnet_lib.experiments import OPTIMIZERS, PROFILES, SUITES, Profile
+from resnet_lib.experiments import OPTIMIZERS, PROFILES, RESIDUAL_OPTIMIZERS, SUITES, Profile
 from resnet_lib.runs import Records
 
 MIN_SEEDS = 3
@@ -107,14 +107,27 @@ def _deeper_resnet_is_better(profile: Profile, records: Records) -> list[float]:
     return [a - b for a, b in paired(shallow, deep)]
 
 
-def _no_optimizer_closes_the_gap(profile: Profile, records: Records) -> list[float]:
-    candidates = [training_errors("degradation", "plain-56", profile, records)]
-    candidates += [training_errors("optimizers", f"plain-56, {name}", profile, records) for name in OPTIMIZERS]
+def _tuned(net: str, names: Sequence[str], profile: Profile, records: Records) -> Errors:
+    """The errors of the setting that served a net best on the mean: the paper's recipe, or one of `names`.
+
+    The best is chosen on the very runs it is then judged by, which favours the net that has more to choose from.
+    """
+    candidates = [training_errors("degradation", net, profile, records)]
+    candidates += [training_errors("optimizers", f"{net}, {name}", profile, records) for name in names]
     if not all(candidates):
-        return []  # "no optimiser" needs every optimiser
-    # The best is chosen on the very runs it is then judged by, which favours the plain net, against the claim.
-    best = min(candidates, key=lambda errors: mean(errors.values()))
+        return {}  # "the best of all" needs all of them
+    return min(candidates, key=lambda errors: mean(errors.values()))
+
+
+def _no_optimizer_closes_the_gap(profile: Profile, records: Records) -> list[float]:
+    best = _tuned("plain-56", list(OPTIMIZERS), profile, records)
     return [a - b for a, b in paired(best, training_errors("degradation", "ResNet-56 A", profile, records))]
+
+
+def _tuning_both_leaves_the_gap(profile: Profile, records: Records) -> list[float]:
+    plain = _tuned("plain-56", list(OPTIMIZERS), profile, records)
+    residual = _tuned("ResNet-56 A", RESIDUAL_OPTIMIZERS, profile, records)
+    return [a - b for a, b in paired(plain, residual)]
 
 
 CLAIMS = {
@@ -154,6 +167,13 @@ CLAIMS = {
             "reading note 1",
             "training error of plain-56 under its best optimiser minus that of ResNet-56 under the paper's recipe",
             _no_optimizer_closes_the_gap,
+        ),
+        Claim(
+            "tuning-both",
+            "With the learning rate tuned for both nets, the residual one still fits better.",
+            "reading note 1",
+            "training error of plain-56 under its best optimiser minus that of ResNet-56 under its best",
+            _tuning_both_leaves_the_gap,
         ),
     )
 }

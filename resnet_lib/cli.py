@@ -233,10 +233,10 @@ def report(options: argparse.Namespace) -> int:
     print(f"Profile {profile.name}: {profile.summary}.")
     if profile.data.name != "cifar10":
         print("The paper has no numbers for these images; what can be compared with it are the differences.")
-    print("Errors in percent: mean ± deviation over seeds (n = number of seeds).\n")
+    print("Errors in percent: mean ± deviation over seeds (n = number of seeds); ≈: read off a figure of the paper.\n")
     print(tables.plain_text(table))
     print("\nVerdicts from the book's records (effect in points of error):\n")
-    print(tables.plain_text(tables.ledger(recorded)))
+    print(tables.plain_text(tables.verdict_table(profile, recorded)))
     return 0
 
 

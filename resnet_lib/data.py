@@ -4,10 +4,12 @@
 """
 
 import hashlib
+import http.client
 import os
 import pickle
 import sys
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -168,7 +170,8 @@ def fetch(name: str) -> Path:
 
     try:
         getattr(torchvision.datasets, source.torchvision_class)(str(folder), train=True, download=True)
-    except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong checksum is a RuntimeError
+    # URLError is an OSError, a wrong checksum a RuntimeError, a connection that breaks off can be an HTTPException.
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{source.title} could not be downloaded ({reason}); {how_to_bring(name)}") from None
     return folder / source.torchvision_folder
@@ -184,8 +187,10 @@ def _read(name: str) -> dict[str, np.ndarray]:
         RuntimeError,
         ValueError,
         KeyError,
+        TypeError,  # a single array under the archive's name
         EOFError,
         zipfile.BadZipFile,
+        zlib.error,
         pickle.PickleError,
     ) as error:
         reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__

@@ -161,14 +161,18 @@ OPTIMIZERS: dict[str, dict[str, object]] = {
 }
 """What the optimiser test changes in the paper's recipe, which is SGD with momentum 0.9 at lr 0.1."""
 
+RESIDUAL_OPTIMIZERS = ("SGD, lr 0.01", "SGD, lr 0.03")
+"""Those that the residual twin gets too, so that tuning one net is not compared with not tuning the other."""
+
 
 def optimizers() -> Suite:
-    """Reading note 1: the deepest plain net under other optimisers and learning rates."""
+    """Reading note 1: the deepest plain net, and its residual twin, under other optimisers and learning rates."""
+    pairs = [(plain(56), name) for name in OPTIMIZERS] + [(resnet(56), name) for name in RESIDUAL_OPTIMIZERS]
     settings = {
-        f"plain-56, {name}": (lambda profile, seed, changes=changes: run(plain(56), profile, seed, **changes))
-        for name, changes in OPTIMIZERS.items()
+        f"{net.name}, {name}": (lambda profile, seed, net=net, name=name: run(net, profile, seed, **OPTIMIZERS[name]))
+        for net, name in pairs
     }
-    return Suite("optimizers", "The deepest plain net under other optimisers", "reading note 1", settings)
+    return Suite("optimizers", "The deepest nets under other optimisers", "reading note 1", settings)
 
 
 SUITES = {suite.name: suite for suite in (degradation(), longer_training(), optimizers())}

@@ -5,21 +5,23 @@ table is a check of the drawing.
 """
 
 import hashlib
+import textwrap
 from collections.abc import Sequence
 from statistics import mean
 
 import matplotlib.pyplot as plt
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from resnet_lib.claims import interval
 from resnet_lib.runs import RunRecord
-from resnet_lib.tables import setting_name
+from resnet_lib.tables import Table, describe, recipe_name
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; a depth has the same one in every figure.
 DEPTH_COLORS = {20: "#0072B2", 32: "#009E73", 44: "#E69F00", 56: "#D55E00", 110: "#CC79A7", 1202: "#000000"}
+MEASURED_ON_X = "measured-on-x"  # marks lines whose numbers lie on the horizontal axis, for `series`
 STYLE = {
     "figure.dpi": 110,
     "savefig.bbox": "tight",
@@ -37,12 +39,18 @@ STYLE = {
 def new_figure(num_panels: int = 1, height: float = 3.4) -> tuple[Figure, list[Axes]]:
     """A figure with panels side by side that share their vertical axis, in the book's style."""
     with plt.rc_context(STYLE):
-        width = 8.0 if num_panels > 1 else 6.0
+        width = 7.2 if num_panels > 1 else 5.6
         figure, axes = plt.subplots(
             1, num_panels, figsize=(width, height), sharey=True, squeeze=False, layout="constrained"
         )
     plt.close(figure)  # shown when a cell returns it, and only then
     return figure, list(axes[0])
+
+
+def note(figure: Figure, records: Sequence[RunRecord], legend: str = "") -> None:
+    """Writes under the figure which runs it shows: a picture that is copied elsewhere keeps saying so."""
+    text = textwrap.fill(legend + describe(records), round(15 * figure.get_figwidth()))
+    figure.supxlabel(text, fontsize=8, color="0.35", x=0.01, ha="left")
 
 
 def by_net(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
@@ -74,7 +82,7 @@ def draw_curves(axes: Axes, records: Sequence[RunRecord], title: str) -> None:
 
 
 def curves(panels: dict[str, Sequence[RunRecord]]) -> Figure:
-    """One panel of training and test curves per title, with a shared legend below.
+    """One panel of training and test curves per title; below, which line is which and what the runs were.
 
     Args:
         panels: title -> records of the nets to draw.
@@ -83,11 +91,11 @@ def curves(panels: dict[str, Sequence[RunRecord]]) -> Figure:
     with plt.rc_context(STYLE):
         for axes, (title, records) in zip(all_axes, panels.items(), strict=True):
             draw_curves(axes, records, title)
-            lines = [line for line in axes.lines if line.get_linestyle() == "-"]
-            if lines:
-                axes.legend(lines, [str(line.get_label()).split(",")[0] for line in lines], loc="upper right")
         all_axes[0].set_ylabel("error (%)")
-        figure.supxlabel("solid: test error, dashed: training error", fontsize=9, color="0.35")
+        shown = sorted({record.config.net.depth for records in panels.values() for record in records})
+        handles = [Line2D([], [], color=DEPTH_COLORS[depth], lw=2, label=f"{depth} layers") for depth in shown]
+        figure.legend(handles=handles, loc="outside right upper")
+        note(figure, [record for records in panels.values() for record in records], "solid: test, dashed: training. ")
     return figure
 
 
@@ -104,8 +112,10 @@ def final_errors(records: Sequence[RunRecord]) -> Figure:
             axes.plot(depths, [mean(points[d]) for d in depths], color=color, label=label, lw=2)
             for depth in depths:
                 axes.plot([depth] * len(points[depth]), points[depth], "o", color=color, ms=4, alpha=0.5)
-        axes.set(xlabel="layers", ylabel="final training error (%)", ylim=(0, None), xticks=list(DEPTH_COLORS)[:4])
+        axes.set(xlabel="layers", ylabel="final training error (%)", ylim=(0, None))
+        axes.set_xticks(sorted({record.config.net.depth for record in records}))
         axes.legend()
+        note(figure, records, "Dots: seeds; lines: their means. ")
     return figure
 
 
@@ -113,22 +123,24 @@ def settings(records: Sequence[RunRecord]) -> Figure:
     """Final training error of each setting: one dot per seed, a bar for the 95% interval of the mean."""
     groups: dict[str, list[float]] = {}
     for record in records:
-        groups.setdefault(setting_name(record), []).append(record.final.train_error)
-    figure, (axes,) = new_figure(height=0.8 + 0.34 * len(groups))
+        name = f"{record.config.net.name}, {recipe_name(record.config.recipe)}"
+        groups.setdefault(name, []).append(record.final.train_error)
+    figure, (axes,) = new_figure(height=1.2 + 0.32 * len(groups))
     with plt.rc_context(STYLE):
         for row, (name, values) in enumerate(groups.items()):
             color = "#0072B2" if name.startswith("ResNet") else "#D55E00"
-            axes.plot(values, [row] * len(values), "o", color=color, ms=4, alpha=0.6, label=name)
+            axes.plot(values, [row] * len(values), "o", color=color, ms=4, alpha=0.6, label=name, gid=MEASURED_ON_X)
             if len(values) > 1:
                 _, low, high = interval(values)
                 axes.plot([low, high], [row, row], color=color, lw=2, alpha=0.5)
         axes.set_yticks(range(len(groups)), list(groups))
         axes.invert_yaxis()
         axes.set(xlabel="final training error (%)", xlim=(0, None))
+        note(figure, records, "Dots: seeds; bars: 95% interval of their mean. ")
     return figure
 
 
-def series(figure: Figure) -> pd.DataFrame:
+def series(figure: Figure) -> Table:
     """The lines of a figure as numbers, read off the drawing itself.
 
     Returns:
@@ -142,15 +154,16 @@ def series(figure: Figure) -> pd.DataFrame:
             if label.startswith("_"):
                 continue
             points = [(float(x), float(y)) for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+            measured = [x if line.get_gid() == MEASURED_ON_X else y for x, y in points]
             text = ";".join(f"{x:.3f},{y:.3f}" for x, y in points)
             rows.append(
                 {
                     "panel": axes.get_title(loc="left"),
                     "line": label,
                     "points": len(points),
-                    "first": f"{points[0][1]:.2f}" if points else "",
-                    "last": f"{points[-1][1]:.2f}" if points else "",
+                    "first": f"{measured[0]:.2f}" if points else "",
+                    "last": f"{measured[-1]:.2f}" if points else "",
                     "digest": hashlib.sha256(text.encode()).hexdigest()[:8],
                 }
             )
-    return pd.DataFrame(rows, columns=["panel", "line", "points", "first", "last", "digest"])
+    return Table(rows, columns=["panel", "line", "points", "first", "last", "digest"])

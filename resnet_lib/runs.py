@@ -57,7 +57,7 @@ class Recipe(_Frozen):
     """
 
     iterations: Positive
-    milestones: tuple[Positive, ...]
+    milestones: Annotated[tuple[Positive, ...], Field(strict=False)]  # a list will do
     batch_size: Positive
     optimizer: Optimizer
     lr: Annotated[Finite, Field(gt=0)]
