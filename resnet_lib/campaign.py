@@ -101,6 +101,12 @@ def work(
         UserError: a data set is missing or damaged, or a run failed.
     """
     todo = pending(configs, retrain)
+    if len(todo) < len(configs):
+        say(
+            f"{len(configs) - len(todo)} of {len(configs)} runs are there already, made by this very code"
+            if retrain
+            else f"{len(configs) - len(todo)} of {len(configs)} runs are recorded already"
+        )
     if not todo:
         return []
     for name, size in {(config.data.name, config.data.image_size) for config in todo}:

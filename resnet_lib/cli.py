@@ -133,6 +133,8 @@ def build_parser() -> Parser:
     add_profile(sub)
     add_json(sub)
 
+    sub.add_argument("--verdicts", action="store_true", help="print only the verdicts from the book's records, as JSON")
+
     sub = command("data", data, "list the data sets, fetch one, or verify it")
     sub.add_argument("action", choices=("list", "fetch", "verify"))
     sub.add_argument("name", nargs="?", help="a data set (default: all of them, for list and verify)")
@@ -223,6 +225,10 @@ def report(options: argparse.Namespace) -> int:
     from resnet_lib import tables
     from resnet_lib.claims import verdicts
 
+    if options.verdicts:
+        stated = verdicts(Records.committed())
+        print(json.dumps([{"claim": v.claim, "profile": v.profile, "status": v.status} for v in stated], indent=1))
+        return 0
     profile: Profile = lookup(PROFILES, options.profile, "profile")
     recorded, local = Records.committed(), Records(local_dir())
     table = tables.report(profile, recorded, local)

@@ -180,6 +180,7 @@ def train(
     hardware = hardware or Hardware.choose(precision=config.recipe.precision)
     recipe, device = config.recipe, hardware.device
     started = time.perf_counter()
+    commit, dirty = git_state()  # now: the checkout may change while a long run goes on with the code it has loaded
     dataset = (dataset or data.load(config.data.name, config.data.image_size)).to(device)
     net = build(config.net, dataset.train_images.shape[1], dataset.num_classes)
     initialize(net, config.seed)
@@ -258,25 +259,23 @@ def train(
             save()
             saved_at = now
 
-    record = _measure(config, net, dataset, hardware, train_points, test_points, seconds())
-    return record, net
+    provenance = _provenance(config, dataset, hardware, commit, dirty, seconds())
+    return _record(config, net, dataset, hardware, train_points, test_points, provenance), net
 
 
-def _measure(
+def _record(
     config: RunConfig,
     net: nn.Module,
     dataset: Dataset,
     hardware: Hardware,
     train_points: list[tuple[int, float, float, float]],
     test_points: list[tuple[int, float, float]],
-    seconds: float,
+    provenance: Provenance,
 ) -> RunRecord:
     """The record of a trained net. Probes run in fp32, so that they can be compared across devices."""
     train_loss, train_error = evaluate(net, dataset, "train", hardware)
-    _, test_loss, test_error = test_points[-1]
     test_images = dataset.normalize(dataset.test_images[:PROBE_IMAGES])
     train_images = dataset.normalize(dataset.train_images[:PROBE_IMAGES])
-    commit, dirty = git_state()
     iterations, lrs, losses, errors = zip(*train_points, strict=True)
     test_iterations, test_losses, test_errors = zip(*test_points, strict=True)
     return RunRecord(
@@ -287,29 +286,36 @@ def _measure(
         final=Final(
             train_loss=_round([train_loss])[0],
             train_error=_round([train_error])[0],
-            test_loss=_round([test_loss])[0],
-            test_error=_round([test_error])[0],
+            test_loss=_round(test_losses)[-1],
+            test_error=_round(test_errors)[-1],
         ),
         probes=Probes(
             layer=tuple(name for name, _, _ in probes.conv3x3_layers(net)),
             response_std=_round(probes.response_std(net, test_images)),
             gradient_norm=_round(probes.gradient_norms(net, train_images, dataset.train_labels[:PROBE_IMAGES])),
         ),
-        provenance=Provenance(
-            package=package_version(),
-            git_commit=commit,
-            git_dirty=dirty,
-            python=platform.python_version(),
-            torch=torch.__version__,
-            device=device_name(hardware.device),
-            threads=torch.get_num_threads(),
-            precision=hardware.precision,
-            compiled=hardware.compiled,
-            data_digest=dataset.digest,
-            date=datetime.now(UTC).date().isoformat(),
-            seconds=round(seconds, 1),
-            images_per_second=round(config.recipe.iterations * config.recipe.batch_size / seconds, 1),
-        ),
+        provenance=provenance,
+    )
+
+
+def _provenance(
+    config: RunConfig, dataset: Dataset, hardware: Hardware, commit: str | None, dirty: bool | None, seconds: float
+) -> Provenance:
+    """Where a record comes from."""
+    return Provenance(
+        package=package_version(),
+        git_commit=commit,
+        git_dirty=dirty,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        device=device_name(hardware.device),
+        threads=torch.get_num_threads(),
+        precision=hardware.precision,
+        compiled=hardware.compiled,
+        data_digest=dataset.digest,
+        date=datetime.now(UTC).date().isoformat(),
+        seconds=round(seconds, 1),
+        images_per_second=round(config.recipe.iterations * config.recipe.batch_size / seconds, 1),
     )
 
 

@@ -1,0 +1,64 @@
+# The two commands of the README, and what they are made of. Needs Python 3.11 or later, make and git.
+PYTHON ?= python3
+PROFILE ?= smoke
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+# A test file or notebook stays with one worker: its tests share state, and a notebook's cells need each other.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.PHONY: help reproduce test lint unit nbval notebooks verdicts book clean
+
+help:
+	@echo 'make reproduce   run every chapter, retraining its nets, then print a report and build the book'
+	@echo '                 PROFILE=smoke (default: minutes, embedded data), quick (hours) or paper (needs a GPU)'
+	@echo 'make test        check the code, the committed notebooks and the book'
+	@echo 'make notebooks   make the committed notebooks from the texts in chapters/, executed'
+	@echo 'make verdicts    store the verdicts that the committed records give, for the tests to hold'
+	@echo 'make book        build the pages from the committed notebooks'
+	@echo 'make clean       remove what the other commands made, except .venv'
+	@echo 'PYTHON=python3.13 chooses the interpreter that .venv is made from'
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+reproduce: $(STAMP)
+	$(BIN)/python tools/book.py run --profile $(PROFILE)
+	@echo '== chapters: all ran'
+	$(BIN)/python -m resnet_lib report --profile $(PROFILE)
+	@echo '== report: above'
+	$(BIN)/python tools/book.py build
+
+test: lint unit nbval book
+	@echo '== test: all passed'
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@echo '== lint: passed'
+
+unit: $(STAMP)
+	$(PYTEST)
+	@echo '== unit tests: passed'
+
+nbval: $(STAMP)
+	$(PYTEST) --nbval --nbval-current-env notebooks
+	@echo '== notebooks: outputs are what their code gives'
+
+notebooks: $(STAMP)
+	$(BIN)/python tools/book.py sync
+
+verdicts: $(STAMP)
+	$(BIN)/python -m resnet_lib report --verdicts > tests/verdicts.json
+
+book: $(STAMP)
+	$(BIN)/python tools/book.py build
+	@echo '== book: built without a warning'
+
+clean:
+	rm -rf build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find chapters notebooks resnet_lib tests tools -name __pycache__ -prune -exec rm -rf {} +

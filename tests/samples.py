@@ -1,0 +1,93 @@
+"""Configs, data and records small enough for a test."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from functools import cache
+
+from resnet_lib import data
+from resnet_lib.data import Dataset
+from resnet_lib.experiments import PAPER_RECIPE, changed, plain
+from resnet_lib.files import PACKAGE
+from resnet_lib.probes import conv3x3_layers
+from resnet_lib.runs import (
+    DataConfig,
+    Final,
+    NetConfig,
+    Probes,
+    Provenance,
+    RunConfig,
+    RunRecord,
+    TestCurve,
+    TrainCurve,
+)
+from resnet_lib.training import build
+
+PLAIN_8 = plain(8)
+
+
+@cache
+def tiny_dataset() -> Dataset:
+    """256 training and 700 test images of the embedded set: more test images than one evaluation batch holds."""
+    full = data.load("fashion-mnist-mini", 16)
+    train, test = slice(256), slice(700)
+    return dataclasses.replace(
+        full,
+        train_images=full.train_images[train],
+        train_labels=full.train_labels[train],
+        test_images=full.test_images[test],
+        test_labels=full.test_labels[test],
+    )
+
+
+def tiny_config(net: NetConfig = PLAIN_8, seed: int = 0, **changes: object) -> RunConfig:
+    """Twelve iterations, of which an epoch of the tiny data set has eight."""
+    tiny = {"iterations": 12, "milestones": (8,), "batch_size": 32, "crop_padding": 2, "precision": "fp32"}
+    recipe = changed(PAPER_RECIPE, **tiny | {"log_every": 5, "eval_every": 6} | changes)
+    return RunConfig(net=net, data=DataConfig(name="fashion-mnist-mini", image_size=16), recipe=recipe, seed=seed)
+
+
+def made_up_record(config: RunConfig, train_error: float = 10.0, test_error: float = 20.0) -> RunRecord:
+    """A whole record that no run made: errors fall in a straight line to the ones given."""
+    end = config.recipe.iterations
+    layers = tuple(name for name, _, _ in conv3x3_layers(build(config.net)))
+    return RunRecord(
+        format=1,
+        config=config,
+        train_curve=TrainCurve(
+            iteration=(end // 2, end), lr=(0.1, 0.01), loss=(2.0, 1.0), error=(90.0, train_error + 1)
+        ),
+        test_curve=TestCurve(iteration=(end // 2, end), loss=(2.5, 1.5), error=(95.0, test_error)),
+        final=Final(train_loss=1.0, train_error=train_error, test_loss=1.5, test_error=test_error),
+        probes=Probes(layer=layers, response_std=(1.0,) * len(layers), gradient_norm=(0.5,) * len(layers)),
+        provenance=Provenance(
+            package="0.1.0",
+            git_commit=None,
+            git_dirty=None,
+            python="3.11.7",
+            torch="2.13.0",
+            device="made up",
+            threads=1,
+            precision="fp32",
+            compiled=False,
+            data_digest="0123456789abcdef",
+            date="2026-01-01",
+            seconds=1.0,
+            images_per_second=1000.0,
+        ),
+    )
+
+
+def measured(record: RunRecord) -> dict[str, object]:
+    """All of a record but where it comes from."""
+    return record.model_dump(exclude={"provenance"})
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter that finds the package; environment variables are added to this process's."""
+    paths = [environment.pop("PYTHONPATH", ""), str(PACKAGE.parent)]
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | environment
+    return subprocess.run(
+        [sys.executable, *arguments], env=variables, capture_output=True, text=True, timeout=120, check=False
+    )

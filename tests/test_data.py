@@ -1,0 +1,490 @@
+"""Data sets arrive whole or not at all, and augmentation does to a batch what the paper does to an image."""
+
+import dataclasses
+import errno
+import hashlib
+import pickle
+import socket
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import BinaryIO
+
+import numpy as np
+import pytest
+import torch
+
+from resnet_lib import data
+from resnet_lib.data import SOURCES, Epoch, augment
+from resnet_lib.errors import UserError
+from resnet_lib.files import cache_dir, locked, writable, write_atomically
+from resnet_lib.torchvision_compat import torchvision
+from samples import python
+
+Arrays = dict[str, np.ndarray]
+
+
+# The embedded set, and what is done to its images.
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_embedded_set_loads_with_balanced_classes(size: int) -> None:
+    dataset = data.load("fashion-mnist-mini", size)
+    assert dataset.train_images.shape == (6000, 1, size, size)
+    assert dataset.test_images.shape == (2000, 1, size, size)
+    assert dataset.train_images.dtype == dataset.test_images.dtype == torch.uint8
+    assert dataset.train_labels.bincount().tolist() == [600] * 10
+    assert dataset.test_labels.bincount().tolist() == [200] * 10
+    assert dataset.digest == "42987cb18dc454d7"  # records name it: images that change make old records incomparable
+
+
+def test_no_test_image_is_also_a_training_image() -> None:
+    dataset = data.load("fashion-mnist-mini", 32)
+    train, test = ({image.numpy().tobytes() for image in getattr(dataset, f"{s}_images")} for s in ("train", "test"))
+    assert not train & test
+
+
+def test_16_pixels_are_rounded_means_over_2x2_and_28_get_a_black_border() -> None:
+    small, large = (data.load("fashion-mnist-mini", size).train_images[:50].float() for size in (16, 32))
+    means = torch.nn.functional.avg_pool2d(large, 2)
+    assert torch.equal(small, (means + 0.5).floor())
+    border = torch.ones(32, 32, dtype=torch.bool)
+    border[2:-2, 2:-2] = False
+    assert not large[:, :, border].any()
+    assert large[:, :, 2:-2, 2:-2].any()
+
+
+def test_normalized_training_images_have_mean_zero_at_every_pixel_and_unit_variance() -> None:
+    dataset = data.load("fashion-mnist-mini", 16)
+    images = dataset.normalize(dataset.train_images)
+    assert images.dtype == torch.float32
+    assert images.mean(dim=0).abs().max() < 1e-4
+    assert images.std().item() == pytest.approx(1, abs=1e-4)
+
+
+def one_by_one(images: np.ndarray, offsets: np.ndarray, flips: np.ndarray, padding: int) -> np.ndarray:
+    """Section 4.2 as a loop over images: pad, crop, mirror."""
+    height, width = images.shape[2:]
+    out = []
+    for image, (row, column), flip in zip(images, offsets, flips, strict=True):
+        padded = np.pad(image, ((0, 0), (padding, padding), (padding, padding)))
+        crop = padded[:, row : row + height, column : column + width]
+        out.append(crop[:, :, ::-1] if flip else crop)
+    return np.stack(out)
+
+
+@pytest.mark.parametrize(("padding", "size"), [(4, (32, 32)), (2, (6, 10)), (0, (5, 5))])
+def test_augmenting_a_batch_equals_pad_crop_flip_image_by_image(padding: int, size: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(64, 3, *size, generator=generator)
+    epoch = Epoch.draw(64, padding, seed=0, epoch=0, device=torch.device("cpu"))
+    out = augment(images, epoch.offsets, epoch.flips, padding)
+    assert np.array_equal(out.numpy(), one_by_one(images.numpy(), epoch.offsets.numpy(), epoch.flips.numpy(), padding))
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_crop_from_the_centre_without_flip_changes_nothing() -> None:
+    images = torch.randn(5, 3, 8, 8)
+    out = augment(images, torch.full((5, 2), 4), torch.zeros(5, dtype=torch.bool), 4)
+    assert torch.equal(out, images)
+
+
+def test_epochs_use_each_image_once_every_offset_and_half_of_the_flips() -> None:
+    epoch = Epoch.draw(2000, 4, seed=0, epoch=0, device=torch.device("cpu"))
+    assert torch.equal(epoch.order.sort().values, torch.arange(2000))
+    for axis in (0, 1):
+        counts = epoch.offsets[:, axis].bincount()
+        assert len(counts) == 9
+        assert counts.min() > 150  # 222 expected, deviation 14
+    assert 0.45 < epoch.flips.float().mean() < 0.55
+
+
+def test_epochs_depend_on_seed_and_number_alone() -> None:
+    def draw(seed: int, epoch: int) -> torch.Tensor:
+        drawn = Epoch.draw(100, 4, seed, epoch, torch.device("cpu"))
+        return torch.cat([drawn.order, drawn.offsets.flatten(), drawn.flips.long()])
+
+    first = draw(0, 0)
+    torch.manual_seed(123)
+    assert torch.equal(draw(0, 0), first)
+    assert not torch.equal(draw(0, 1), first)
+    assert not torch.equal(draw(1, 0), first)
+
+
+# CIFAR-10, shrunk: the same code reads 50 images or 50,000.
+
+
+@pytest.fixture
+def arrays(monkeypatch: pytest.MonkeyPatch) -> Arrays:
+    """50 + 20 random images; `cifar10` and `cifar100` expect as many."""
+    for name in ("cifar10", "cifar100"):
+        monkeypatch.setitem(SOURCES, name, dataclasses.replace(SOURCES[name], num_train=50, num_test=20))
+    generator = np.random.default_rng(0)
+    made = {}
+    for split, count in (("train", 50), ("test", 20)):
+        made[f"x_{split}"] = generator.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+        made[f"y_{split}"] = generator.integers(0, 10, count, dtype=np.uint8)
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's own folder, named by RESNET_LIB_DATA."""
+    path = tmp_path / "mine"
+    path.mkdir()
+    monkeypatch.setenv("RESNET_LIB_DATA", str(path))
+    return path
+
+
+def test_an_archive_is_read_as_it_was_written(arrays: Arrays, folder: Path) -> None:
+    np.savez(folder / "cifar10.npz", **arrays)
+    dataset = data.load("cifar10", 32)
+    for split in ("train", "test"):
+        images = getattr(dataset, f"{split}_images")
+        assert np.array_equal(images.permute(0, 2, 3, 1), arrays[f"x_{split}"])
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        assert np.array_equal(getattr(dataset, f"{split}_labels"), arrays[f"y_{split}"])
+    assert dataset.num_classes == 10
+
+
+def test_digest_changes_with_one_pixel_and_with_one_label(arrays: Arrays, folder: Path) -> None:
+    digests = set()
+    for key in (None, "x_train", "y_train", "x_test", "y_test"):
+        if key:
+            arrays[key].flat[-1] ^= 1
+        np.savez(folder / "cifar10.npz", **arrays)
+        digests.add(data.load("cifar10", 32).digest)
+    assert len(digests) == 5
+
+
+def test_users_folder_comes_before_the_cache(arrays: Arrays, folder: Path) -> None:
+    (cache_dir() / "data").mkdir(parents=True)
+    cached, mine = cache_dir() / "data" / "cifar10.npz", folder / "cifar10.npz"
+    assert data.locate("cifar10") is None
+    np.savez(cached, **arrays)
+    assert data.locate("cifar10") == cached
+    np.savez(mine, **arrays)
+    assert data.locate("cifar10") == mine
+
+
+LABEL_KEYS = {"cifar10": "labels", "cifar100": "fine_labels"}
+
+
+@pytest.fixture
+def torchvision_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str, Arrays], Path]:
+    """Writes a data set as its publisher does, and tells torchvision the checksums of these files."""
+
+    def write(parent: Path, name: str, arrays: Arrays) -> Path:
+        source = SOURCES[name]
+        path = parent / source.torchvision_folder
+        path.mkdir(parents=True)
+        published = getattr(torchvision.datasets, source.torchvision_class)
+
+        def put(filename: str, content: object) -> str:
+            (path / filename).write_bytes(pickle.dumps(content))
+            return hashlib.md5((path / filename).read_bytes()).hexdigest()
+
+        for split in ("train", "test"):
+            rows = arrays[f"x_{split}"].transpose(0, 3, 1, 2).reshape(-1, 3072)  # (N, C * H * W)
+            md5 = put(split, {"data": rows, LABEL_KEYS[name]: arrays[f"y_{split}"].tolist()})
+            monkeypatch.setattr(published, f"{split}_list", [[split, md5]])
+        key = published.meta["key"]
+        monkeypatch.setattr(published, "meta", {"filename": "meta", "key": key, "md5": put("meta", {key: ["a", "b"]})})
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", LABEL_KEYS)
+def test_torchvisions_folder_gives_the_same_data_set_as_the_archive(
+    name: str, arrays: Arrays, folder: Path, torchvision_files: Callable[[Path, str, Arrays], Path]
+) -> None:
+    if name == "cifar100":
+        arrays["y_train"][:] = np.arange(50) + 50  # of its hundred classes
+    torchvision_files(folder, name, arrays)
+    from_folder = data.load(name, 32)
+    np.savez(folder / f"{name}.npz", **arrays)
+    from_archive = data.load(name, 32)
+    assert data.locate(name) == folder / f"{name}.npz"
+    assert from_folder.digest == from_archive.digest
+    assert torch.equal(from_folder.train_images, from_archive.train_images)
+    assert torch.equal(from_folder.test_labels, from_archive.test_labels)
+
+
+# Faults: each with one line that says what is wrong and what to do.
+
+
+def complaint(call: Callable[[], object]) -> str:
+    with pytest.raises(UserError) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def cut_short(path: Path, _: Arrays) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path, _: Arrays) -> None:
+    path.write_bytes(b"")
+
+
+def overwritten_inside(path: Path, arrays: Arrays) -> None:
+    np.savez_compressed(path, **{key: array // 64 for key, array in arrays.items()})
+    content = bytearray(path.read_bytes())
+    content[100:300] = b"\xff" * 200
+    path.write_bytes(content)
+
+
+def a_single_array(path: Path, arrays: Arrays) -> None:
+    with path.open("wb") as file:
+        np.save(file, arrays["x_train"])
+
+
+def not_an_archive(path: Path, _: Arrays) -> None:
+    path.write_text("<html>503 Service Unavailable</html>")
+
+
+def without_a_key(path: Path, arrays: Arrays) -> None:
+    np.savez(path, **{key: array for key, array in arrays.items() if key != "y_test"})
+
+
+def with_pickled_objects(path: Path, arrays: Arrays) -> None:
+    np.savez(path, **arrays | {"y_test": np.array([{}] * 20, dtype=object)})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_short,
+        empty,
+        overwritten_inside,
+        a_single_array,
+        not_an_archive,
+        without_a_key,
+        with_pickled_objects,
+    ],
+)
+def test_a_damaged_archive_is_named_with_what_to_do(
+    damage: Callable[[Path, Arrays], None], arrays: Arrays, folder: Path
+) -> None:
+    path = folder / "cifar10.npz"
+    np.savez(path, **arrays)
+    damage(path, arrays)
+    message = complaint(lambda: data.load("cifar10", 32))
+    assert message.startswith(f"{path} is truncated or damaged (")
+    assert message.endswith("; replace it, or delete it to download cifar10 again")
+    if damage is without_a_key:
+        assert "y_test" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "wrong", "right"),
+    [
+        ("x_train", lambda a: a[:-1], "uint8 (49, 32, 32, 3)", "uint8 (50, 32, 32, 3)"),
+        ("x_test", lambda a: a.transpose(0, 3, 1, 2), "uint8 (20, 3, 32, 32)", "uint8 (20, 32, 32, 3)"),
+        ("x_test", lambda a: a.astype(np.float32), "float32 (20, 32, 32, 3)", "uint8 (20, 32, 32, 3)"),
+        ("y_train", lambda a: a.astype(np.int64), "int64 (50,)", "uint8 (50,)"),
+        ("y_test", lambda a: a[:, None], "uint8 (20, 1)", "uint8 (20,)"),
+    ],
+)
+def test_a_wrong_shape_or_type_is_named_beside_the_right_one(
+    key: str, change: Callable[[np.ndarray], np.ndarray], wrong: str, right: str, arrays: Arrays, folder: Path
+) -> None:
+    np.savez(folder / "cifar10.npz", **arrays | {key: change(arrays[key])})
+    message = complaint(lambda: data.load("cifar10", 32))
+    assert message == f"{folder / 'cifar10.npz'}: {key} is {wrong}; it must be {right}: replace the file"
+
+
+def test_a_label_out_of_range_is_named(arrays: Arrays, folder: Path) -> None:
+    arrays["y_test"][3] = 10
+    np.savez(folder / "cifar10.npz", **arrays)
+    message = complaint(lambda: data.load("cifar10", 32))
+    assert message.startswith(f"{folder / 'cifar10.npz'}: y_test has label 10, but cifar10 has 10 classes")
+
+
+def test_a_changed_file_in_torchvisions_folder_is_refused(
+    arrays: Arrays, folder: Path, torchvision_files: Callable[[Path, str, Arrays], Path]
+) -> None:
+    path = torchvision_files(folder, "cifar10", arrays)
+    cut_short(path / "test", arrays)
+    message = complaint(lambda: data.load("cifar10", 32))
+    assert message.startswith(f"{path} is truncated or damaged (")
+    assert "delete it to download cifar10 again" in message
+
+
+def test_a_missing_file_in_torchvisions_folder_is_refused(
+    arrays: Arrays, folder: Path, torchvision_files: Callable[[Path, str, Arrays], Path]
+) -> None:
+    path = torchvision_files(folder, "cifar10", arrays)
+    (path / "train").unlink()
+    assert complaint(lambda: data.load("cifar10", 32)).startswith(f"{path} is truncated or damaged (")
+
+
+def test_an_unknown_name_or_size_is_refused_with_the_right_ones() -> None:
+    message = complaint(lambda: data.load("cifar", 32))
+    assert message == "no data set is called 'cifar'; choose one of cifar10, cifar100, fashion-mnist-mini"
+    assert "image size is 24; fashion-mnist-mini comes at 32 pixels, or at 16" in complaint(
+        lambda: data.load("fashion-mnist-mini", 24)
+    )
+
+
+# The download. Only the loopback interface is used: a closed port, and a server that breaks off.
+
+
+def is_helpful(message: str) -> bool:
+    return message.startswith("CIFAR-10 could not be downloaded (") and message.endswith(data.how_to_bring("cifar10"))
+
+
+def test_without_network_the_message_says_how_to_bring_the_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"http://127.0.0.1:{port}/cifar.tar.gz")
+    assert is_helpful(complaint(lambda: data.load("cifar10", 32)))
+    assert "RESNET_LIB_DATA" in data.how_to_bring("cifar10")
+    announced = capsys.readouterr().err  # before the wait, not after it
+    assert "downloading 170 MB" in announced
+    assert data.how_to_bring("cifar10") in announced
+    assert data.locate("cifar10") is None
+
+
+@pytest.fixture(params=["Content-Length", "chunked"])
+def breaking_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a server that promises more than it sends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.protocol_version = "HTTP/1.1"
+            self.send_response(200)
+            if request.param == "chunked":
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"1000\r\nhalf a chunk")
+            else:
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b"half a file")
+            self.close_connection = True
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/cifar.tar.gz"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_download_that_breaks_off_is_not_taken_for_complete(
+    breaking_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", breaking_server)
+    assert is_helpful(complaint(lambda: data.load("cifar10", 32)))
+    assert data.locate("cifar10") is None
+
+
+# Files: what is on disk is whole.
+
+
+def test_a_cache_that_cannot_be_written_to_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("RESNET_LIB_CACHE", str(tmp_path / "file" / "cache"))
+    for call in (
+        lambda: data.load("cifar10", 32),
+        lambda: writable(cache_dir()),
+        lambda: write_atomically(cache_dir() / "x", lambda file: file.write(b"x")),
+    ):
+        message = complaint(call)
+        assert message.startswith(f"cannot write to {cache_dir()}")
+        assert message.endswith("set RESNET_LIB_CACHE to a folder you can write to, with space left")
+
+
+def test_a_read_only_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(dir: Path) -> None:  # noqa: A002  (tempfile's own name for it)
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)  # a test that runs as root could write anywhere
+    assert complaint(lambda: writable(tmp_path)).startswith(f"cannot write to {tmp_path} (Permission denied)")
+
+
+def test_a_process_that_dies_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_bytes(b"old")
+    program = f"""
+import os
+from pathlib import Path
+from resnet_lib.files import write_atomically
+
+def write(file):
+    file.write(b"new, but only ha")
+    file.flush()
+    os._exit(9)
+
+write_atomically(Path({str(path)!r}), write)
+"""
+    assert python("-c", program).returncode == 9
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.glob("*.json")) == [path]
+
+
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_full_disk_leaves_no_half_written_file(tmp_path: Path, before: bytes | None) -> None:
+    path = tmp_path / "weights.pt"
+    if before is not None:
+        path.write_bytes(before)
+
+    def write(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    message = complaint(lambda: write_atomically(path, write))
+    assert message == f"cannot write {path} (No space left on device); free some space and repeat"
+    assert [file.read_bytes() for file in tmp_path.iterdir() if file.is_file()] == ([] if before is None else [before])
+
+
+def test_an_interrupt_while_writing_leaves_no_partial_file(tmp_path: Path) -> None:
+    def write(_: BinaryIO) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "x", write)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_written_file_replaces_the_old_one_and_others_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "x"
+    for content in (b"old, and longer", b"new"):
+        write_atomically(path, lambda file, content=content: file.write(content))
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o044 == 0o044
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_run_is_locked_against_a_second_trainer_until_the_first_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "plain-8.lock"
+    with locked(path):
+        with pytest.raises(UserError, match="plain-8 is being trained by another process"), locked(path):
+            pass
+    with locked(path):
+        pass
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert cache_dir() == tmp_path / "cache"
+    monkeypatch.delenv("RESNET_LIB_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_dir() == tmp_path / "xdg" / "resnet_lib"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_dir() == Path.home() / ".cache" / "resnet_lib"

@@ -1,0 +1,463 @@
+"""Keeps the book's texts, notebooks and pages together. One way only: text -> executed notebook -> page.
+
+A chapter is written in chapters/NN_name.md (MyST Markdown). `sync` turns it into notebooks/NN_name.ipynb,
+which is committed with its outputs; `check` holds the two together; `run` executes the notebooks with other
+parameters, away from the committed ones; `build` makes the pages. `root` is always the repository's folder.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+from bs4 import BeautifulSoup
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+# Stated here, so that it does not depend on the machine; papermill needs the language to write parameters.
+KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+NOTABLE_LINES, MOST_LINES = 15, 25  # of a code cell: over the first is remarked on, over the second fails
+# A path that starts at the root or on a drive; not the tail of an address, an HTML tag or a ratio.
+ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<~*)\]}-])/(?:[\w.+-]+/)+[\w.+-]*|\b[A-Za-z]:\\\w+")
+FILE_NAME = re.compile(r"^\S*/\S*$|\.(png|jpe?g|svg|gif|webp)$", re.IGNORECASE)
+# MathJax comes as many ready-made bundles; the pages load this one, which finds its fonts beside itself.
+MATHJAX_BUNDLE = "tex-chtml.js"
+
+
+class BookError(Exception):
+    """What the user can mend; its message is one line."""
+
+
+# -------------------------------------------------------------------------------------------------- notebooks
+
+
+def chapter_texts(root: Path) -> list[Path]:
+    """The chapters' texts, in the order of their numbers."""
+    if texts := sorted((root / "chapters").glob("*.md")):
+        return texts
+    raise BookError(f"no chapter in {root / 'chapters'}")
+
+
+def read_text(path: Path) -> NotebookNode:
+    """The notebook that a chapter's text stands for, without outputs."""
+    try:
+        return clean(jupytext.read(path, fmt="md:myst"))
+    except Exception as error:  # jupytext raises whatever its parsers raise
+        raise BookError(f"{path}: {first_line(error)}") from None
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """A notebook as it lies on disk."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.ValidationError) as error:
+        raise BookError(f"{path}: {first_line(error)}") from None
+
+
+def first_line(error: Exception) -> str:
+    """What a traceback ends with, on one line."""
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
+
+
+def clean(notebook: NotebookNode) -> NotebookNode:
+    """Drops what differs between two runs or says nothing: times, random cell ids, the kernel's version.
+
+    A cell's id becomes a digest of its source, so that adding a cell leaves the ids of the others alone.
+    """
+    notebook.metadata = NotebookNode(kernelspec=KERNELSPEC)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    seen: Counter[str] = Counter()
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if not cell.metadata.get("tags"):
+            cell.metadata.pop("tags", None)
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        seen[digest] += 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    return notebook
+
+
+def execute(source: Path, target: Path, parameters: dict[str, object], folder: Path) -> str | None:
+    """Runs a notebook in `folder`, writes it to `target` and returns what went wrong, if anything did."""
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters,
+            cwd=folder,
+            progress_bar=False,
+            coalesce_streams=True,  # else what a cell prints is split by chance
+            extra_arguments=["--log-level=CRITICAL"],  # ipykernel's remarks on its own sockets
+        )
+    except PapermillExecutionError as error:
+        return f"code cell {error.exec_count}: {error.ename}: {error.evalue}".splitlines()[0]
+    except Exception as error:  # a dead kernel, say: it must not keep the other chapters from running
+        return first_line(error)
+    return None
+
+
+def sync(root: Path) -> list[str]:
+    """Executes every chapter's text as it stands and puts the notebook in place; returns the problems.
+
+    A notebook is replaced whole or not at all: that of a chapter that fails stays as it was.
+    """
+    notebooks = root / "notebooks"
+    notebooks.mkdir(exist_ok=True)
+    problems = []
+    chapters = {text: read_text(text) for text in chapter_texts(root)}  # one that cannot be read stops it here
+    for text, chapter in chapters.items():
+        start = time.monotonic()
+        target = notebooks / f"{text.stem}.ipynb"
+        # Beside the notebook, since only on the same disk is `replace` atomic.
+        with tempfile.TemporaryDirectory(dir=notebooks, prefix=".sync-") as folder:
+            plain, executed = Path(folder, "plain.ipynb"), Path(folder, "executed.ipynb")
+            nbformat.write(chapter, plain)
+            if failure := execute(plain, executed, {}, folder=notebooks):
+                problems.append(f"{text.relative_to(root)}: {failure} (its old notebook stays)")
+                continue
+            nbformat.write(clean(read_notebook(executed)), executed)
+            executed.replace(target)
+        print(f"{target.relative_to(root)}: executed in {clock(time.monotonic() - start)}", flush=True)
+    return problems
+
+
+# ----------------------------------------------------------------------------------------------------- checks
+
+
+def check(root: Path) -> list[str]:
+    """Whether texts, notebooks and table of contents agree and outputs are whole; returns the problems."""
+    texts = {path.stem: path for path in chapter_texts(root)}
+    notebooks = {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
+    listed = {name.removeprefix("notebooks/") for name in toc_pages(root) if name.startswith("notebooks/")}
+
+    problems = [f"chapters/{name}.md has no notebook" for name in texts.keys() - notebooks.keys()]
+    problems += [f"notebooks/{name}.ipynb has no text" for name in notebooks.keys() - texts.keys()]
+    problems += [f"notebooks/{name}.ipynb is not in _toc.yml" for name in notebooks.keys() - listed]
+    for name in sorted(texts.keys() & notebooks.keys()):
+        notebook = read_notebook(notebooks[name])
+        found = [*agreement_problems(read_text(texts[name]), notebook), *output_problems(notebook)]
+        problems += [f"notebooks/{name}.ipynb: {problem}" for problem in found]
+    return problems
+
+
+def agreement_problems(text: NotebookNode, notebook: NotebookNode) -> list[str]:
+    """Where a notebook's sources, tags and other cell metadata differ from its text's."""
+    if len(text.cells) != len(notebook.cells):
+        return [f"{len(notebook.cells)} cells, but {len(text.cells)} in the text: run `make notebooks`"]
+    return [
+        f"cell {number} differs from the text in its {part}: run `make notebooks`"
+        for number, (ours, theirs) in enumerate(zip(text.cells, notebook.cells, strict=True), start=1)
+        for part in ("cell_type", "source", "metadata")
+        if ours[part] != theirs[part]
+    ]
+
+
+def output_problems(notebook: NotebookNode) -> list[str]:
+    """What is wrong with an executed notebook's cells and outputs, whatever its text says."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    problems = []
+    if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
+        problems.append("no cell is tagged 'parameters'")
+    if not any(cell.outputs for cell in cells):
+        problems.append("no cell has an output")
+    if [cell.execution_count for cell in cells] != list(range(1, len(cells) + 1)):
+        problems.append("the outputs are not those of one run from the first cell to the last")
+    for number, cell in enumerate(cells, start=1):
+        if (lines := len(cell.source.splitlines())) > MOST_LINES:
+            problems.append(f"code cell {number} has {lines} lines, more than {MOST_LINES}")
+        problems += [f"code cell {number}: {problem}" for problem in cell_problems(cell)]
+    return problems
+
+
+def cell_problems(cell: NotebookNode) -> Iterator[str]:
+    """What is wrong with a code cell's source or outputs."""
+    for text in (cell.source, *(output_text(output) for output in cell.outputs)):
+        if found := ABSOLUTE_PATH.search(text):
+            yield f"holds the absolute path {found[0]}"
+    for output in cell.outputs:
+        if output.output_type == "error":
+            yield f"raised {output.ename}"
+        if output.output_type == "stream" and output.name == "stderr":
+            yield f"wrote to stderr: {output.text.strip().splitlines()[0]}"
+        if any(kind.startswith("image/") for kind in output.get("data", {})):
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+            if problem := alt_problem(alt):
+                yield f"the alt text of its image {problem}"
+
+
+def output_text(output: NotebookNode) -> str:
+    """All that a reader can read of an output: streams, tracebacks, text and HTML, but no image."""
+    data = output.get("data", {})
+    readable = [str(value) for kind, value in data.items() if not kind.startswith("image/")]
+    return "\n".join([output.get("text", ""), *output.get("traceback", []), *readable])
+
+
+def alt_problem(alt: str | None) -> str | None:
+    """Why an alternative text does not say what an image shows."""
+    if not alt or not alt.strip():
+        return "is missing"
+    return f"is a file name: {alt}" if FILE_NAME.search(alt.strip()) else None
+
+
+def long_cells(root: Path) -> list[str]:
+    """The code cells that are long, though not too long."""
+    return [
+        f"{text.relative_to(root)}: code cell {number} has {lines} lines, more than {NOTABLE_LINES}"
+        for text in chapter_texts(root)
+        for number, cell in enumerate((c for c in read_text(text).cells if c.cell_type == "code"), start=1)
+        if (lines := len(cell.source.splitlines())) > NOTABLE_LINES
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------- run
+
+
+def run(root: Path, out: Path, profile: str, retrain: bool) -> list[str]:
+    """Executes every notebook with these parameters into `out`; returns the problems once all have run."""
+    parameters = {"profile": profile, "retrain": retrain}
+    sources = [root / "notebooks" / f"{text.stem}.ipynb" for text in chapter_texts(root)]
+    out.mkdir(parents=True, exist_ok=True)
+    expected = {source: seconds_before(out / source.name, parameters) for source in sources}
+    taken: list[float] = []
+    problems = []
+    start = time.monotonic()
+    for number, source in enumerate(sources, start=1):
+        left = time_left([expected[later] for later in sources[number - 1 :]], taken)
+        print(f"[{number}/{len(sources)}] {source.stem}, {left}", flush=True)
+        began = time.monotonic()
+        with progress_lines(out / "progress.log"):
+            failure = execute(source, out / source.name, parameters, folder=out)
+        taken.append(time.monotonic() - began)
+        if failure:
+            problems.append(f"{source.stem}: {failure}")
+        state = "failed" if failure else "done"
+        print(f"[{number}/{len(sources)}] {source.stem} {state} after {clock(taken[-1])}", flush=True)
+    passed = len(sources) - len(problems)
+    print(f"{passed} of {len(sources)} notebooks ran in {clock(time.monotonic() - start)}; they are in {out}")
+    return problems
+
+
+def seconds_before(previous: Path, parameters: dict[str, object]) -> float | None:
+    """How long an earlier run with the same parameters took, if one left its notebook."""
+    try:
+        record = read_notebook(previous).metadata.get("papermill", {})
+    except BookError:
+        return None
+    same = record.get("parameters") == parameters and not record.get("exception")
+    return record.get("duration") if same else None
+
+
+def time_left(expected: list[float | None], taken: list[float]) -> str:
+    """An estimate in words: earlier runs' times where known, else the mean of the notebooks already done."""
+    mean = sum(taken) / len(taken) if taken else None
+    seconds = [mean if known is None else known for known in expected]
+    if None in seconds:
+        return "time left not known yet"
+    return f"about {clock(sum(seconds))} left"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, as 1:05; with hours, as 1:02:03."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+@contextmanager
+def progress_lines(path: Path) -> Iterator[None]:
+    """Prints the lines that the library appends, in the notebooks' kernels, to the file RESNET_LIB_PROGRESS.
+
+    What a kernel prints ends up in its notebook; this is the way past it, so that a long cell is not silent.
+    """
+    path.write_text("")
+    os.environ["RESNET_LIB_PROGRESS"] = str(path.resolve())
+    stop = threading.Event()
+
+    def follow() -> None:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            line = ""
+            last_look = False
+            while not last_look:
+                last_look = stop.wait(0.2)
+                while part := file.readline():
+                    line += part
+                    if line.endswith("\n"):  # else the library is still writing it
+                        print(f"    {line}", end="", flush=True)
+                        line = ""
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        follower.join()
+        del os.environ["RESNET_LIB_PROGRESS"]
+
+
+# ------------------------------------------------------------------------------------------------------ build
+
+
+def toc_pages(root: Path) -> list[str]:
+    """The pages that _toc.yml lists, as paths without an ending."""
+    return [str(Path(name).with_suffix("")) for name in parse_toc_yaml(root / "_toc.yml")]
+
+
+def build(root: Path) -> list[str]:
+    """Makes the pages in build/book, with warnings as errors; returns the problems.
+
+    Always from nothing, since Sphinx repeats no warning for a page that it did not read again. The pages of
+    the last good build stay until this one is good too.
+    """
+    target = root / "build" / "book"
+    target.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".book-") as folder:
+        command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "--path-output", folder]
+        result = subprocess.run(
+            [*command, "-W", "-n", "--keep-going", "--quiet"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            print(result.stdout, end="", file=sys.stderr)
+            return [f"jupyter-book ended with status {result.returncode}; what it said stands above"]
+        pages = Path(folder, "_build", "html")
+        drop_unused_mathjax(pages)
+        if problems := page_problems(root, pages):
+            return problems
+        shutil.rmtree(target, ignore_errors=True)
+        pages.replace(target)
+    print(f"{len(toc_pages(root))} pages; open {target / 'index.html'}")
+    return []
+
+
+def drop_unused_mathjax(pages: Path) -> None:
+    """Removes the MathJax bundles that no page loads, more than half of the built book."""
+    mathjax = pages / "_static" / "mathjax"
+    for script in mathjax.glob("*.js"):
+        if script.name != MATHJAX_BUNDLE:
+            script.unlink()
+    for unused in ("input/mml", "output/svg"):
+        shutil.rmtree(mathjax / unused)
+
+
+def page_problems(root: Path, pages: Path) -> list[str]:
+    """What a reader would miss: a page, a figure, an alternative text, or what only a network has."""
+    listed = set(toc_pages(root))
+    built = {str(path.relative_to(pages).with_suffix("")) for path in pages.rglob("*.html")}
+    built -= {"index", "genindex", "search"}  # Sphinx's own, as are those in folders like _static
+    built = {name for name in built if not name.startswith("_")}
+    problems = [f"_toc.yml lists {name}, which was not built" for name in sorted(listed - built)]
+    problems += [f"{name} was built, but is not in _toc.yml" for name in sorted(built - listed)]
+    for name in sorted(built & listed):
+        page = pages / f"{name}.html"
+        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        found = [*image_problems(page, soup), *offline_problems(soup)]
+        notebook = root / f"{name}.ipynb"
+        if notebook.exists():
+            found += figure_problems(read_notebook(notebook), soup)
+        problems += [f"{name}: {problem}" for problem in found]
+    return problems
+
+
+def figure_problems(notebook: NotebookNode, page: BeautifulSoup) -> Iterator[str]:
+    """Whether the page shows every image of its notebook's outputs."""
+    hidden = {"remove-output", "remove-cell"}
+    outputs = [
+        output
+        for cell in notebook.cells
+        if cell.cell_type == "code" and not hidden & set(cell.metadata.get("tags", []))
+        for output in cell.outputs
+    ]
+    due = sum(any(kind.startswith("image/") for kind in output.get("data", {})) for output in outputs)
+    shown = len(page.select(".cell_output img"))
+    if shown != due:
+        yield f"shows {shown} figures of the {due} in its notebook"
+
+
+def image_problems(path: Path, page: BeautifulSoup) -> Iterator[str]:
+    """Images of the text that are not there or whose alternative text says nothing."""
+    for image in page.select("article img"):
+        if not (path.parent / image["src"]).is_file():
+            yield f"its image {image['src']} is not in the build"
+        if problem := alt_problem(image.get("alt")):
+            yield f"the alt text of {image['src']} {problem}"
+
+
+def offline_problems(page: BeautifulSoup) -> Iterator[str]:
+    """What the page would load from another host, and so lack when read from a folder."""
+    loaded = page.select("script[src], img[src], iframe[src], link[rel~=stylesheet], link[rel~=preload]")
+    for element in loaded:
+        address = element.get("src") or element.get("href")
+        if re.match(r"(https?:)?//", address):
+            yield f"loads {address}"
+
+
+# ----------------------------------------------------------------------------------------------- command line
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; the status is 1 if it found problems and 2 if it could not start."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("sync", help="chapters/*.md to executed notebooks/*.ipynb")
+    commands.add_parser("check", help="do texts and notebooks agree, are the outputs whole?")
+    run_parser = commands.add_parser("run", help="execute the notebooks with other parameters, elsewhere")
+    run_parser.add_argument("--profile", default="smoke", help="schedule to train with (default: smoke)")
+    run_parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "build" / "reproduce",
+        help="folder for the notebooks (default: build/reproduce)",
+    )
+    run_parser.add_argument(
+        "--retrain",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="train, instead of showing what is recorded (default: train)",
+    )
+    commands.add_parser("build", help="the pages, with warnings as errors, into build/book")
+    options = parser.parse_args(arguments)
+
+    try:
+        match options.command:
+            case "sync":
+                problems = sync(ROOT)
+            case "check":
+                for remark in long_cells(ROOT):
+                    print(f"note: {remark}")
+                problems = check(ROOT)
+            case "run":
+                problems = run(ROOT, options.out.resolve(), options.profile, options.retrain)
+            case "build":
+                problems = build(ROOT)
+    except (BookError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    for problem in problems:
+        print(f"{parser.prog} {options.command}: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
