@@ -5,7 +5,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 # A test file or notebook stays with one worker: its tests share state, and a notebook's cells need each other.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# One thread to each worker: two that want both cores each spend their time waiting.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: help reproduce test lint unit nbval notebooks verdicts book clean
 

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from resnet_lib.campaign import cost
 from resnet_lib.data import Dataset
 from resnet_lib.experiments import PROFILES, changed, resnet
 from resnet_lib.models import initialize
@@ -159,10 +160,15 @@ def bench(depth: int, device: str | None, compiled: bool, iterations: int = 16, 
 
 
 def seconds_per_cost(device: str | None) -> float:
-    """Seconds that one unit of `campaign.cost` takes on this machine, from a few steps of a ResNet-20."""
-    from resnet_lib.campaign import cost
-
+    """Seconds that one unit of `campaign.cost` takes here, the way `campaign.work` runs: one thread to a run."""
+    hardware = Hardware.choose(device)
+    threads = torch.get_num_threads()
+    side_by_side = threads if hardware.device.type == "cpu" else 1
     config = bench_config(20, 4)
-    speed = our_loop(config, random_dataset(), Hardware.choose(device))
+    torch.set_num_threads(1)
+    try:
+        speed = our_loop(config, random_dataset(), hardware)
+    finally:
+        torch.set_num_threads(threads)
     images = config.recipe.iterations * config.recipe.batch_size
-    return images / speed / cost(config)
+    return images / speed / cost(config) / side_by_side

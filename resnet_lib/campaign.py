@@ -180,7 +180,7 @@ def _tell(reports: "Queue[Progress | None]", configs: Sequence[RunConfig]) -> No
         now, reached = time.monotonic(), sum(done.values())
         first = first or (now, reached)
         rate = (reached - first[1]) / (now - first[0]) if now > first[0] else 0.0
-        left = f"; {clock((total - reached) / rate)} left" if rate else ""
+        left = f"; {clock((total - reached) / rate)} left for these" if rate else ""
         say(
             f"{progress.name.rpartition('_')[0]}: iteration {progress.iteration} of {progress.iterations}, training "
             f"error {progress.error:.1f}%; {finished} of {len(configs)} runs done{left}"
@@ -202,8 +202,8 @@ def collect(
 
     Args:
         suite: a key of `SUITES`.
-        profile: a key of `PROFILES`, or "best": the profile nearest to the paper's in which every setting asked for
-            has enough recorded seeds.
+        profile: a key of `PROFILES`, or "best": of the records that ship with the package, and so the same on every
+            machine, those of the profile nearest to the paper's in which every setting has enough seeds.
         retrain: train the first seed here and now, in the place of the recorded one; the other seeds stay as they
             are recorded. "best" then means the quickest profile.
         settings: the settings of the suite to show, by default all.
@@ -218,12 +218,13 @@ def collect(
     if scale is None:
         scale = PROFILES["smoke"] if retrain else best_profile(chosen, list(wanted), num_seeds)
     configs = [config for name in wanted for config in chosen.setting(name, scale)]
+    records = Records.committed() if profile == BEST else Records.all()
     if not retrain:
-        return Records.all().select(configs)
+        return records.select(configs)
     fresh = [config for config in configs if config.seed == 0]
     work(fresh, retrain=True)
-    sources = {config: Records(local_dir()) if config in fresh else Records.all() for config in configs}
-    return [record for config, records in sources.items() if (record := records.get(config)) is not None]
+    local = Records(local_dir())
+    return [r for c in configs if (r := (local if c in fresh else records).get(c)) is not None]
 
 
 def best_profile(suite: Suite, settings: Sequence[str], num_seeds: int) -> Profile:

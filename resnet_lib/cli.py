@@ -161,7 +161,7 @@ def train(options: argparse.Namespace) -> int:
         net = net_config(options.net)
         configs = [run(net, profile, seed) for seed in options.seeds or range(1)]
     todo = pending(configs, options.retrain)
-    print(f"{len(configs)} runs, {len(todo)} to train", file=sys.stderr)
+    print(f"runs: {len(configs)}, to train: {len(todo)}", file=sys.stderr)
     finished = True
     try:
         work(
@@ -216,7 +216,7 @@ def status(options: argparse.Namespace) -> int:
         left = clock(row["seconds_to_do"]) if row["recorded"] < row["runs"] else "-"
         print(f"{row['suite']:18}{row['profile']:9}{recorded:>12}  {left}")
     for profile in PROFILES.values():
-        print(f"{profile.name}: {profile.summary}; {profile.num_seeds} seeds")
+        print(f"{profile.name}: {profile.summary}; seeds: {profile.num_seeds}")
     return 0
 
 

@@ -125,9 +125,17 @@ def _resize(images: np.ndarray, image_size: int) -> Tensor:
 
 
 def data_dirs() -> list[Path]:
-    """Folders searched for data sets, in order: `RESNET_LIB_DATA`, then the cache."""
-    folders = [Path(folder)] if (folder := os.environ.get("RESNET_LIB_DATA")) else []
-    return [*folders, cache_dir() / "data"]
+    """Folders searched for data sets, in order: `RESNET_LIB_DATA`, then the cache.
+
+    Raises:
+        UserError: `RESNET_LIB_DATA` names no folder; downloading instead would not be what its user wants.
+    """
+    folders = [cache_dir() / "data"]
+    if folder := os.environ.get("RESNET_LIB_DATA"):
+        if not Path(folder).is_dir():
+            raise UserError(f"RESNET_LIB_DATA is {folder}, which is no folder; set it to the folder of your data sets")
+        folders.insert(0, Path(folder))
+    return folders
 
 
 def locate(name: str) -> Path | None:

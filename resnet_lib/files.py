@@ -1,12 +1,13 @@
 """Where files live, and how they are written so that no half-written file is ever taken for a whole one."""
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from filelock import FileLock, Timeout
 
 from resnet_lib.errors import UserError
 
@@ -70,9 +71,8 @@ def locked(path: Path) -> Iterator[None]:
         UserError: another process holds it.
     """
     writable(path.parent)
-    with open(path, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{path.stem} is being trained by another process; wait for it or stop it") from None
-        yield
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout:
+        raise UserError(f"{path.stem} is being trained by another process; wait for it or stop it") from None

@@ -70,8 +70,8 @@ class Hardware:
         """
         try:
             chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-            torch.empty(1, device=chosen)
-        except (RuntimeError, AssertionError) as error:
+            torch.zeros(1, device=chosen).item()  # "meta" makes tensors, but holds no values
+        except (RuntimeError, AssertionError, ImportError) as error:  # torch's many ways to say no
             reason = str(error).splitlines()[0]
             raise UserError(f"device {device!r} cannot be used here ({reason}); leave it out or say cpu") from None
         if precision == "auto":
