@@ -73,7 +73,8 @@ def net_config(text: str) -> NetConfig:
     kind, _, rest = text.lower().partition("-")
     depth, _, shortcut = rest.partition("-")
     shortcut = shortcut.upper() or "A"
-    if kind not in ("plain", "resnet") or not depth.isdigit() or shortcut not in SHORTCUTS[1:]:
+    known = kind == "resnet" or (kind == "plain" and rest == depth)  # a plain net has no shortcut to choose
+    if not known or not depth.isdigit() or shortcut not in SHORTCUTS[1:]:
         raise UserError(f"no net is called {text!r}; write plain-20, resnet-56 or resnet-56-B")
     try:
         CifarNet(int(depth), shortcut)

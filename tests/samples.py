@@ -6,6 +6,8 @@ import subprocess
 import sys
 from functools import cache
 
+import torch
+
 from resnet_lib import data
 from resnet_lib.data import Dataset
 from resnet_lib.experiments import PAPER_RECIPE, changed, plain
@@ -48,10 +50,17 @@ def tiny_config(net: NetConfig = PLAIN_8, seed: int = 0, **changes: object) -> R
     return RunConfig(net=net, data=DataConfig(name="fashion-mnist-mini", image_size=16), recipe=recipe, seed=seed)
 
 
+@cache
+def layer_names(net: NetConfig) -> tuple[str, ...]:
+    """The 3x3 layers that a record of this net has probes of."""
+    with torch.device("meta"):
+        return tuple(name for name, _, _ in conv3x3_layers(build(net)))
+
+
 def made_up_record(config: RunConfig, train_error: float = 10.0, test_error: float = 20.0) -> RunRecord:
     """A whole record that no run made: errors fall in a straight line to the ones given."""
     end = config.recipe.iterations
-    layers = tuple(name for name, _, _ in conv3x3_layers(build(config.net)))
+    layers = layer_names(config.net)
     return RunRecord(
         format=1,
         config=config,

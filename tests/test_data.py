@@ -14,13 +14,13 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 import torch
+from samples import python
 
 from resnet_lib import data
 from resnet_lib.data import SOURCES, Epoch, augment
 from resnet_lib.errors import UserError
 from resnet_lib.files import cache_dir, locked, writable, write_atomically
 from resnet_lib.torchvision_compat import torchvision
-from samples import python
 
 Arrays = dict[str, np.ndarray]
 
@@ -412,7 +412,7 @@ def test_a_cache_that_cannot_be_written_to_is_named_with_what_to_do(
 
 
 def test_a_read_only_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(dir: Path) -> None:  # noqa: A002  (tempfile's own name for it)
+    def refuse(dir: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)  # a test that runs as root could write anywhere
@@ -474,9 +474,8 @@ def test_a_written_file_replaces_the_old_one_and_others_may_read_it(tmp_path: Pa
 
 def test_a_run_is_locked_against_a_second_trainer_until_the_first_is_done(tmp_path: Path) -> None:
     path = tmp_path / "plain-8.lock"
-    with locked(path):
-        with pytest.raises(UserError, match="plain-8 is being trained by another process"), locked(path):
-            pass
+    with locked(path), pytest.raises(UserError, match="plain-8 is being trained by another process"), locked(path):
+        pass
     with locked(path):
         pass
 

@@ -1,0 +1,316 @@
+"""A campaign reuses what is recorded, survives being killed, and says how far it is."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Queue
+
+import pytest
+import safetensors.torch
+import torch
+from samples import made_up_record, measured, tiny_config
+
+from resnet_lib import campaign, runs, training
+from resnet_lib.campaign import checkpoint_path, clock, collect, cost, pending, weights_path, work
+from resnet_lib.errors import UserError
+from resnet_lib.experiments import PROFILES, SUITES, plain, resnet, run
+from resnet_lib.files import PACKAGE, locked
+from resnet_lib.runs import Records, RunConfig, RunRecord, load_record, local_dir, save_record
+from resnet_lib.training import Hardware, TimeLimitReached, build, evaluate
+
+SMOKE = PROFILES["smoke"]
+PLAIN_8 = run(plain(8), SMOKE, seed=0)
+
+
+# The command as its users start it: a process with workers of its own.
+
+TRAIN = (sys.executable, "-u", "-m", "resnet_lib", "train", "--net", "plain-8", "--jobs", "1")
+
+
+def start(cache: Path, *options: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"RESNET_LIB_CACHE": str(cache), "PYTHONPATH": str(PACKAGE.parent)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [*TRAIN, *options], env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 90) -> tuple[str, str]:
+    """What is left of its output. The end of it comes when the last process that holds the pipe, worker or not, ends.
+
+    A killed process that leaves another behind is therefore a TimeoutExpired.
+    """
+    try:
+        return process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+def wait_for(text: str, process: subprocess.Popen[str]) -> None:
+    """Reads what the process tells until it tells this."""
+    assert process.stderr is not None
+    while text not in (line := process.stderr.readline()):
+        assert line, "it ended by itself"
+
+
+def only_record(cache: Path) -> RunRecord:
+    (path,) = (cache / "records").glob("*.json")
+    return load_record(path)
+
+
+@pytest.fixture(scope="module")
+def left_alone(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    """The record of a run that nobody disturbed."""
+    cache = tmp_path_factory.mktemp("left alone")
+    process = start(cache, "--json")
+    output, errors = finish(process)
+    assert process.returncode == 0, errors
+    record = only_record(cache)
+    assert record.config == PLAIN_8
+    assert json.loads(output) == [record.model_dump(mode="json")]
+    return record
+
+
+def test_a_run_that_was_killed_leaves_nobody_behind_and_repeats_the_same_record(
+    left_alone: RunRecord, tmp_path: Path
+) -> None:
+    process = start(tmp_path)
+    wait_for("iteration 50 of 200", process)
+    process.kill()
+    finish(process, timeout=15)
+    assert not list(tmp_path.rglob("*.json"))
+
+    again = start(tmp_path)
+    output, errors = finish(again)
+    assert again.returncode == 0, errors
+    assert measured(only_record(tmp_path)) == measured(left_alone)
+    assert "1 of 1 runs recorded" in output
+    assert not list(tmp_path.rglob("*.pt")), "the checkpoint would be taken up by a later retraining"
+
+
+def test_a_time_limit_stops_cleanly_and_the_next_call_continues(left_alone: RunRecord, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoints" / f"{PLAIN_8.name}.pt"
+    limit, stopped_midway = 4.0, False
+    for _ in range(20):
+        process = start(tmp_path, "--time-limit", f"{limit:.1f}s")
+        output, errors = finish(process)
+        assert process.returncode == 0, errors
+        if "1 of 1 runs recorded" in output:
+            break
+        assert "0 of 1 runs recorded; repeat the command to go on" in output
+        if checkpoint.exists():
+            assert re.search(rf"{PLAIN_8.name}: stopped at \d+ of 200 iterations", errors)
+            stopped_midway = True
+            limit = 90.0
+        else:
+            assert "no time left to start it" in errors
+            limit += 1.5
+    assert stopped_midway
+    assert measured(only_record(tmp_path)) == measured(left_alone)
+
+
+def test_an_interrupt_takes_one_line_and_leaves_nobody_behind(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    wait_for("iteration 25 of 200", process)
+    os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to every process of the command
+    _, errors = finish(process)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1] == (
+        "resnet_lib: interrupted; finished runs are recorded, repeat the command to go on"
+    )
+
+
+# Two short runs in a pool of two workers.
+
+SHORT = [tiny_config(seed=0, iterations=4, milestones=(), log_every=2), tiny_config(resnet(8), seed=1)]
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[RunRecord], Path]:
+    """The records that one call of `work` returned, and its cache."""
+    cache = tmp_path_factory.mktemp("worked")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESNET_LIB_CACHE", str(cache))
+        patch.setenv("RESNET_LIB_PROGRESS", str(cache / "progress.txt"))
+        return work(SHORT, jobs=2), cache
+
+
+@pytest.fixture
+def in_its_cache(worked: tuple[list[RunRecord], Path], monkeypatch: pytest.MonkeyPatch) -> list[RunRecord]:
+    monkeypatch.setenv("RESNET_LIB_CACHE", str(worked[1]))
+    return worked[0]
+
+
+def test_records_come_back_in_order_and_are_stored(in_its_cache: list[RunRecord]) -> None:
+    assert [record.config for record in in_its_cache] == SHORT
+    assert Records(local_dir()).select(SHORT) == in_its_cache
+    assert {record.provenance.threads for record in in_its_cache} == {1}
+
+
+def test_what_is_recorded_is_not_trained_again(in_its_cache: list[RunRecord], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pending([*SHORT, tiny_config(seed=7)]) == [tiny_config(seed=7)]
+    monkeypatch.setattr(campaign, "_run", None)  # whoever calls it fails
+    assert work(SHORT) == []
+
+
+def test_finished_runs_leave_their_weights_and_no_checkpoint(in_its_cache: list[RunRecord]) -> None:
+    dataset = campaign.data.load("fashion-mnist-mini", 16)
+    hardware = Hardware(torch.device("cpu"), in_its_cache[1].provenance.precision, compiled=False)
+    net = build(SHORT[1].net, in_channels=1)
+    net.load_state_dict(safetensors.torch.load_file(weights_path(SHORT[1])))
+    net = net.to(memory_format=torch.channels_last)
+    _, error = evaluate(net, dataset, "test", hardware)
+    assert error == pytest.approx(in_its_cache[1].final.test_error)
+    assert not any(checkpoint_path(config).exists() for config in SHORT)
+
+
+def test_progress_names_run_iteration_error_and_how_many_are_done(worked: tuple[list[RunRecord], Path]) -> None:
+    lines = (worked[1] / "progress.txt").read_text().splitlines()
+    assert len(lines) == 2 + 3  # points of the two training curves
+    for line in lines:
+        assert re.match(r"(plain-8|ResNet-8-A)_\S+_seed\d: iteration \d+ of \d+, training error \d+\.\d%; ", line)
+    assert "2 of 2 runs done" in lines[-1]
+
+
+# Without a pool.
+
+
+def test_a_run_under_way_elsewhere_is_refused() -> None:
+    config = SHORT[0]
+    refused = pytest.raises(UserError, match=f"{config.name} is being trained by another process")
+    with locked(checkpoint_path(config).with_suffix(".lock")), refused:
+        campaign._run(config, "cpu", False, None, Queue())
+
+
+def test_a_run_is_not_begun_when_the_time_is_up() -> None:
+    with pytest.raises(TimeLimitReached, match="no time left to start it"):
+        campaign._run(SHORT[0], "cpu", False, time.time() - 1, Queue())
+    assert not Records(local_dir()).select(SHORT)
+
+
+def test_retraining_counts_only_records_of_this_very_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "git_state", lambda: ("c0ffee", False))
+    config, record = SHORT[0], made_up_record(SHORT[0])
+    made_here = {"package": training.package_version(), "torch": torch.__version__, "git_commit": "c0ffee"}
+    made_here |= {"git_dirty": False}
+
+    def left_to_do(**changes: object) -> bool:
+        provenance = record.provenance.model_copy(update=made_here | changes)
+        save_record(record.model_copy(update={"provenance": provenance}), local_dir())
+        assert pending([config]) == []
+        return pending([config], retrain=True) == [config]
+
+    assert not left_to_do()
+    assert left_to_do(git_commit="decade")
+    assert left_to_do(git_dirty=True)
+    assert left_to_do(torch="2.6.0")
+    assert left_to_do(package="0.0.1")
+    monkeypatch.setattr(training, "git_state", lambda: ("c0ffee", True))
+    assert left_to_do()
+
+
+def test_retraining_does_not_count_the_books_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "committed_dir", lambda: tmp_path / "book")
+    save_record(made_up_record(SHORT[0]), tmp_path / "book")
+    assert pending([SHORT[0]]) == []
+    assert pending([SHORT[0]], retrain=True) == [SHORT[0]]
+
+
+# What a chapter asks for.
+
+
+@pytest.fixture
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Writes records of the degradation suite into a folder that stands for the package's."""
+    monkeypatch.setattr(runs, "committed_dir", lambda: tmp_path / "book")
+
+    def record(setting: str, profile: str, seeds: range, folder: Path | None = None, error: float = 10.0) -> None:
+        for seed in seeds:
+            config = SUITES["degradation"].settings[setting](PROFILES[profile], seed)
+            save_record(made_up_record(config, train_error=error), folder or tmp_path / "book")
+
+    return record
+
+
+def found(*arguments: object, **options: object) -> list[tuple[str, int, int, float]]:
+    """Net, iterations (which tell profiles apart), seed and error of the records that a chapter gets."""
+    records = collect("degradation", *arguments, **options)
+    return [(r.config.net.name, r.config.recipe.iterations, r.config.seed, r.final.train_error) for r in records]
+
+
+def test_best_is_the_profile_nearest_the_papers_that_has_every_setting_and_enough_seeds(
+    book: Callable[..., None],
+) -> None:
+    for setting in ("plain-20", "plain-56"):
+        book(setting, "smoke", range(3))
+    book("plain-20", "quick", range(1))
+    nets = ["plain-20", "plain-56"]
+    smoke = [(net, 200, seed, 10) for net in nets for seed in range(3)]
+    assert found(settings=nets) == smoke  # plain-56 is not recorded at `quick`
+    book("plain-56", "quick", range(1))
+    assert found(settings=nets) == [(net, 6400, 0, 10) for net in nets]
+    assert found(settings=nets, num_seeds=3) == smoke
+
+
+def test_best_is_the_same_on_every_machine(book: Callable[..., None]) -> None:
+    book("plain-20", "smoke", range(3))
+    book("plain-20", "quick", range(1), local_dir())
+    assert found(settings=["plain-20"], num_seeds=3) == [("plain-20", 200, seed, 10) for seed in range(3)]
+    assert found("quick", settings=["plain-20"]) == [("plain-20", 6400, 0, 10)]
+
+
+def test_retraining_puts_this_machines_first_seed_in_the_place_of_the_recorded_one(
+    book: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book("plain-20", "smoke", range(3))
+    asked: list[RunConfig] = []
+
+    def work_in_no_time(configs: Sequence[RunConfig], *, retrain: bool) -> None:
+        assert retrain
+        asked.extend(configs)
+        book("plain-20", "smoke", range(1), local_dir(), error=33)
+
+    monkeypatch.setattr(campaign, "work", work_in_no_time)
+    nets = ["plain-20"]
+    assert found("smoke", True, settings=nets) == [("plain-20", 200, seed, [33, 10, 10][seed]) for seed in range(3)]
+    assert [config.seed for config in asked] == [0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (("degradatoin",), {}, "no suite is called 'degradatoin'; did you mean degradation"),
+        (("degradation", "quik"), {}, "no profile is called 'quik'; did you mean quick"),
+        (("degradation",), {"settings": ["plain-21"]}, "no setting of suite degradation is called 'plain-21'; did you"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(
+    arguments: tuple[str, ...], options: dict[str, list[str]], message: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        collect(*arguments, **options)
+
+
+# Arithmetic.
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (89.4, "89 s"), (90, "2 min"), (3600, "60 min"), (5400, "1 h 30 min"), (7500, "2 h 05 min")],
+)
+def test_durations_are_told_in_the_unit_that_suits(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_cost_grows_with_layers_pixels_and_images() -> None:
+    base = cost(run(plain(20), SMOKE, seed=0))
+    assert cost(run(plain(56), SMOKE, seed=3)) == pytest.approx(base * 56 / 20)
+    assert cost(run(plain(20), PROFILES["quick"], seed=0)) == pytest.approx(base * 4 * 32)

@@ -1,0 +1,283 @@
+"""A config names its run, and a record is whole, consistent and exactly what was written, or refused."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from samples import made_up_record, python, tiny_config, tiny_dataset
+
+from resnet_lib.errors import UserError
+from resnet_lib.experiments import PAPER_RECIPE, PROFILES, SUITES, changed, plain, run
+from resnet_lib.runs import Records, RunConfig, RunRecord, committed_dir, load_record, local_dir, save_record
+from resnet_lib.training import train
+
+Field = tuple[str | int, ...]
+
+
+def leaves(value: object, at: Field = ()) -> Iterator[Field]:
+    """The place of each value in nested JSON; lists count as values."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, (*at, key))
+    else:
+        yield at
+
+
+def dig(value: Any, field: Field) -> Any:
+    for key in field:
+        value = value[key]
+    return value
+
+
+# Configs and their names.
+
+ANOTHER = {"cifar": "imagenet", "none": "A", "sgd": "adam", "auto": "bf16"}
+
+
+def another(value: object) -> object:
+    """A valid value that differs."""
+    if isinstance(value, str):
+        return ANOTHER.get(value, f"{value}-other")
+    if isinstance(value, tuple):
+        return (*value, 60_000)
+    return value + 6 if isinstance(value, int) else value / 2 + 0.001
+
+
+PLAIN_20 = run(plain(20), PROFILES["paper"], seed=0)
+
+
+@pytest.mark.parametrize("field", [*leaves(PLAIN_20.model_dump())], ids=lambda field: ".".join(field))
+def test_name_and_digest_change_with_every_field(field: Field) -> None:
+    fields = PLAIN_20.model_dump()
+    parent = dig(fields, field[:-1])
+    parent[field[-1]] = another(parent[field[-1]])
+    other = RunConfig.model_validate(fields)
+    assert other != PLAIN_20
+    assert other.digest != PLAIN_20.digest
+    assert other.name != PLAIN_20.name
+
+
+def test_name_is_the_same_in_every_process_and_forever() -> None:
+    name = "plain-20_cifar10-32px_sgd-0.1_64000it_seed0_794acac2"  # records are found by it
+    assert PLAIN_20.name == name
+    program = (
+        "from resnet_lib.experiments import PROFILES, plain, run\nprint(run(plain(20), PROFILES['paper'], seed=0).name)"
+    )
+    assert python("-c", program, PYTHONHASHSEED="1").stdout.strip() == name
+
+
+def test_no_two_runs_of_all_suites_and_profiles_share_a_name() -> None:
+    runs = [config for suite in SUITES.values() for profile in PROFILES.values() for config in suite.runs(profile)]
+    assert len({config.name for config in runs}) == len(set(runs)) == len(runs)
+
+
+def test_suites_differ_between_settings_in_more_than_the_seed_and_between_seeds_in_nothing_else() -> None:
+    for suite, profile in itertools.product(SUITES.values(), PROFILES.values()):
+        of_seed_0 = suite.runs(profile, range(1))
+        assert len({config.model_dump_json(exclude={"seed"}) for config in of_seed_0}) == len(suite.settings)
+        for name in suite.settings:
+            seeds = suite.setting(name, profile)
+            assert [config.seed for config in seeds] == list(range(profile.num_seeds))
+            assert len({config.model_dump_json(exclude={"seed"}) for config in seeds}) == 1
+
+
+@pytest.mark.parametrize("milestones", [(48_000, 32_000), (32_000, 32_000)])
+def test_milestones_that_do_not_rise_are_refused(milestones: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError, match=r"milestones \(\d+, 32000\) must rise"):
+        changed(PAPER_RECIPE, milestones=milestones)
+
+
+@pytest.mark.parametrize(
+    "change", [{"lr": 0.0}, {"lr": float("nan")}, {"momentum": 1.0}, {"iterations": 0}, {"optimizer": "lion"}, {"x": 1}]
+)
+def test_a_recipe_that_cannot_be_followed_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(change))):
+        changed(PAPER_RECIPE, **change)
+
+
+def test_a_config_cannot_be_changed_under_its_name() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        PLAIN_20.recipe.lr = 0.2
+
+
+# Records.
+
+# The fields of a record, for parametrising; the record that the tests damage is a real one.
+FIELDS = [*leaves(made_up_record(tiny_config()).model_dump(mode="json"))]
+
+
+@pytest.fixture(scope="module")
+def record() -> RunRecord:
+    return train(tiny_config(), tiny_dataset())[0]
+
+
+@pytest.fixture
+def path(record: RunRecord, tmp_path: Path) -> Path:
+    return save_record(record, tmp_path / "records")
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_record(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def rewrite(path: Path, field: Field, value: object) -> None:
+    content = json.loads(path.read_text())
+    dig(content, field[:-1])[field[-1]] = value
+    path.write_text(json.dumps(content))
+
+
+def test_a_record_comes_back_byte_for_byte(record: RunRecord, path: Path, tmp_path: Path) -> None:
+    loaded = load_record(path)
+    assert loaded == record
+    assert save_record(loaded, tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_committed_records_are_whole_and_written_as_the_code_writes_them() -> None:
+    for path in sorted(committed_dir().rglob("*.json")):
+        record = load_record(path)
+        assert path.read_text(encoding="utf-8") == record.to_json(), path
+        assert path.parent.name == record.config.data.name, path
+
+
+def test_committed_records_and_weights_stay_small() -> None:
+    assert sum(path.stat().st_size for path in committed_dir().rglob("*") if path.is_file()) < 25e6
+
+
+def test_a_change_of_one_number_is_a_change_of_one_line(record: RunRecord) -> None:
+    curve = record.train_curve.model_copy(update={"loss": (9.5, *record.train_curve.loss[1:])})
+    before, after = (r.to_json().splitlines() for r in (record, record.model_copy(update={"train_curve": curve})))
+    assert [line for line, old in zip(after, before, strict=True) if line != old] == [
+        f'    "loss": {json.dumps(curve.loss)},'
+    ]
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: ".".join(field))
+def test_a_missing_field_is_named(field: Field, path: Path) -> None:
+    content = json.loads(path.read_text())
+    del dig(content, field[:-1])[field[-1]]
+    path.write_text(json.dumps(content))
+    assert refusal(path) == f"{'.'.join(field)}: Field required; restore the file or delete it and rerun"
+
+
+@pytest.mark.parametrize("parent", sorted({field[:depth] for field in FIELDS for depth in range(len(field))}), ids=str)
+def test_an_extra_field_is_named(parent: Field, path: Path) -> None:
+    rewrite(path, (*parent, "extra"), 1)
+    assert refusal(path).startswith(f"{'.'.join((*parent, 'extra'))}: Extra inputs are not permitted")
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: ".".join(field))
+def test_a_value_of_another_type_is_named(field: Field, path: Path) -> None:
+    value = dig(json.loads(path.read_text()), field)
+    rewrite(path, field, str(value) if isinstance(value, int | float) and not isinstance(value, bool) else {})
+    assert refusal(path).startswith(f"{'.'.join(field)}")
+
+
+COLUMNS = [field for field in FIELDS if field[0] in ("train_curve", "test_curve", "probes")]
+
+
+@pytest.mark.parametrize("field", COLUMNS, ids=lambda field: ".".join(field))
+def test_a_malformed_entry_of_a_column_is_named(field: Field, path: Path) -> None:
+    rewrite(path, (*field, 0), None)
+    assert refusal(path).startswith(f"{'.'.join(field)}.0: ")
+
+
+@pytest.mark.parametrize("field", COLUMNS, ids=lambda field: ".".join(field))
+def test_columns_of_unequal_length_are_named(field: Field, path: Path) -> None:
+    rewrite(path, field, dig(json.loads(path.read_text()), field)[1:])
+    assert f"{field[0]}: columns must be of one length and not empty" in refusal(path)
+
+
+FLOATS = [field for field in FIELDS if field[-1] in ("loss", "error", "lr", "response_std") and field[0] != "config"]
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity"])
+@pytest.mark.parametrize("field", [*((*f, 0) for f in FLOATS), ("final", "train_loss"), ("final", "train_error")])
+def test_a_number_that_is_not_finite_is_named(text: str, field: Field, path: Path) -> None:
+    rewrite(path, field, float(text))
+    assert text in path.read_text()
+    assert refusal(path).startswith(f"{'.'.join(map(str, field))}: ")
+
+
+@pytest.mark.parametrize("value", [100.1, -0.1])
+@pytest.mark.parametrize(
+    "field",
+    [("train_curve", "error", 0), ("test_curve", "error", 0), ("final", "train_error"), ("final", "test_error")],
+)
+def test_an_error_outside_0_to_100_percent_is_named(value: float, field: Field, path: Path) -> None:
+    rewrite(path, field, value)
+    assert refusal(path).startswith(f"{'.'.join(map(str, field))}: Input should be")
+
+
+def test_a_final_test_error_other_than_the_curves_is_named(path: Path) -> None:
+    rewrite(path, ("final", "test_error"), 1.25)
+    assert "final.test_error is 1.25, but the last point of test_curve is" in refusal(path)
+
+
+@pytest.mark.parametrize("curve", ["train_curve", "test_curve"])
+@pytest.mark.parametrize("wrong", [11, 1])
+def test_a_curve_that_does_not_rise_to_the_last_iteration_is_named(curve: str, wrong: int, path: Path) -> None:
+    rewrite(path, (curve, "iteration", -1), wrong)
+    assert f"{curve}.iteration must rise to 12" in refusal(path)
+
+
+def test_a_config_that_is_not_the_files_is_named(path: Path) -> None:
+    rewrite(path, ("config", "seed"), 1)
+    assert refusal(path) == f"config: this is the record of {tiny_config(seed=1).name}; rename or restore the file"
+
+
+def test_a_record_of_another_format_is_refused(path: Path) -> None:
+    rewrite(path, ("format",), 2)
+    assert refusal(path).startswith("format: ")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", "half"])
+def test_what_is_no_record_is_refused(content: bytes | str, path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if content == "half" else content)
+    assert refusal(path).startswith("record: ")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "none.json").startswith("cannot be read (No such file")
+
+
+# Folders of records.
+
+
+def test_records_are_found_by_config_in_either_layout_and_earlier_folders_win(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    configs = [tiny_config(seed=seed) for seed in range(4)]
+    save_record(made_up_record(configs[0], train_error=1), first / configs[0].data.name)  # as in the package
+    save_record(made_up_record(configs[0], train_error=2), second)  # as in the cache
+    save_record(made_up_record(configs[2], train_error=3), second)
+    records = Records(first, second)
+    assert records.get(configs[1]) is None
+    assert [r.final.train_error for r in records.select(reversed(configs))] == [3, 1]
+    assert sorted(r.final.train_error for r in records) == [1, 2, 3]
+
+
+def test_a_half_written_record_is_no_record(tmp_path: Path) -> None:
+    whole = save_record(made_up_record(tiny_config()), tmp_path)
+    whole.rename(tmp_path / f".{whole.name}.x8s7.partial")
+    assert Records(tmp_path).get(tiny_config()) is None
+    assert not list(Records(tmp_path))
+
+
+def test_a_damaged_record_is_not_passed_over(path: Path) -> None:
+    path.write_text("{")
+    with pytest.raises(UserError, match="Invalid JSON"):
+        Records(path.parent).get(tiny_config())
+
+
+def test_records_of_this_machine_are_looked_for_after_the_committed_ones(tmp_path: Path) -> None:
+    assert Records.all().folders == (committed_dir(), local_dir())
+    assert local_dir() == tmp_path / "cache" / "records"
+    assert Records.committed().folders == (committed_dir(),)
