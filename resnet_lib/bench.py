@@ -4,6 +4,7 @@ Speed does not depend on what the pictures show, so random images do.
 """
 
 import time
+import warnings
 from collections.abc import Iterator
 from statistics import median
 from typing import NamedTuple
@@ -143,6 +144,7 @@ def bench(depth: int, device: str | None, compiled: bool, iterations: int = 16, 
     """
     config, dataset = bench_config(depth, iterations), random_dataset()
     hardware = Hardware.choose(device)
+    warnings.filterwarnings("ignore", message="This DataLoader will create")  # more workers than cores are worth a try
     workers = max(WORKER_COUNTS, key=lambda count: usual_loop(config, dataset, hardware.device, count))
     ours = f"this book's, {hardware.precision}"
     contestants = {

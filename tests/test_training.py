@@ -1,6 +1,7 @@
 """The loop does what the recipe says, the same way each time, and an interruption leaves no trace."""
 
 import copy
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -88,18 +89,19 @@ def test_weights_of_layers_are_decayed_and_biases_and_batch_norms_are_not(optimi
     assert len(decayed["params"]) + len(others["params"]) == len(list(net.parameters()))
 
 
-def test_a_step_is_the_papers_sgd_with_momentum_and_decay() -> None:
-    """Two steps by hand: v = 0.9 v + g + 1e-4 w; w = w - lr v."""
-    config = tiny_config(iterations=2, milestones=(), crop_padding=0)
-    dataset = tiny_dataset()
+def test_training_is_the_papers_sgd_with_momentum_and_decay_on_new_batches_each_epoch() -> None:
+    """Three steps by hand, the third in the second epoch: v = 0.9 v + g + 1e-4 w; w = w - 0.1 v."""
+    config = tiny_config(seed=1, iterations=3, milestones=(), crop_padding=0)
+    full, few = tiny_dataset(), slice(64)  # two batches
+    dataset = dataclasses.replace(full, train_images=full.train_images[few], train_labels=full.train_labels[few])
     _, stepped = train(config, dataset, FP32)
 
     net = build(config.net, in_channels=1)
     training.initialize(net, config.seed)
     net.to(memory_format=torch.channels_last).train()
-    epoch = data.Epoch.draw(256, 0, config.seed, 0, CPU)
     velocity = {name: torch.zeros_like(p) for name, p in net.named_parameters()}
-    for batch in (slice(0, 32), slice(32, 64)):
+    for epoch_number, batch in ((0, slice(0, 32)), (0, slice(32, 64)), (1, slice(0, 32))):
+        epoch = data.Epoch.draw(64, 0, config.seed, epoch_number, CPU)
         images = dataset.normalize(dataset.train_images[epoch.order[batch]])
         images = torch.where(epoch.flips[batch, None, None, None], images.flip(3), images)
         loss = F.cross_entropy(net(images), dataset.train_labels[epoch.order[batch]])
