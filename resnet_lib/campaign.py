@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from functools import lru_cache
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from queue import Queue
 from threading import Thread
 
 import safetensors.torch
@@ -115,11 +115,11 @@ def work(
     jobs = min(jobs or (torch.get_num_threads() if on_cpu else 1), len(todo))  # torch counts the cores it may use
     deadline = None if time_limit is None else time.time() + time_limit
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    with context.Manager() as manager, ProcessPoolExecutor(jobs, context, _die_with_parent) as pool:
-        reports = manager.Queue()
-        meter = Thread(target=_tell, args=(reports, todo), daemon=True)
-        meter.start()
-        futures = [pool.submit(_run, config, device, compiled, deadline, reports) for config in todo]
+    reports: SimpleQueue[Progress | None] = context.SimpleQueue()
+    meter = Thread(target=_tell, args=(reports, todo), daemon=True)
+    meter.start()
+    with ProcessPoolExecutor(jobs, context, _start_worker, (reports,)) as pool:
+        futures = [pool.submit(_run, config, device, compiled, deadline) for config in todo]
         try:
             return [future.result() for future in futures]
         except BrokenExecutor:
@@ -130,8 +130,13 @@ def work(
             meter.join()
 
 
-def _die_with_parent() -> None:
-    """A worker must not train on, holding the run's lock, when the process that started it was killed."""
+_reports: "SimpleQueue[Progress | None]"  # of a worker, to the process that started it
+
+
+def _start_worker(reports: "SimpleQueue[Progress | None]") -> None:
+    """Readies a worker. It must not train on, holding a run's lock, when the process that started it was killed."""
+    global _reports
+    _reports = reports
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -147,9 +152,7 @@ def _dataset(name: str, image_size: int) -> Dataset:
     return data.load(name, image_size)
 
 
-def _run(
-    config: RunConfig, device: str | None, compiled: bool, deadline: float | None, reports: "Queue[Progress | None]"
-) -> RunRecord:
+def _run(config: RunConfig, device: str | None, compiled: bool, deadline: float | None) -> RunRecord:
     """One run, in a worker."""
     left = None if deadline is None else deadline - time.time()
     if left is not None and left <= 0:
@@ -159,7 +162,7 @@ def _run(
     with locked(checkpoint.with_suffix(".lock")):
         hardware = Hardware.choose(device, config.recipe.precision, compiled)
         dataset = _dataset(config.data.name, config.data.image_size)
-        record, net = train(config, dataset, hardware, checkpoint=checkpoint, time_limit=left, progress=reports.put)
+        record, net = train(config, dataset, hardware, checkpoint=checkpoint, time_limit=left, progress=_reports.put)
         weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
         write_atomically(weights_path(config), lambda file: file.write(weights))
         save_record(record, local_dir())
@@ -167,7 +170,7 @@ def _run(
     return record
 
 
-def _tell(reports: "Queue[Progress | None]", configs: Sequence[RunConfig]) -> None:
+def _tell(reports: "SimpleQueue[Progress | None]", configs: Sequence[RunConfig]) -> None:
     """Turns the progress of single runs into lines about all of them, with the time left."""
     costs = {config.name: cost(config) for config in configs}
     done = dict.fromkeys(costs, 0.0)

@@ -141,9 +141,9 @@ def build_parser() -> Parser:
     sub.add_argument("name", nargs="?", help="a data set (default: all of them, for list and verify)")
     add_json(sub)
 
-    sub = command("bench", bench, "measure the training loop beside the usual one (about two minutes)")
+    sub = command("bench", bench, "measure the training loop beside the usual one (about three minutes)")
     sub.add_argument("--depth", type=int, default=20, metavar="L", help="layers of the ResNet (default: 20)")
-    sub.add_argument("--compile", action="store_true", help="measure the compiled loop too")
+    sub.add_argument("--no-compile", dest="compile", action="store_false", help="leave out the compiled loop")
     add_device(sub)
     add_json(sub)
     return parser
