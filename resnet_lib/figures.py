@@ -36,6 +36,11 @@ STYLE = {
 }
 
 
+def depth_color(depth: int) -> str:
+    """The colour of a depth: its own for the paper's, one of five muted ones for a reader's."""
+    return DEPTH_COLORS.get(depth, ("#56B4E9", "#8C564B", "#7F7F7F", "#BCBD22", "#6A3D9A")[depth // 6 % 5])
+
+
 def new_figure(num_panels: int = 1, height: float = 3.4) -> tuple[Figure, list[Axes]]:
     """A figure with panels side by side that share their vertical axis, in the book's style."""
     with plt.rc_context(STYLE):
@@ -67,7 +72,7 @@ def draw_curves(axes: Axes, records: Sequence[RunRecord], title: str) -> None:
     One line per net: the mean over its seeds, on a band from the lowest to the highest seed.
     """
     for name, group in by_net(records).items():
-        color = DEPTH_COLORS[group[0].config.net.depth]
+        color = depth_color(group[0].config.net.depth)
         for curve, style in (("train", {"ls": "--", "lw": 1.0}), ("test", {"ls": "-", "lw": 2.0})):
             tables = [getattr(record, f"{curve}_curve") for record in group]
             columns = list(zip(*(table.error for table in tables), strict=True))
@@ -93,7 +98,7 @@ def curves(panels: dict[str, Sequence[RunRecord]]) -> Figure:
             draw_curves(axes, records, title)
         all_axes[0].set_ylabel("error (%)")
         shown = sorted({record.config.net.depth for records in panels.values() for record in records})
-        handles = [Line2D([], [], color=DEPTH_COLORS[depth], lw=2, label=f"{depth} layers") for depth in shown]
+        handles = [Line2D([], [], color=depth_color(depth), lw=2, label=f"{depth} layers") for depth in shown]
         figure.legend(handles=handles, loc="outside right upper")
         note(figure, [record for records in panels.values() for record in records], "solid: test, dashed: training. ")
     return figure

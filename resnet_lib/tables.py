@@ -160,7 +160,7 @@ def describe(records: Sequence[RunRecord]) -> str:
     """On which images, for how long, with how many seeds these runs were made: one line, as a caption needs it."""
     if not records:
         return NO_RUN
-    parts = []
+    parts, rest = [], list(records)
     for profile in PROFILES.values():
         group = [record for record in records if record.config.data == profile.data]
         group = [record for record in group if record.config.recipe.iterations % profile.recipe.iterations == 0]
@@ -168,6 +168,9 @@ def describe(records: Sequence[RunRecord]) -> str:
         if group:
             seeds = len({record.config.seed for record in group})
             parts.append(f"{profile.summary}; {seeds} seed{'s' if seeds > 1 else ''} (profile {profile.name})")
+            rest = [record for record in rest if record not in group]
+    if rest:
+        parts.append(f"{len(rest)} run{'s' if len(rest) > 1 else ''} outside the profiles")
     return "; ".join(parts)
 
 
