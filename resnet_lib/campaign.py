@@ -50,6 +50,11 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+_made: set[RunConfig] = (
+    set()
+)  # runs whose records this process has made: another part of a chapter need not repeat them
+
+
 def made_by_this_code(record: RunRecord) -> bool:
     """Whether the record comes from the very code and torch that run now: only then may a rerun be skipped."""
     commit, dirty = training.git_state()
@@ -69,7 +74,11 @@ def pending(configs: Sequence[RunConfig], retrain: bool = False) -> list[RunConf
         records = Records.all()
         return [config for config in configs if records.get(config) is None]
     local = Records(local_dir())
-    return [c for c in configs if (record := local.get(c)) is None or not made_by_this_code(record)]
+    return [
+        config
+        for config in configs
+        if (record := local.get(config)) is None or not (config in _made or made_by_this_code(record))
+    ]
 
 
 def work(
@@ -101,7 +110,7 @@ def work(
         UserError: a data set is missing or damaged, or a run failed.
     """
     todo = pending(configs, retrain)
-    if len(todo) < len(configs):
+    if len(todo) < len(configs) and not set(configs) <= _made:
         say(
             f"{len(configs) - len(todo)} of {len(configs)} runs are there already, made by this very code"
             if retrain
@@ -121,13 +130,15 @@ def work(
     with ProcessPoolExecutor(jobs, context, _start_worker, (reports,)) as pool:
         futures = [pool.submit(_run, config, device, compiled, deadline) for config in todo]
         try:
-            return [future.result() for future in futures]
+            records = [future.result() for future in futures]
         except BrokenExecutor:
             raise UserError("a training process was killed, for want of memory perhaps; repeat to go on") from None
         finally:
             pool.shutdown(cancel_futures=True)  # waits for the runs under way: they save, or reach the time limit
             reports.put(None)
             meter.join()
+    _made.update(todo)
+    return records
 
 
 _reports: "SimpleQueue[Progress | None]"  # of a worker, to the process that started it
@@ -196,6 +207,21 @@ def clock(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def prepare(*suites: str, profile: str = BEST, retrain: bool = False) -> None:
+    """Trains, for a chapter that retrains, the first seed of all its suites in one go; does nothing otherwise.
+
+    One pool keeps every core busy to the end, longest runs first, and the time left that it tells is the chapter's.
+    Afterwards `collect` finds the records made.
+
+    Raises:
+        UserError: unknown suite or profile.
+    """
+    if retrain:
+        scale = PROFILES["smoke"] if profile == BEST else lookup(PROFILES, profile, "profile")
+        configs = [run for name in suites for run in lookup(SUITES, name, "suite").runs(scale, range(1))]
+        work(sorted(configs, key=cost, reverse=True), retrain=True)
 
 
 def collect(

@@ -196,6 +196,7 @@ def test_a_run_is_not_begun_when_the_time_is_up() -> None:
 
 
 def test_retraining_counts_only_records_of_this_very_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "_made", set())  # as in a new process
     monkeypatch.setattr(training, "git_state", lambda: ("c0ffee", False))
     config, record = SHORT[0], made_up_record(SHORT[0])
     made_here = {"package": training.package_version(), "torch": torch.__version__, "git_commit": "c0ffee"}
@@ -313,3 +314,19 @@ def test_cost_grows_with_layers_pixels_and_images() -> None:
     base = cost(run(plain(20), SMOKE, seed=0))
     assert cost(run(plain(56), SMOKE, seed=3)) == pytest.approx(base * 56 / 20)
     assert cost(run(plain(20), PROFILES["quick"], seed=0)) == pytest.approx(base * 4 * 32)
+
+
+def test_a_chapter_trains_each_of_its_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from code that differs from its commit, which trusts no record that an earlier process left."""
+    tiny = {
+        "tiny": SUITES["degradation"].__class__("tiny", "", "", {"a": lambda profile, seed: tiny_config(seed=seed)})
+    }
+    monkeypatch.setattr(campaign, "SUITES", tiny)
+    monkeypatch.setattr(training, "git_state", lambda: ("c0ffee", True))
+    campaign.prepare("tiny", profile="smoke", retrain=False)
+    assert not Records(local_dir()).get(tiny_config())
+    campaign.prepare("tiny", profile="smoke", retrain=True)
+    made = Records(local_dir()).get(tiny_config())
+    monkeypatch.setattr(campaign, "train", lambda *_, **__: pytest.fail("trained again"))
+    assert pending([tiny_config()], retrain=True) == []
+    assert collect("tiny", "smoke", retrain=True)[0] == made
