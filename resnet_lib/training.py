@@ -1,7 +1,9 @@
 """The training loop of section 4.2, its learning-rate schedule, evaluation and checkpoints."""
 
 import io
+import os
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -74,6 +76,8 @@ class Hardware:
         except (RuntimeError, AssertionError, ImportError) as error:  # torch's many ways to say no
             reason = str(error).splitlines()[0]
             raise UserError(f"device {device!r} cannot be used here ({reason}); leave it out or say cpu") from None
+        if compiled and chosen.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
+            raise UserError("torch.compile needs a C++ compiler, and g++ is not here; install it or do not compile")
         if precision == "auto":
             precision = "bf16" if fast_bf16(chosen) else "fp32"
         return cls(chosen, precision, compiled)

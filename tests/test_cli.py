@@ -13,6 +13,7 @@ from samples import made_up_record, python
 
 from resnet_lib import bench as bench_module
 from resnet_lib import cli, runs
+from resnet_lib.campaign import cost
 from resnet_lib.claims import CLAIMS
 from resnet_lib.cli import main
 from resnet_lib.data import SOURCES, how_to_bring
@@ -315,18 +316,27 @@ def test_report_of_cifar10_is_compared_with_the_paper(command: Callable[..., Out
     assert re.search(r"^ResNet-20 A +8\.75 ", text, re.MULTILINE)
 
 
-def test_status_counts_what_is_recorded_and_prices_the_rest(
+def test_status_prices_what_is_missing_by_a_measurement_made_here(
     command: Callable[..., Outcome], book: Path, quick_measures: None
 ) -> None:
+    status, out, _ = command("status", "--suite", "longer-training", "--json")
+    assert status == 0
+    smoke, quick, paper = (row["seconds_to_do"] for row in json.loads(out))
+    assert 0 < smoke < quick < paper
+
+
+def test_status_counts_what_is_recorded_in_text_and_in_json(
+    command: Callable[..., Outcome], book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_module, "seconds_per_cost", lambda _: 2.0)
     suite, smoke = SUITES["longer-training"], PROFILES["smoke"]
     for config in suite.runs(smoke)[:3]:
         save_record(made_up_record(config), book)
-    status, out, _ = command("status", "--suite", "longer-training", "--json")
-    assert status == 0
+    _, out, _ = command("status", "--suite", "longer-training", "--json")
     rows = {row["profile"]: row for row in json.loads(out)}
     assert rows.keys() == PROFILES.keys()
     assert (rows["smoke"]["recorded"], rows["smoke"]["runs"]) == (3, 2 * smoke.num_seeds)
-    assert 0 < rows["smoke"]["seconds_to_do"] < rows["quick"]["seconds_to_do"] < rows["paper"]["seconds_to_do"]
+    assert rows["smoke"]["seconds_to_do"] == round(2 * sum(map(cost, suite.runs(smoke)[3:])))
 
     status, text, _ = command("status")
     assert status == 0
@@ -334,15 +344,8 @@ def test_status_counts_what_is_recorded_and_prices_the_rest(
     assert len(table) == len(SUITES) * len(PROFILES)
     assert any(line.split()[:5] == ["longer-training", "smoke", "3", "of", "10"] for line in table)
 
-
-def test_status_of_a_finished_suite_asks_for_nothing(
-    command: Callable[..., Outcome], book: Path, quick_measures: None
-) -> None:
-    suite = SUITES["longer-training"]
-    for config in suite.runs(PROFILES["smoke"]):
+    for config in suite.runs(smoke)[3:]:
         save_record(made_up_record(config), book)
-    _, out, _ = command("status", "--suite", "longer-training", "--json")
-    assert json.loads(out)[0]["seconds_to_do"] == 0
     _, text, _ = command("status", "--suite", "longer-training")
     assert re.search(r"^longer-training +smoke +10 of 10 +-$", text, re.MULTILINE)
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from resnet_lib import data, probes, training
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import PAPER_RECIPE, PROFILES, changed, plain, resnet, run
+from resnet_lib.experiments import PAPER_RECIPE, PROFILES, SUITES, changed, plain, resnet, run
 from resnet_lib.paper import paper
 from resnet_lib.runs import RunConfig
 from resnet_lib.training import (
@@ -70,6 +70,11 @@ def test_110_layers_are_warmed_up_for_400_iterations_and_shallower_nets_are_not(
     lrs = [lr_at(recipe, iteration) for iteration in (0, 399, 400, 31_999, 32_000)]
     assert lrs == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01])
     assert run(resnet(56), PROFILES["paper"], seed=0).recipe == PAPER_RECIPE
+
+
+def test_three_times_the_iterations_means_three_times_the_milestones() -> None:
+    for config in SUITES["longer-training"].runs(PROFILES["paper"]):
+        assert config.recipe == changed(PAPER_RECIPE, iterations=192_000, milestones=(96_000, 144_000))
 
 
 def test_the_net_is_trained_at_the_scheduled_rates() -> None:
