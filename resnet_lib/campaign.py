@@ -220,7 +220,7 @@ def prepare(*suites: str, profile: str = BEST, retrain: bool = False) -> None:
     """
     if retrain:
         scale = PROFILES["smoke"] if profile == BEST else lookup(PROFILES, profile, "profile")
-        configs = [run for name in suites for run in lookup(SUITES, name, "suite").runs(scale, range(1))]
+        configs = [run for name in suites for run in lookup(SUITES, name, "suite").retrained(scale)]
         work(sorted(configs, key=cost, reverse=True), retrain=True)
 
 
@@ -250,7 +250,7 @@ def collect(
     records = Records.committed() if profile == BEST else Records.all()
     if not retrain:
         return records.select(configs)
-    fresh = [config for config in configs if config.seed == 0]
+    fresh = [config for config in chosen.retrained(scale) if config in configs]
     work(fresh, retrain=True)
     local = Records(local_dir())
     return [r for c in configs if (r := (local if c in fresh else records).get(c)) is not None]

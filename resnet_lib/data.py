@@ -1,6 +1,7 @@
-"""Data sets as one uint8 tensor on the training device, and augmentation of whole batches.
+"""Data sets as one tensor on the training device, and augmentation of whole batches.
 
-`cifar10` and `cifar100` are found in a folder of yours or downloaded; `fashion-mnist-mini` ships with the package.
+`cifar10` and `cifar100` are found in a folder of yours or downloaded; `fashion-mnist-mini` ships with the package, and
+those of `tabular` with scikit-learn.
 """
 
 import hashlib
@@ -18,8 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from resnet_lib import tabular
 from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE, cache_dir, writable
+from resnet_lib.tabular import TABULAR
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,13 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images (N, C, H, W) uint8 and labels (N,) int64, on one device.
+    """Images (N, C, H, W) uint8, or features (N, F, 1, 1) float32, and labels (N,) int64, on one device.
 
     `digest` tells copies of a data set apart: it covers the arrays as they were read, before any change of size.
     `mean` (C, H, W) is the training set's mean image, which is subtracted (section 4.2); `std` is one number, the
-    deviation of all training pixels from it. Dividing by it gives inputs of unit variance, which He initialisation
-    assumes; batch norm after the first layer makes the scale immaterial for every net that has it.
+    deviation of all training pixels from it, or one per feature (F, 1, 1). Dividing by it gives inputs of unit
+    variance, which He initialisation assumes; batch norm after the first layer makes the scale immaterial for every
+    net that has it.
     """
 
     name: str
@@ -61,7 +65,7 @@ class Dataset:
     test_images: Tensor
     test_labels: Tensor
     mean: Tensor
-    std: float
+    std: Tensor
 
     def to(self, device: torch.device) -> "Dataset":
         """The same data set on another device."""
@@ -69,7 +73,7 @@ class Dataset:
         return replace(self, **tensors)
 
     def normalize(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) -> float32 of the same shape: mean image subtracted, divided by the deviation."""
+        """(N, C, H, W) -> float32 of the same shape: mean image subtracted, divided by the deviation."""
         return (images.float() - self.mean) / self.std
 
 
@@ -82,40 +86,93 @@ def load(name: str, image_size: int) -> Dataset:
     Args:
         name: a key of `SOURCES`.
         image_size: side in pixels: 32, or 16 for means over 2x2 pixels. Fashion-MNIST's 28 pixels are first given a
-            black border of 2.
+            black border of 2. Data sets of `tabular` have one size: 8 pixels for digits, 1 for features.
 
     Raises:
         UserError: unknown name or size; a file that is truncated, or whose arrays are not what they should be; no
             network and no file.
     """
-    if name not in SOURCES:
-        raise UserError(f"no data set is called {name!r}; choose one of {', '.join(SOURCES)}")
-    if image_size not in (16, 32):
-        raise UserError(f"image size is {image_size}; {name} comes at 32 pixels, or at 16 by averaging 2x2")
-    arrays = _read(name)
+    if name not in SOURCES and name not in TABULAR:
+        raise UserError(f"no data set is called {name!r}; choose one of {', '.join([*SOURCES, *TABULAR])}")
+    if name in TABULAR:
+        if image_size != TABULAR[name].image_size:
+            raise UserError(f"image size is {image_size}; {name} has only {TABULAR[name].image_size}")
+        arrays, num_classes = tabular.read(name), TABULAR[name].num_classes
+    else:
+        if image_size not in (16, 32):
+            raise UserError(f"image size is {image_size}; {name} comes at 32 pixels, or at 16 by averaging 2x2")
+        arrays, num_classes = _read(name), SOURCES[name].num_classes
     digest = hashlib.sha256()
     for key in ("x_train", "y_train", "x_test", "y_test"):
         digest.update(f"{key}{arrays[key].shape}".encode())
         digest.update(np.ascontiguousarray(arrays[key]))
-    train_images, test_images = (_resize(arrays[key], image_size) for key in ("x_train", "x_test"))
-    mean = train_images.double().mean(dim=0)
-    variance = sum(((part.double() - mean) ** 2).sum().item() for part in train_images.split(5000))
-    return Dataset(
-        name=name,
-        num_classes=SOURCES[name].num_classes,
-        digest=digest.hexdigest()[:16],
-        train_images=train_images,
-        train_labels=torch.from_numpy(arrays["y_train"].astype(np.int64)),
-        test_images=test_images,
-        test_labels=torch.from_numpy(arrays["y_test"].astype(np.int64)),
-        mean=mean.float(),
-        std=(variance / train_images.numel()) ** 0.5,
+    return centred(
+        Dataset(
+            name=name,
+            num_classes=num_classes,
+            digest=digest.hexdigest()[:16],
+            train_images=_resize(arrays["x_train"], image_size),
+            train_labels=torch.from_numpy(arrays["y_train"].astype(np.int64)),
+            test_images=_resize(arrays["x_test"], image_size),
+            test_labels=torch.from_numpy(arrays["y_test"].astype(np.int64)),
+            mean=torch.zeros(1),
+            std=torch.ones(1),
+        )
     )
 
 
+def centred(dataset: Dataset) -> Dataset:
+    """The data set with `mean` and `std` of the training images that it has."""
+    images = dataset.train_images
+    mean = images.double().mean(dim=0)
+    squares = sum(((part.double() - mean) ** 2).sum(dim=0) for part in images.split(5000))
+    features = images.shape[-1] == 1  # features have scales of their own, pixels one in common
+    variance = squares / len(images) if features else squares.sum() / images.numel()
+    return replace(dataset, mean=mean.float(), std=variance.sqrt().float())
+
+
+def split(dataset: Dataset, num_train: int | None, validation: int) -> Dataset:
+    """Holds back the last `validation` training images as the test set, and keeps the first `num_train` of the rest.
+
+    Both take as many images of each class, in the order of the data set; None keeps all. The mean image is that of
+    the images kept.
+
+    Raises:
+        UserError: there are not that many images, or their number is no multiple of the number of classes.
+    """
+    if num_train is None and not validation:
+        return dataset
+    for what, number in (("num_train", num_train or 0), ("validation", validation)):
+        if number % dataset.num_classes:
+            raise UserError(f"{what} is {number}; it must be a multiple of the {dataset.num_classes} classes")
+    classes = [(dataset.train_labels == label).nonzero().flatten() for label in range(dataset.num_classes)]
+    held, kept = validation // dataset.num_classes, (num_train or 0) // dataset.num_classes
+    fewest = min(map(len, classes))
+    if held + kept > fewest or held == fewest:
+        raise UserError(f"num_train {num_train} and validation {validation}: {dataset.name} has only {fewest} a class")
+    rest = [members[: len(members) - held] for members in classes]
+    train = torch.cat([members[:kept] if num_train else members for members in rest]).sort().values
+    changes = {"train_images": dataset.train_images[train], "train_labels": dataset.train_labels[train]}
+    if validation:
+        back = torch.cat([members[len(members) - held :] for members in classes]).sort().values
+        changes |= {"test_images": dataset.train_images[back], "test_labels": dataset.train_labels[back]}
+    return centred(replace(dataset, **changes))
+
+
+def subtract(dataset: Dataset, what: str) -> Dataset:
+    """The data set with another mean to subtract: "pixel mean" (as it is), "channel mean" or "nothing"."""
+    if what == "channel mean":
+        return replace(dataset, mean=dataset.mean.mean(dim=(1, 2), keepdim=True).expand_as(dataset.mean))
+    if what == "nothing":
+        return replace(dataset, mean=torch.zeros_like(dataset.mean))
+    return dataset
+
+
 def _resize(images: np.ndarray, image_size: int) -> Tensor:
-    """(N, H, W, C) uint8 -> (N, C, S, S) uint8. Integer arithmetic: the same on every machine."""
+    """(N, H, W, C) -> (N, C, S, S). Integer arithmetic for pixels: the same on every machine."""
     tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    if tensor.shape[-1] == image_size:
+        return tensor.contiguous(memory_format=torch.channels_last)
     border = (32 - tensor.shape[-1]) // 2
     tensor = F.pad(tensor, (border,) * 4)
     if image_size == 16:

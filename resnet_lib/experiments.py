@@ -86,18 +86,18 @@ WARMED_UP_DEPTH = 110  # from here on the paper starts with a smaller learning r
 WARMUP_ITERATIONS = 400
 
 
-def plain(depth: int) -> NetConfig:
-    """A plain CIFAR net."""
-    return NetConfig(family="cifar", depth=depth, shortcut="none")
+def plain(depth: int, **varied: object) -> NetConfig:
+    """A plain CIFAR net, with fields of `NetConfig` that are not the paper's."""
+    return NetConfig(family="cifar", depth=depth, shortcut="none", **varied)
 
 
-def resnet(depth: int, shortcut: str = "A") -> NetConfig:
+def resnet(depth: int, shortcut: str = "A", **varied: object) -> NetConfig:
     """A residual CIFAR net; the paper uses option A on CIFAR-10."""
-    return NetConfig(family="cifar", depth=depth, shortcut=shortcut)
+    return NetConfig(family="cifar", depth=depth, shortcut=shortcut, **varied)
 
 
-def run(net: NetConfig, profile: Profile, seed: int, **changes: object) -> RunConfig:
-    """One run of a profile, with some of the recipe's fields changed.
+def run(net: NetConfig, profile: Profile, seed: int, data: DataConfig | None = None, **changes: object) -> RunConfig:
+    """One run of a profile, on other data perhaps, with some of the recipe's fields changed.
 
     The 110-layer net is warmed up: lr 0.01 for 400 iterations. The paper ends its warm-up when the training error
     falls below 80%, "about 400 iterations", and a fixed number keeps the schedule a function of the iteration alone.
@@ -105,22 +105,50 @@ def run(net: NetConfig, profile: Profile, seed: int, **changes: object) -> RunCo
     recipe = profile.recipe
     if net.family == "cifar" and net.depth >= WARMED_UP_DEPTH:
         recipe = changed(recipe, warmup_iterations=min(WARMUP_ITERATIONS, recipe.iterations // 10))
-    return RunConfig(net=net, data=profile.data, recipe=changed(recipe, **changes), seed=seed)
+    return RunConfig(net=net, data=data or profile.data, recipe=changed(recipe, **changes), seed=seed)
+
+
+Setting = Callable[[Profile, int], RunConfig]
+
+
+def setting(net: NetConfig, data: dict[str, object] | None = None, **changes: object) -> Setting:
+    """A net under the profile's recipe and on its images, with some fields of either changed."""
+
+    def make(profile: Profile, seed: int) -> RunConfig:
+        other = profile.data.model_copy(update=data) if data else None
+        return run(net, profile, seed, other, **changes)
+
+    return make
+
+
+def by_name(*nets: NetConfig, data: dict[str, object] | None = None, **changes: object) -> dict[str, Setting]:
+    """One setting per net, called as the net is."""
+    return {net.name: setting(net, data, **changes) for net in nets}
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The runs that one part of the book needs: named settings, each a function of profile and seed."""
+    """The runs that one part of the book needs: named settings, each a function of profile and seed.
+
+    `witnesses` are the settings of which a reader's `make reproduce` trains the first seed again: enough to see the
+    suite's main result happen. None means all.
+    """
 
     name: str
     title: str
     source: str
-    settings: dict[str, Callable[[Profile, int], RunConfig]]
+    settings: dict[str, Setting]
+    witnesses: tuple[str, ...] | None = None
 
     def runs(self, profile: Profile, seeds: range | None = None) -> list[RunConfig]:
-        """All runs, seed by seed, so that an interrupted suite has whole seeds to show."""
+        """All runs, seed by seed, so that an interrupted suite has whole seeds to show. Each run comes once."""
         seeds = range(profile.num_seeds) if seeds is None else seeds
-        return [make(profile, seed) for seed in seeds for make in self.settings.values()]
+        return list(dict.fromkeys(make(profile, seed) for seed in seeds for make in self.settings.values()))
+
+    def retrained(self, profile: Profile) -> list[RunConfig]:
+        """The runs that a chapter trains again when it is told to: the first seed of the witnesses."""
+        names = self.settings if self.witnesses is None else self.witnesses
+        return [self.settings[name](profile, 0) for name in names]
 
     def setting(self, name: str, profile: Profile) -> list[RunConfig]:
         """The runs of one setting, one per seed."""
@@ -128,28 +156,47 @@ class Suite:
 
 
 def degradation() -> Suite:
-    """Figure 1 and Figure 6, left and middle: plain and residual nets of 20 to 56 layers.
+    """Figure 1, Figure 6 and Table 6 up to 110 layers: plain and residual nets of rising depth.
 
-    At `paper` the residual nets should end at the test errors of Table 6: 8.75, 7.51, 7.17 and 6.97 percent.
+    At `paper` the residual nets should end at the test errors of Table 6: 8.75, 7.51, 7.17, 6.97 and 6.43 percent.
     Command: `python -m resnet_lib train --suite degradation --profile quick`.
     """
-    nets = [plain(depth) for depth in DEPTHS] + [resnet(depth) for depth in DEPTHS]
-    settings = {net.name: (lambda profile, seed, net=net: run(net, profile, seed)) for net in nets}
-    return Suite("degradation", "Plain and residual nets of rising depth", "sections 1 and 4.2", settings)
+    depths = (*DEPTHS, WARMED_UP_DEPTH)
+    settings = by_name(*map(plain, depths), *map(resnet, depths))
+    witnesses = ("plain-20", "plain-56", "ResNet-20 A", "ResNet-56 A")
+    return Suite("degradation", "Plain and residual nets of rising depth", "sections 1 and 4.2", settings, witnesses)
+
+
+def deepest() -> Suite:
+    """Section 4.2's last experiment: 1202 layers. Hours at any profile."""
+    return Suite("deepest", "A net of 1202 layers", "section 4.2", by_name(resnet(1202)), ())
 
 
 def longer_training() -> Suite:
     """Section 4.1, footnote 3: three times the iterations, for the shallowest and the deepest plain net."""
 
-    def setting(net: NetConfig) -> Callable[[Profile, int], RunConfig]:
+    def thrice(net: NetConfig) -> Setting:
         def make(profile: Profile, seed: int) -> RunConfig:
             recipe = longer(profile.recipe, 3)
             return run(net, profile, seed, iterations=recipe.iterations, milestones=recipe.milestones)
 
         return make
 
-    settings = {f"{net.name}, 3x iterations": setting(net) for net in (plain(20), plain(56))}
-    return Suite("longer-training", "Three times the iterations", "section 4.1, footnote 3", settings)
+    settings = {f"{net.name}, 3x iterations": thrice(net) for net in (plain(20), plain(56))}
+    witnesses = ("plain-20, 3x iterations",)
+    return Suite("longer-training", "Three times the iterations", "section 4.1, footnote 3", settings, witnesses)
+
+
+def other_images() -> Suite:
+    """Section 4.2: the difficulty is not special to one data set. Handwritten digits of 8x8 pixels, at any profile."""
+
+    def digits(net: NetConfig) -> Setting:
+        return lambda profile, seed: run(net, PROFILES["smoke"], seed, DataConfig(name="digits", image_size=8))
+
+    settings = {f"{net.name}, digits": digits(net) for net in (plain(20), plain(56), resnet(20), resnet(56))}
+    return Suite(
+        "other-images", "Handwritten digits", "section 4.2", settings, ("plain-20, digits", "plain-56, digits")
+    )
 
 
 OPTIMIZERS: dict[str, dict[str, object]] = {
@@ -168,14 +215,191 @@ RESIDUAL_OPTIMIZERS = ("SGD, lr 0.01", "SGD, lr 0.03")
 def optimizers() -> Suite:
     """Reading note 1: the deepest plain net, and its residual twin, under other optimisers and learning rates."""
     pairs = [(plain(56), name) for name in OPTIMIZERS] + [(resnet(56), name) for name in RESIDUAL_OPTIMIZERS]
+    settings = {f"{net.name}, {name}": setting(net, **OPTIMIZERS[name]) for net, name in pairs}
+    witnesses = ("plain-56, SGD, lr 0.01", "ResNet-56 A, SGD, lr 0.01")
+    return Suite("optimizers", "The deepest nets under other optimisers", "reading note 1", settings, witnesses)
+
+
+UNNORMALISED_LRS = (0.1, 0.01, 0.001)
+
+
+def batch_norm() -> Suite:
+    """Reading summary S2: nets without batch norm, at the paper's learning rate and smaller ones.
+
+    A net that diverges is a result here, and is recorded as one.
+    """
+    settings = by_name(plain(20), resnet(20), plain(56), resnet(56))
+    for net in (n(depth, batch_norm=False) for depth in (20, 56) for n in (plain, resnet)):
+        for lr in UNNORMALISED_LRS:
+            settings[f"{net.name}, lr {lr:g}"] = setting(net, lr=lr, on_divergence="record")
+    witnesses = ("plain-20", "plain-20, no BN, lr 0.1", "plain-20, no BN, lr 0.01")
+    return Suite("batch-norm", "With and without batch norm", "reading summary S2", settings, witnesses)
+
+
+def early() -> Suite:
+    """Section 4.1: the same nets after a quarter of the iterations, when gradients could still tell them apart."""
+
+    def quarter(net: NetConfig) -> Setting:
+        def make(profile: Profile, seed: int) -> RunConfig:
+            return run(net, profile, seed, iterations=profile.recipe.iterations // 4)
+
+        return make
+
+    nets = (plain(20), plain(56), resnet(20), resnet(56))
+    return Suite("early", "A quarter of the way", "section 4.1", {n.name + ", early": quarter(n) for n in nets}, ())
+
+
+def formulation() -> Suite:
+    """Sections 3.1 and 3.2: residual functions of one layer, and blocks that start as the identity."""
+    single = [plain(20, block="single"), resnet(20, block="single")]
+    zero = [resnet(20, zero_init=True), resnet(56, zero_init=True)]
+    settings = by_name(plain(20), resnet(20), resnet(56), *single, *zero)
+    witnesses = ("ResNet-20 A, one-layer blocks", "ResNet-20 A, zero init")
+    return Suite("formulation", "The residual formulation", "sections 3.1 and 3.2", settings, witnesses)
+
+
+def shortcut_options() -> Suite:
+    """Section 4.1, the structure of Table 3: no shortcut, options A, B and C, and the follow-up paper's weaker ones."""
+    options = ("A", "B", "C", "scaled", "gated")
+    settings = by_name(plain(32), *(resnet(32, option) for option in options))
+    witnesses = ("ResNet-32 B", "ResNet-32 C")
+    return Suite("shortcut-options", "Shortcut options", "section 4.1, Table 3", settings, witnesses)
+
+
+def shortcut_density() -> Suite:
+    """Reading note 3: shortcuts in no block, in one block per stage, in every second, in every one."""
+    nets = (plain(56), resnet(56, placement="stage"), resnet(56, placement="alternate"), resnet(56))
+    witnesses = (nets[1].name, nets[2].name)
+    return Suite("shortcut-density", "How many shortcuts", "reading note 3", by_name(*nets), witnesses)
+
+
+def bottlenecks() -> Suite:
+    """Section 4.1, Figure 5: basic and bottleneck blocks of equal cost. 20 and 29 layers, 56 and 83 cost the same."""
+    narrow = [net(depth, block="bottleneck") for net in (plain, resnet) for depth in (29, 83)]
+    settings = by_name(resnet(20), resnet(56), *narrow, resnet(29, "C", block="bottleneck"))
+    witnesses = ("ResNet-29 A, bottlenecks", "plain-29, bottlenecks")
+    return Suite("bottlenecks", "Bottlenecks", "section 4.1, Figure 5", settings, witnesses)
+
+
+FEW_IMAGES = 600
+
+
+def heads() -> Suite:
+    """Reading note 9: one, two and three fully connected layers, and VGG's way, with all images and with a tenth."""
+    nets = [resnet(20), resnet(20, head=(256,)), resnet(20, head=(256, 256))]
+    nets.append(resnet(20, head=(512, 512), pool="flatten"))
+    settings = by_name(*nets)
+    settings |= {f"{net.name}, {FEW_IMAGES} images": setting(net, {"num_train": FEW_IMAGES}) for net in nets}
+    witnesses = (nets[1].name, f"{nets[0].name}, {FEW_IMAGES} images", f"{nets[1].name}, {FEW_IMAGES} images")
+    return Suite("heads", "Heads", "reading note 9", settings, witnesses)
+
+
+def backbone_or_head() -> Suite:
+    """Reading note 8: six more layers, or 194,000 more parameters, in the backbone of ResNet-20 or in its head."""
+    layers = [resnet(26), resnet(20, head=(64,) * 6)]
+    parameters = [resnet(32), resnet(20, head=(2601,))]
+    settings = by_name(resnet(20), *layers, *parameters)
+    witnesses = ("ResNet-26 A", layers[1].name)
+    return Suite("backbone-or-head", "More backbone or more head", "reading note 8", settings, witnesses)
+
+
+TABULAR_RECIPE = {"batch_size": 32, "iterations": 600, "milestones": (450,), "lr": 0.02, "eval_every": 100}
+
+
+def features() -> Suite:
+    """Reading note 9: one, two and three fully connected layers on features, at any profile; seconds on any machine."""
+
+    def on(name: str, depth: int) -> Setting:
+        net = NetConfig(family="fully-connected", depth=depth, shortcut="none")
+        data = DataConfig(name=name, image_size=1)
+        return lambda profile, seed: run(net, PROFILES["smoke"], seed, data, **TABULAR_RECIPE)
+
+    sets = ("parity", "breast-cancer", "wine")
+    settings = {f"{depth} FC, {name}": on(name, depth) for name in sets for depth in (1, 2, 3)}
+    return Suite("features", "Fully connected layers on features", "reading note 9", settings)
+
+
+FOLKLORE: dict[str, Setting] = {
+    "a warm-up that never ends": lambda profile, seed: run(
+        resnet(20), profile, seed, warmup_iterations=profile.recipe.iterations
+    ),
+    "stride in a block's second layer": setting(resnet(20, stride_in="second")),
+    "all stages at one resolution": setting(resnet(20, stride_in="none")),
+    "no ReLU after the stem": setting(resnet(20, stem_relu=False)),
+    "projections without BN": setting(resnet(20, "B", projection_norm=False)),
+    "BN statistics re-estimated": setting(resnet(20), bn_statistics="re-estimated"),
+    "weight decay on BN and biases": setting(resnet(20), decayed="all"),
+    "momentum in Caffe's form": setting(resnet(20), momentum_form="caffe"),
+    "channel means subtracted": setting(resnet(20), subtract="channel mean"),
+    "nothing subtracted": setting(resnet(20), subtract="nothing"),
+    "fp32": setting(resnet(20), precision="fp32"),
+}
+"""What implementations do differently from the paper, or from this book where the paper is silent."""
+
+
+def folklore() -> Suite:
+    """Chapter 11: each departure on ResNet-20, to be compared with the recipe's ResNet-20 (B for the projections)."""
+    settings = by_name(resnet(20), resnet(20, "B")) | FOLKLORE
+    witnesses = ("ResNet-20 A", "a warm-up that never ends", "weight decay on BN and biases")
+    return Suite("folklore", "What other implementations do", "implementations' own reports", settings, witnesses)
+
+
+TRANSFORMER_DEPTHS = (2, 6, 12)
+
+
+def transformers() -> Suite:
+    """Reading summary S6: a small vision transformer with and without its shortcuts, trained with Adam."""
+    nets = [
+        NetConfig(family="transformer", depth=depth, shortcut=shortcut)
+        for shortcut in ("A", "none")
+        for depth in TRANSFORMER_DEPTHS
+    ]
+    settings = by_name(*nets, optimizer="adam", lr=1e-3, on_divergence="record")
+    witnesses = ("transformer-6", "transformer-6 without shortcuts")
+    return Suite("transformers", "Beyond convolutions", "reading summary S6", settings, witnesses)
+
+
+def table2() -> Suite:
+    """Table 2, scaled down: the nets of Table 1 with 18 and 34 layers on images of 32x32 pixels.
+
+    Their stem was made for 224 pixels: at 32 the four stages see 8, 4, 2 and 1.
+    """
     settings = {
-        f"{net.name}, {name}": (lambda profile, seed, net=net, name=name: run(net, profile, seed, **OPTIMIZERS[name]))
-        for net, name in pairs
+        net.name: setting(net, {"image_size": 32})
+        for shortcut in ("none", "A")
+        for depth in (18, 34)
+        for net in [NetConfig(family="imagenet", depth=depth, shortcut=shortcut)]
     }
-    return Suite("optimizers", "The deepest nets under other optimisers", "reading note 1", settings)
+    return Suite("table2", "Table 2, scaled down", "section 4.1, Table 2", settings, ())
 
 
-SUITES = {suite.name: suite for suite in (degradation(), longer_training(), optimizers())}
+VALIDATION = 1000
+
+
+def diagnoses() -> Suite:
+    """Reading note 10: runs built to be each case of chapter 10, judged on images held back from training."""
+    held = {"validation": VALIDATION}
+    few = {"validation": VALIDATION, "num_train": 200}
+
+    def rule(depth: int) -> Setting:
+        net = NetConfig(family="fully-connected", depth=depth, shortcut="none")
+        data = DataConfig(name="parity", image_size=1, validation=400)
+        return lambda profile, seed: run(net, PROFILES["smoke"], seed, data, **TABULAR_RECIPE)
+
+    settings = {
+        "fine: ResNet-20": setting(resnet(20), held),
+        "cannot fit: plain-56": setting(plain(56), held),
+        "overfits: ResNet-20, 200 images": setting(resnet(20), few),
+        "too rigid: 1 FC on parity": rule(1),
+        "the remedy: 2 FC on parity": rule(2),
+    }
+    return Suite("diagnoses", "Cases of chapter 10", "reading note 10", settings, ("too rigid: 1 FC on parity",))
+
+
+_suites = (degradation, deepest, longer_training, other_images, optimizers, batch_norm, early, formulation)
+_suites += (shortcut_options, shortcut_density, bottlenecks, heads, backbone_or_head, features, folklore)
+_suites += (transformers, table2, diagnoses)
+SUITES = {suite.name: suite for suite in (make() for make in _suites)}
 
 T = TypeVar("T")
 

@@ -1,26 +1,33 @@
 """Plain and residual nets of the paper: the CIFAR nets of section 4.2 and the ImageNet nets of Table 1.
 
 One class per family. A plain net is the same net with `shortcut="none"`: same layers, same parameters, no addition.
-Names follow torchvision (`BasicBlock`, `Bottleneck`, `layer1`...), so that weights can be copied across.
+Names follow torchvision (`BasicBlock`, `Bottleneck`, `layer1`...), so that weights can be copied across. What the
+book compares with convolutional nets, a small vision transformer and fully connected nets, is in `others`.
 """
 
 import hashlib
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SHORTCUTS = ("none", "A", "B", "C")
+SHORTCUTS = ("none", "A", "B", "C", "scaled", "gated")
 
 
-def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1, bias: bool = False) -> nn.Conv2d:
     """3x3 convolution that keeps the resolution (at stride 1). No bias: batch norm follows and would cancel it."""
-    return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+    return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=bias)
 
 
-def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+def conv1x1(in_channels: int, out_channels: int, stride: int = 1, bias: bool = False) -> nn.Conv2d:
     """1x1 convolution: mixes channels at each position, and subsamples when `stride` is 2."""
-    return nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+    return nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=bias)
+
+
+def norm(channels: int, batch_norm: bool) -> nn.Module:
+    """Batch norm, or nothing in its place, so that layers keep their names."""
+    return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
 
 
 class ZeroPadShortcut(nn.Module):
@@ -39,37 +46,92 @@ class ZeroPadShortcut(nn.Module):
 class ProjectionShortcut(nn.Sequential):
     """Options B and C (equation 2): a 1x1 convolution with batch norm that matches channels and resolution."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
-        super().__init__(conv1x1(in_channels, out_channels, stride), nn.BatchNorm2d(out_channels))
+    def __init__(self, in_channels: int, out_channels: int, stride: int, batch_norm: bool = True) -> None:
+        projection = conv1x1(in_channels, out_channels, stride, bias=not batch_norm)
+        super().__init__(projection, norm(out_channels, batch_norm))
 
 
-def make_shortcut(option: str, in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
+class ScaledShortcut(nn.Module):
+    """0.5 x, from the follow-up paper (1603.05027, section 3.1): after n blocks 2^-n is left of the input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        return 0.5 * x
+
+
+class GatedShortcut(nn.Module):
+    """(1 - g(x)) x with a 1x1 gate g = sigmoid(conv(x) + bias): shortcut-only gating (1603.05027, section 3.1).
+
+    The bias starts at -6, the follow-up paper's best: the gate lets nearly all of x pass at first.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate = conv1x1(channels, channels)
+        self.gate_bias = nn.Parameter(torch.full((channels,), -6.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        return x * torch.sigmoid(-(self.gate(x) + self.gate_bias[:, None, None]))
+
+
+def make_shortcut(
+    option: str,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    batch_norm: bool = True,
+    projection_norm: bool = True,
+) -> nn.Module | None:
     """The shortcut of one block, or None for a plain net.
 
     Inside a stage A and B are the identity; where the shape changes A pads and B projects. C projects in every block.
+    "scaled" and "gated" weaken the identities of A; where the shape changes they pad, as A does.
     """
     same_shape = stride == 1 and in_channels == out_channels
     if option == "none":
         return None
     if option == "C" or (option == "B" and not same_shape):
-        return ProjectionShortcut(in_channels, out_channels, stride)
-    if same_shape:
-        return nn.Identity()
-    return ZeroPadShortcut(in_channels, out_channels, stride)
+        return ProjectionShortcut(in_channels, out_channels, stride, batch_norm and projection_norm)
+    if not same_shape:
+        return ZeroPadShortcut(in_channels, out_channels, stride)
+    if option == "scaled":
+        return ScaledShortcut()
+    return GatedShortcut(in_channels) if option == "gated" else nn.Identity()
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 layers and a shortcut: relu(F(x) + x) (Figure 2, Figure 5 left). Without shortcut: relu(F(x))."""
+    """Two 3x3 layers and a shortcut: relu(F(x) + x) (Figure 2, Figure 5 left). Without shortcut: relu(F(x)).
+
+    Args:
+        in_channels, channels: of the input and of the output.
+        stride: of the block's first layer.
+        shortcut: an option of `make_shortcut`; "none" for a block of a plain net.
+        batch_norm: False leaves it out and gives the convolutions biases.
+        late_stride: put the stride into the second layer (a departure that chapter 11 prices).
+        projection_norm: False leaves out batch norm after a projection (another one).
+    """
 
     expansion = 1
+    num_layers = 2
 
-    def __init__(self, in_channels: int, channels: int, stride: int, shortcut: str) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int,
+        shortcut: str,
+        batch_norm: bool = True,
+        late_stride: bool = False,
+        projection_norm: bool = True,
+    ) -> None:
         super().__init__()
-        self.conv1 = conv3x3(in_channels, channels, stride)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = conv3x3(channels, channels)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.downsample = make_shortcut(shortcut, in_channels, channels, stride)
+        first, second = (1, stride) if late_stride else (stride, 1)
+        self.conv1 = conv3x3(in_channels, channels, first, bias=not batch_norm)
+        self.bn1 = norm(channels, batch_norm)
+        self.conv2 = conv3x3(channels, channels, second, bias=not batch_norm)
+        self.bn2 = norm(channels, batch_norm)
+        self.downsample = make_shortcut(shortcut, in_channels, channels, stride, batch_norm, projection_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) -> (N, C, H/stride, W/stride)."""
@@ -80,24 +142,67 @@ class BasicBlock(nn.Module):
         return F.relu(out)
 
 
+class SingleLayerBlock(nn.Module):
+    """One 3x3 layer and a shortcut: relu(F(x) + x) with a linear F, where section 3.2 observed no advantage."""
+
+    expansion = 1
+    num_layers = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int,
+        shortcut: str,
+        batch_norm: bool = True,
+        late_stride: bool = False,
+        projection_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        if late_stride:
+            raise ValueError("a block of one layer has no second layer to put the stride into")
+        self.conv1 = conv3x3(in_channels, channels, stride, bias=not batch_norm)
+        self.bn1 = norm(channels, batch_norm)
+        self.downsample = make_shortcut(shortcut, in_channels, channels, stride, batch_norm, projection_norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, H, W) -> (N, C, H/stride, W/stride)."""
+        out = self.bn1(self.conv1(x))
+        if self.downsample is not None:
+            out = out + self.downsample(x)
+        return F.relu(out)
+
+
 class Bottleneck(nn.Module):
     """1x1 that narrows, 3x3, 1x1 that widens by four, and a shortcut (Figure 5 right).
 
-    The stride sits in the first 1x1, as the paper's operation counts require; torchvision puts it in the 3x3.
+    The stride sits in the first 1x1, as the paper's operation counts require; torchvision puts it in the 3x3, and so
+    does `late_stride`.
     """
 
     expansion = 4
+    num_layers = 3
 
-    def __init__(self, in_channels: int, channels: int, stride: int, shortcut: str) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int,
+        shortcut: str,
+        batch_norm: bool = True,
+        late_stride: bool = False,
+        projection_norm: bool = True,
+    ) -> None:
         super().__init__()
         out_channels = channels * self.expansion
-        self.conv1 = conv1x1(in_channels, channels, stride)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = conv3x3(channels, channels)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = conv1x1(channels, out_channels)
-        self.bn3 = nn.BatchNorm2d(out_channels)
-        self.downsample = make_shortcut(shortcut, in_channels, out_channels, stride)
+        first, second = (1, stride) if late_stride else (stride, 1)
+        self.conv1 = conv1x1(in_channels, channels, first, bias=not batch_norm)
+        self.bn1 = norm(channels, batch_norm)
+        self.conv2 = conv3x3(channels, channels, second, bias=not batch_norm)
+        self.bn2 = norm(channels, batch_norm)
+        self.conv3 = conv1x1(channels, out_channels, bias=not batch_norm)
+        self.bn3 = norm(out_channels, batch_norm)
+        self.downsample = make_shortcut(shortcut, in_channels, out_channels, stride, batch_norm, projection_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) -> (N, 4 * channels, H/stride, W/stride)."""
@@ -109,62 +214,142 @@ class Bottleneck(nn.Module):
         return F.relu(out)
 
 
-def _stage(
-    block: type[BasicBlock | Bottleneck],
+Block = type[BasicBlock] | type[SingleLayerBlock] | type[Bottleneck]
+BLOCKS: dict[str, Block] = {"basic": BasicBlock, "single": SingleLayerBlock, "bottleneck": Bottleneck}
+PLACEMENTS = {"every": 1, "alternate": 2, "stage": 10**9}  # a shortcut in the first of so many blocks of a stage
+
+
+def make_stage(
+    block: Block,
     in_channels: int,
     channels: int,
     num_blocks: int,
     stride: int,
     shortcut: str,
+    *,
+    placement: str = "every",
+    batch_norm: bool = True,
+    late_stride: bool = False,
+    projection_norm: bool = True,
 ) -> nn.Sequential:
     """`num_blocks` blocks at one resolution; the first one carries the stride and the change of channels."""
-    blocks = [block(in_channels, channels, stride, shortcut)]
-    out_channels = channels * block.expansion
-    blocks += [block(out_channels, channels, 1, shortcut) for _ in range(num_blocks - 1)]
+    blocks = []
+    for index in range(num_blocks):
+        inputs, step = (in_channels, stride) if index == 0 else (channels * block.expansion, 1)
+        option = shortcut if index % PLACEMENTS[placement] == 0 else "none"
+        blocks.append(block(inputs, channels, step, option, batch_norm, late_stride, projection_norm))
     return nn.Sequential(*blocks)
 
 
-def _check_shortcut(shortcut: str) -> None:
-    if shortcut not in SHORTCUTS:
-        raise ValueError(f"shortcut is {shortcut!r}; choose one of {', '.join(SHORTCUTS)}")
+def make_head(in_features: int, hidden: Sequence[int], num_classes: int) -> nn.Module:
+    """The classifier: one fully connected layer, after hidden ones with ReLU if there are any."""
+    if not hidden:
+        return nn.Linear(in_features, num_classes)
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Linear(in_features, width), nn.ReLU()]
+        in_features = width
+    return nn.Sequential(*layers, nn.Linear(in_features, num_classes))
+
+
+def check_choice(what: str, value: str, choices: Iterable[str]) -> None:
+    """Raises ValueError when `value` is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"{what} is {value!r}; choose one of {', '.join(choices)}")
 
 
 class CifarNet(nn.Module):
-    """The nets of section 4.2: depth 6n+2, three stages of n blocks with 16, 32 and 64 filters.
+    """The nets of section 4.2: three stages of n blocks with 16, 32 and 64 filters.
+
+    Everything after `num_classes` varies what the book varies; the defaults are the paper's.
 
     Args:
-        depth: number of weighted layers, 6n+2: 20, 32, 44, 56, 110, 1202 in the paper.
-        shortcut: "none" for a plain net, or option "A" (the paper's choice on CIFAR-10), "B", "C".
+        depth: number of weighted layers: 6n+2 with basic blocks (20, 32, 44, 56, 110, 1202 in the paper), 3n+2 with
+            single layers, 9n+2 with bottlenecks.
+        shortcut: "none" for a plain net, or option "A" (the paper's choice on CIFAR-10), "B", "C", or "scaled" or
+            "gated" of the follow-up paper.
         in_channels: 3 for colour images, 1 for grey.
-        num_classes: outputs of the fully connected layer.
+        num_classes: outputs of the last fully connected layer.
+        block: "basic", "single" (one layer) or "bottleneck".
+        placement: which blocks of a stage have the shortcut: "every", "alternate" or only the first ("stage").
+        batch_norm: False leaves it out; convolutions then have biases.
+        zero_init: start the scale of each block's last batch norm at 0, so that each block starts as its shortcut
+            (Goyal et al. 2017, section 5.1).
+        head: widths of hidden fully connected layers.
+        pool: "average" over all positions, or "flatten" as VGG does.
+        image_size: side of the images in pixels; only a flattening head depends on it.
+        stride_in: which layer of a block has the stride: "first", "second" (the departure), or "none".
+        stem_relu: False leaves out the ReLU after the first convolution (a departure).
+        projection_norm: False leaves out batch norm after projections (a departure).
 
     Raises:
-        ValueError: the depth is not 6n+2 with n >= 1, or the shortcut is unknown.
+        ValueError: the depth does not exist with these blocks, or a choice is unknown or makes no sense.
     """
 
-    def __init__(self, depth: int, shortcut: str, in_channels: int = 3, num_classes: int = 10) -> None:
+    def __init__(
+        self,
+        depth: int,
+        shortcut: str,
+        in_channels: int = 3,
+        num_classes: int = 10,
+        *,
+        block: str = "basic",
+        placement: str = "every",
+        batch_norm: bool = True,
+        zero_init: bool = False,
+        head: Sequence[int] = (),
+        pool: str = "average",
+        image_size: int = 32,
+        stride_in: str = "first",
+        stem_relu: bool = True,
+        projection_norm: bool = True,
+    ) -> None:
         super().__init__()
-        if depth < 8 or (depth - 2) % 6:
-            raise ValueError(f"depth is {depth}; a CIFAR net has 6n+2 layers: 8, 14, 20, 26, 32, ...")
-        _check_shortcut(shortcut)
-        n = (depth - 2) // 6
-        self.conv1 = conv3x3(in_channels, 16)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = _stage(BasicBlock, 16, 16, n, 1, shortcut)
-        self.layer2 = _stage(BasicBlock, 16, 32, n, 2, shortcut)
-        self.layer3 = _stage(BasicBlock, 32, 64, n, 2, shortcut)
-        self.fc = nn.Linear(64, num_classes)
+        check_choice("shortcut", shortcut, SHORTCUTS)
+        check_choice("block", block, BLOCKS)
+        check_choice("placement", placement, PLACEMENTS)
+        check_choice("pool", pool, ("average", "flatten"))
+        check_choice("stride_in", stride_in, ("first", "second", "none"))
+        if zero_init and not batch_norm:
+            raise ValueError("zero_init is about batch norm's scale; it needs batch_norm")
+        kind = BLOCKS[block]
+        step = 3 * kind.num_layers
+        if depth < step + 2 or (depth - 2) % step:
+            first = ", ".join(str(step * n + 2) for n in (1, 2, 3, 4, 5))
+            raise ValueError(f"depth is {depth}; a CIFAR net of {block} blocks has {step}n+2 layers: {first}, ...")
+        n = (depth - 2) // step
+        stride = 1 if stride_in == "none" else 2
+        options = {"placement": placement, "batch_norm": batch_norm, "projection_norm": projection_norm}
+        options["late_stride"] = stride_in == "second"
+        self.stem_relu, self.pool = stem_relu, pool
+        self.conv1 = conv3x3(in_channels, 16, bias=not batch_norm)
+        self.bn1 = norm(16, batch_norm)
+        self.layer1 = make_stage(kind, 16, 16, n, 1, shortcut, **options)
+        self.layer2 = make_stage(kind, 16 * kind.expansion, 32, n, stride, shortcut, **options)
+        self.layer3 = make_stage(kind, 32 * kind.expansion, 64, n, stride, shortcut, **options)
+        positions = 1 if pool == "average" else (image_size // stride**2) ** 2
+        self.fc = make_head(64 * kind.expansion * positions, head, num_classes)
+        if zero_init:
+            for stage in self.stages:
+                for member in stage:
+                    nn.init.zeros_(member.get_submodule(f"bn{kind.num_layers}").weight)
+
+    @property
+    def stages(self) -> tuple[nn.Sequential, ...]:
+        """The three stages, each a sequence of blocks."""
+        return self.layer1, self.layer2, self.layer3
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) -> logits (N, num_classes)."""
-        x = F.relu(self.bn1(self.conv1(images)))  # (N, 16, H, W)
+        x = self.bn1(self.conv1(images))  # (N, 16, H, W)
+        x = F.relu(x) if self.stem_relu else x
         x = self.layer1(x)
         x = self.layer2(x)  # (N, 32, H/2, W/2)
         x = self.layer3(x)  # (N, 64, H/4, W/4)
-        return self.fc(x.mean(dim=(2, 3)))  # global average pooling
+        return self.fc(x.mean(dim=(2, 3)) if self.pool == "average" else x.flatten(1))
 
 
-IMAGENET_BLOCKS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
+IMAGENET_BLOCKS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
     18: (BasicBlock, (2, 2, 2, 2)),
     34: (BasicBlock, (3, 4, 6, 3)),
     50: (Bottleneck, (3, 4, 6, 3)),
@@ -180,23 +365,24 @@ class ImageNetNet(nn.Module):
         depth: 18, 34 (basic blocks), 50, 101 or 152 (bottlenecks).
         shortcut: "none" for a plain net, or option "A", "B" (the paper's choice from 50 layers on), "C".
         num_classes: outputs of the fully connected layer.
+        in_channels: 3 for colour images, 1 for grey.
 
     Raises:
         ValueError: the depth is not in Table 1, or the shortcut is unknown.
     """
 
-    def __init__(self, depth: int, shortcut: str, num_classes: int = 1000) -> None:
+    def __init__(self, depth: int, shortcut: str, num_classes: int = 1000, in_channels: int = 3) -> None:
         super().__init__()
         if depth not in IMAGENET_BLOCKS:
             raise ValueError(f"depth is {depth}; Table 1 has {', '.join(map(str, IMAGENET_BLOCKS))}")
-        _check_shortcut(shortcut)
+        check_choice("shortcut", shortcut, SHORTCUTS)
         block, (n1, n2, n3, n4) = IMAGENET_BLOCKS[depth]
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = _stage(block, 64, 64, n1, 1, shortcut)
-        self.layer2 = _stage(block, 64 * block.expansion, 128, n2, 2, shortcut)
-        self.layer3 = _stage(block, 128 * block.expansion, 256, n3, 2, shortcut)
-        self.layer4 = _stage(block, 256 * block.expansion, 512, n4, 2, shortcut)
+        self.layer1 = make_stage(block, 64, 64, n1, 1, shortcut)
+        self.layer2 = make_stage(block, 64 * block.expansion, 128, n2, 2, shortcut)
+        self.layer3 = make_stage(block, 128 * block.expansion, 256, n3, 2, shortcut)
+        self.layer4 = make_stage(block, 256 * block.expansion, 512, n4, 2, shortcut)
         self.fc = nn.Linear(512 * block.expansion, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -209,6 +395,11 @@ class ImageNetNet(nn.Module):
         x = self.layer4(x)  # H/32
         return self.fc(x.mean(dim=(2, 3)))
 
+    @property
+    def stages(self) -> tuple[nn.Sequential, ...]:
+        """The four stages, each a sequence of blocks."""
+        return self.layer1, self.layer2, self.layer3, self.layer4
+
 
 def initialize(net: nn.Module, seed: int) -> None:
     """He initialisation (the paper's reference 13, forward form), drawn for each weight from `seed` and its name.
@@ -220,7 +411,7 @@ def initialize(net: nn.Module, seed: int) -> None:
     """
     for name, parameter in net.named_parameters():
         if parameter.dim() < 2:
-            continue  # batch-norm scales and shifts and biases: torch's own 1 and 0, except the bias of fc, below
+            continue  # scales and shifts of normalisation keep their 1 and 0; biases follow below
         stream = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:7], "big")
         generator = torch.Generator().manual_seed(stream)
         fan_in = parameter[0].numel()
@@ -228,7 +419,7 @@ def initialize(net: nn.Module, seed: int) -> None:
         with torch.no_grad():
             parameter.copy_(values)
     for module in net.modules():
-        if isinstance(module, nn.Linear) and module.bias is not None:
+        if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
             nn.init.zeros_(module.bias)
 
 

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def conv3x3_layers(net: nn.Module) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
+def conv3x3_layers(net: nn.Module) -> list[tuple[str, nn.Conv2d, nn.Module]]:
     """The 3x3 convolutions in order of depth, each with its name and the batch norm that follows it.
 
-    In these nets `convK` is followed by `bnK` of the same block.
+    In these nets `convK` is followed by `bnK` of the same block, which is the identity in nets without batch norm.
     """
     return [
         (name, module, net.get_submodule(name.replace("conv", "bn")))

@@ -6,6 +6,7 @@ or malformed field is refused with the file and the field named.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE, cache_dir, write_atomically
 
-Shortcut = Literal["none", "A", "B", "C"]
+Shortcut = Literal["none", "A", "B", "C", "scaled", "gated"]
 Optimizer = Literal["sgd", "adam", "rmsprop"]
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -29,23 +30,75 @@ class _Frozen(BaseModel):
 
 
 class NetConfig(_Frozen):
-    """Which net: a CIFAR net of section 4.2 (`family="cifar"`, depth 6n+2) or one of Table 1 (`family="imagenet"`)."""
+    """Which net: see `models.CifarNet` for what the fields mean; the defaults are the paper's.
 
-    family: Literal["cifar", "imagenet"]
+    `family` is "cifar" (section 4.2), "imagenet" (Table 1), or one of the nets of `others`: "transformer" (depth in
+    blocks) or "fully-connected" (depth in layers).
+    """
+
+    family: Literal["cifar", "imagenet", "transformer", "fully-connected"]
     depth: Positive
     shortcut: Shortcut
+    block: Literal["basic", "single", "bottleneck"] = "basic"
+    placement: Literal["every", "alternate", "stage"] = "every"
+    batch_norm: bool = True
+    zero_init: bool = False
+    head: Annotated[tuple[Positive, ...], Field(strict=False)] = ()
+    pool: Literal["average", "flatten"] = "average"
+    stride_in: Literal["first", "second", "none"] = "first"
+    stem_relu: bool = True
+    projection_norm: bool = True
+
+    @model_validator(mode="after")
+    def _only_cifar_nets_vary(self) -> "NetConfig":
+        if self.family != "cifar" and (extra := self.model_fields_set - {"family", "depth", "shortcut"}):
+            raise ValueError(f"a net of family {self.family} has no {', '.join(sorted(extra))}")
+        return self
 
     @property
     def name(self) -> str:
-        """As the paper writes it, with the shortcut option: plain-56, ResNet-56 A."""
-        return f"plain-{self.depth}" if self.shortcut == "none" else f"ResNet-{self.depth} {self.shortcut}"
+        """As the paper writes it, with the shortcut option and what is unusual: plain-56, ResNet-56 A, no BN."""
+        if self.family == "transformer":
+            return f"transformer-{self.depth}" + (" without shortcuts" if self.shortcut == "none" else "")
+        if self.family == "fully-connected":
+            return f"{self.depth} FC"
+        base = f"plain-{self.depth}" if self.shortcut == "none" else f"ResNet-{self.depth} {self.shortcut}"
+        base += "" if self.family == "cifar" else " (Table 1)"
+        return ", ".join([base, *self._unusual()])
+
+    def _unusual(self) -> Iterator[str]:
+        """What the name says of fields that are not the paper's."""
+        if self.block != "basic":
+            yield {"single": "one-layer blocks", "bottleneck": "bottlenecks"}[self.block]
+        if self.placement != "every":
+            yield {"alternate": "every second block", "stage": "one per stage"}[self.placement]
+        if not self.batch_norm:
+            yield "no BN"
+        if self.zero_init:
+            yield "zero init"
+        if self.pool == "flatten":
+            yield "flattened"
+        if self.head:
+            yield f"FC {'-'.join(map(str, self.head))}"
+        if self.stride_in != "first":
+            yield {"second": "late stride", "none": "no stride"}[self.stride_in]
+        if not self.stem_relu:
+            yield "no stem ReLU"
+        if not self.projection_norm:
+            yield "projection without BN"
 
 
 class DataConfig(_Frozen):
-    """Which images: a data set of `resnet_lib.data`, and the side of its square images in pixels."""
+    """Which images: a data set of `resnet_lib.data`, and the side of its square images in pixels.
+
+    `num_train` keeps only so many training images, as many of each class. `validation` holds so many back from
+    training, as many of each class, and puts them in the place of the test set, which is then not looked at.
+    """
 
     name: str
     image_size: Positive
+    num_train: Positive | None = None
+    validation: NonNegative = 0
 
 
 class Recipe(_Frozen):
@@ -54,6 +107,8 @@ class Recipe(_Frozen):
     The learning rate is `warmup_lr` for `warmup_iterations`, then `lr`, divided by ten at each milestone. Weight decay
     acts on convolution and fully connected weights only. `crop_padding` is the zero border, in pixels, from which the
     random crop is cut; flips are always on.
+
+    The fields with defaults are departures that chapter 11 prices; the default is what the book does otherwise.
     """
 
     iterations: Positive
@@ -69,6 +124,11 @@ class Recipe(_Frozen):
     precision: Literal["auto", "fp32", "bf16"]  # auto: bf16 where the device is good at it; the record says which
     log_every: Positive  # iterations between points of the training curve
     eval_every: Positive  # iterations between evaluations on the test set
+    decayed: Literal["weights", "all"] = "weights"  # all: batch norm's scales and shifts and biases, too
+    momentum_form: Literal["torch", "caffe"] = "torch"  # caffe: the velocity holds lr, see `training.set_lr`
+    subtract: Literal["pixel mean", "channel mean", "nothing"] = "pixel mean"
+    bn_statistics: Literal["moving", "re-estimated"] = "moving"  # re-estimated: over the training set, at the end
+    on_divergence: Literal["stop", "record"] = "stop"  # record: a loss that is not finite is a result
 
     @model_validator(mode="after")
     def _in_order(self) -> "Recipe":
@@ -87,8 +147,11 @@ class RunConfig(_Frozen):
 
     @cached_property
     def digest(self) -> str:
-        """Eight hexadecimal digits that change when anything in the config does."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Eight hexadecimal digits that change when anything in the config does.
+
+        Fields at their defaults are left out, so that a new field leaves the names of older runs alone.
+        """
+        canonical = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
     @property
@@ -96,7 +159,7 @@ class RunConfig(_Frozen):
         """Readable and unique: plain-56_cifar10-32px_sgd-0.1_6400it_seed0_1a2b3c4d."""
         recipe = self.recipe
         parts = (
-            self.net.name.replace(" ", "-"),
+            re.sub(r"[^\w.]+", "-", self.net.name).strip("-"),
             f"{self.data.name}-{self.data.image_size}px",
             f"{recipe.optimizer}-{recipe.lr:g}",
             f"{recipe.iterations}it",
@@ -107,11 +170,14 @@ class RunConfig(_Frozen):
 
 
 class TrainCurve(_Frozen):
-    """Means over the batches since the point before, on augmented images while the weights move. Error in percent."""
+    """Means over the batches since the point before, on augmented images while the weights move. Error in percent.
+
+    A loss that was not finite is None, here and below.
+    """
 
     iteration: tuple[Positive, ...]
     lr: tuple[Finite, ...]
-    loss: tuple[Finite, ...]
+    loss: tuple[Finite | None, ...]
     error: tuple[Percent, ...]
 
 
@@ -119,16 +185,19 @@ class TestCurve(_Frozen):
     """Evaluations on the whole test set. Error in percent."""
 
     iteration: tuple[Positive, ...]
-    loss: tuple[Finite, ...]
+    loss: tuple[Finite | None, ...]
     error: tuple[Percent, ...]
 
 
 class Final(_Frozen):
-    """The net of the last iteration on the whole training set (not augmented) and test set. Errors in percent."""
+    """The net of the last iteration on the whole training set (not augmented) and test set. Errors in percent.
 
-    train_loss: Finite
+    A net that diverged has no loss, and the error of guessing.
+    """
+
+    train_loss: Finite | None
     train_error: Percent
-    test_loss: Finite
+    test_loss: Finite | None
     test_error: Percent
 
 
@@ -164,14 +233,19 @@ class Provenance(_Frozen):
 
 
 class RunRecord(_Frozen):
-    """What one run left behind: one JSON file, complete and strict."""
+    """What one run left behind: one JSON file, complete and strict.
+
+    `probes` is None for a net without 3x3 layers and for one that diverged. `diverged_at` is the iteration at which a
+    loss that was not finite ended the run; the curves end before it.
+    """
 
     format: Literal[1]
     config: RunConfig
     train_curve: TrainCurve
     test_curve: TestCurve
     final: Final
-    probes: Probes
+    probes: Probes | None = None
+    diverged_at: Positive | None = None
     provenance: Provenance
 
     @model_validator(mode="after")
@@ -179,17 +253,20 @@ class RunRecord(_Frozen):
         for label, table in (
             ("train_curve", self.train_curve),
             ("test_curve", self.test_curve),
-            ("probes", self.probes),
+            ("probes", self.probes or ()),
         ):
             lengths = {field: len(column) for field, column in table}
+            if not lengths:
+                continue
             if len(set(lengths.values())) != 1 or not min(lengths.values()):
                 raise ValueError(f"{label}: columns must be of one length and not empty, not {lengths}")
+        end = self.diverged_at or self.config.recipe.iterations
         for label, iterations in (
             ("train_curve", self.train_curve.iteration),
             ("test_curve", self.test_curve.iteration),
         ):
-            if list(iterations) != sorted(set(iterations)) or iterations[-1] != self.config.recipe.iterations:
-                raise ValueError(f"{label}.iteration must rise to {self.config.recipe.iterations}")
+            if list(iterations) != sorted(set(iterations)) or iterations[-1] != end:
+                raise ValueError(f"{label}.iteration must rise to {end}")
         if self.test_curve.error[-1] != self.final.test_error:
             raise ValueError(
                 f"final.test_error is {self.final.test_error}, but the last point of test_curve is "
@@ -198,8 +275,8 @@ class RunRecord(_Frozen):
         return self
 
     def to_json(self) -> str:
-        """JSON with one line per list, so that a change of one number is a change of one line."""
-        return _pretty(self.model_dump(mode="json")) + "\n"
+        """JSON with one line per list, so that a change of one number changes one line. Defaults are left out."""
+        return _pretty(self.model_dump(mode="json", exclude_defaults=True)) + "\n"
 
 
 def _pretty(value: object, indent: str = "") -> str:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from resnet_lib.data import Dataset, Epoch
 from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE, write_atomically
 from resnet_lib.models import CifarNet, ImageNetNet, initialize
+from resnet_lib.others import FullyConnected, VisionTransformer
 from resnet_lib.runs import (
     Final,
     NetConfig,
@@ -37,6 +39,9 @@ from resnet_lib.runs import (
 
 EVAL_BATCH = 500  # fits every cache and every GPU; the result does not depend on it
 PROBE_IMAGES = 1000
+
+TrainPoint = tuple[int, float, float, float]  # iteration, lr, loss, error
+TestPoint = tuple[int, float, float]  # iteration, loss, error
 
 
 class TimeLimitReached(Exception):
@@ -95,15 +100,23 @@ def fast_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and amx is not None and amx()
 
 
-def build(config: NetConfig, in_channels: int = 3, num_classes: int = 10) -> nn.Module:
+def build(config: NetConfig, in_channels: int = 3, num_classes: int = 10, image_size: int = 32) -> nn.Module:
     """The net of a config.
 
     Raises:
         ValueError: the depth does not exist in that family.
     """
-    if config.family == "cifar":
-        return CifarNet(config.depth, config.shortcut, in_channels, num_classes)
-    return ImageNetNet(config.depth, config.shortcut, num_classes)
+    depth, shortcut = config.depth, config.shortcut
+    match config.family:
+        case "cifar":
+            varied = config.model_dump(exclude={"family", "depth", "shortcut"})
+            return CifarNet(depth, shortcut, in_channels, num_classes, image_size=image_size, **varied)
+        case "imagenet":
+            return ImageNetNet(depth, shortcut, num_classes, in_channels)
+        case "transformer":
+            return VisionTransformer(depth, shortcut, in_channels, num_classes, image_size)
+        case "fully-connected":
+            return FullyConnected(depth, in_channels * image_size**2, num_classes)
 
 
 def lr_at(recipe: Recipe, iteration: int) -> float:
@@ -114,7 +127,7 @@ def lr_at(recipe: Recipe, iteration: int) -> float:
 
 
 def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Decays convolution and fully connected weights, and neither biases nor batch norm.
+    """Decays convolution and fully connected weights, and neither biases nor batch norm (unless `decayed` says all).
 
     The paper does not say; see the README of fb.resnet.torch and section 5.1 of Goyal et al. (2017).
     """
@@ -122,7 +135,7 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     others = [p for p in net.parameters() if p.dim() <= 1]
     groups = [
         {"params": weights, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": others, "weight_decay": recipe.weight_decay if recipe.decayed == "all" else 0.0},
     ]
     lr, momentum = recipe.lr, recipe.momentum
     match recipe.optimizer:
@@ -132,6 +145,39 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             return torch.optim.Adam(groups, lr, betas=(momentum, 0.999), fused=True)
         case "rmsprop":
             return torch.optim.RMSprop(groups, lr, momentum=momentum)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float, momentum_form: str) -> None:
+    """Gives all weights this learning rate for the next step.
+
+    torch keeps a velocity v <- m v + g and steps by lr v, so a smaller lr shortens the next step at once. In Caffe's
+    form, which the authors used, the velocity holds lr, V <- m V + lr g, and old gradients keep the lr they came with.
+    The two differ only after a change of lr, and rescaling v by old lr / new lr turns the one into the other.
+    """
+    for group in optimizer.param_groups:
+        if momentum_form == "caffe" and group["lr"] != lr:
+            for parameter in group["params"]:
+                if (velocity := optimizer.state[parameter].get("momentum_buffer")) is not None:
+                    velocity.mul_(group["lr"] / lr)
+        group["lr"] = lr
+
+
+@torch.no_grad()
+def reestimate_bn(net: nn.Module, dataset: Dataset, hardware: Hardware) -> None:
+    """Replaces batch norm's moving statistics by their mean over the training set, as the authors' release does."""
+    batch_norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [bn.momentum for bn in batch_norms]
+    for bn in batch_norms:
+        bn.reset_running_stats()
+        bn.momentum = None  # a cumulative mean
+    was_training = net.training
+    net.train()
+    for batch in dataset.train_images.split(EVAL_BATCH):
+        with hardware.autocast():
+            net(dataset.normalize(batch))
+    net.train(was_training)
+    for bn, momentum in zip(batch_norms, momenta, strict=True):
+        bn.momentum = momentum
 
 
 @torch.no_grad()
@@ -179,22 +225,26 @@ def train(
 
     Raises:
         TimeLimitReached: the time was up first; call again with the same checkpoint to go on.
-        UserError: the loss is not finite, or the checkpoint is damaged or another run's.
+        UserError: the loss is not finite (unless the recipe records that); the checkpoint is damaged or another run's;
+            a batch is larger than the training set.
     """
     hardware = hardware or Hardware.choose(precision=config.recipe.precision)
     recipe, device = config.recipe, hardware.device
     started = time.perf_counter()
     commit, dirty = git_state()  # now: the checkout may change while a long run goes on with the code it has loaded
-    dataset = (dataset or data.load(config.data.name, config.data.image_size)).to(device)
-    net = build(config.net, dataset.train_images.shape[1], dataset.num_classes)
+    dataset = dataset or data.load(config.data.name, config.data.image_size)
+    dataset = data.split(dataset, config.data.num_train, config.data.validation)
+    dataset = data.subtract(dataset, recipe.subtract).to(device)
+    net = build(config.net, dataset.train_images.shape[1], dataset.num_classes, config.data.image_size)
     initialize(net, config.seed)
     net = net.to(device, memory_format=torch.channels_last)
     optimizer = make_optimizer(net, recipe)
     step_net = torch.compile(net) if hardware.compiled else net
 
     iteration, seconds_before = 0, 0.0
-    train_points: list[tuple[int, float, float, float]] = []  # iteration, lr, loss, error
-    test_points: list[tuple[int, float, float]] = []  # iteration, loss, error
+    train_points: list[TrainPoint] = []
+    test_points: list[TestPoint] = []
+    diverged = False
     sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss and errors since the last training point
     if checkpoint is not None and checkpoint.exists():
         state = load_checkpoint(checkpoint, config, device)
@@ -215,10 +265,12 @@ def train(
 
     net.train()
     num_images = len(dataset.train_labels)
+    if recipe.batch_size > num_images:
+        raise UserError(f"{config.name}: batch_size is {recipe.batch_size}, but there are {num_images} training images")
     iterations_per_epoch = num_images // recipe.batch_size
     epoch: Epoch | None = None
     saved_at = time.perf_counter()
-    while iteration < recipe.iterations:
+    while iteration < recipe.iterations and not diverged:
         epoch_number, position = divmod(iteration, iterations_per_epoch)
         if epoch is None or position == 0:
             epoch = Epoch.draw(num_images, recipe.crop_padding, config.seed, epoch_number, device)
@@ -229,8 +281,7 @@ def train(
         labels = dataset.train_labels[chosen]
 
         lr = lr_at(recipe, iteration)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+        set_lr(optimizer, lr, recipe.momentum_form)
         with hardware.autocast():
             logits = step_net(images).float()
         loss = F.cross_entropy(logits, labels)
@@ -245,7 +296,8 @@ def train(
         if iteration % recipe.log_every == 0 or done:
             since = iteration - (train_points[-1][0] if train_points else 0)
             mean_loss, errors = (sums / since).tolist()
-            if mean_loss != mean_loss or abs(mean_loss) == float("inf"):
+            diverged = not isfinite(mean_loss)
+            if diverged and recipe.on_divergence == "stop":
                 raise UserError(
                     f"{config.name}: the loss is {mean_loss} after {iteration} iterations at lr {lr:g}; lower lr"
                 )
@@ -253,17 +305,19 @@ def train(
             sums.zero_()
             if progress is not None:
                 progress(Progress(config.name, iteration, recipe.iterations, mean_loss, train_points[-1][3], seconds()))
-        if iteration % recipe.eval_every == 0 or done:
+        if done and recipe.bn_statistics == "re-estimated":
+            reestimate_bn(net, dataset, hardware)
+        if iteration % recipe.eval_every == 0 or done or diverged:
             test_points.append((iteration, *evaluate(net, dataset, "test", hardware)))
         now = time.perf_counter()
-        if time_limit is not None and now - started > time_limit and not done:
+        if time_limit is not None and now - started > time_limit and not (done or diverged):
             save()
             raise TimeLimitReached(f"{config.name}: stopped at {iteration} of {recipe.iterations} iterations")
         if now - saved_at > checkpoint_every:
             save()
             saved_at = now
 
-    provenance = _provenance(config, dataset, hardware, commit, dirty, seconds())
+    provenance = _provenance(config, dataset, hardware, commit, dirty, seconds(), iteration)
     return _record(config, net, dataset, hardware, train_points, test_points, provenance), net
 
 
@@ -272,14 +326,13 @@ def _record(
     net: nn.Module,
     dataset: Dataset,
     hardware: Hardware,
-    train_points: list[tuple[int, float, float, float]],
-    test_points: list[tuple[int, float, float]],
+    train_points: list[TrainPoint],
+    test_points: list[TestPoint],
     provenance: Provenance,
 ) -> RunRecord:
-    """The record of a trained net. Probes run in fp32, so that they can be compared across devices."""
+    """The record of a trained net."""
     train_loss, train_error = evaluate(net, dataset, "train", hardware)
-    test_images = dataset.normalize(dataset.test_images[:PROBE_IMAGES])
-    train_images = dataset.normalize(dataset.train_images[:PROBE_IMAGES])
+    diverged = not isfinite(train_points[-1][2])
     iterations, lrs, losses, errors = zip(*train_points, strict=True)
     test_iterations, test_losses, test_errors = zip(*test_points, strict=True)
     return RunRecord(
@@ -293,17 +346,34 @@ def _record(
             test_loss=_round(test_losses)[-1],
             test_error=_round(test_errors)[-1],
         ),
-        probes=Probes(
-            layer=tuple(name for name, _, _ in probes.conv3x3_layers(net)),
-            response_std=_round(probes.response_std(net, test_images)),
-            gradient_norm=_round(probes.gradient_norms(net, train_images, dataset.train_labels[:PROBE_IMAGES])),
-        ),
+        probes=None if diverged else measure(net, dataset),
+        diverged_at=iterations[-1] if diverged else None,
         provenance=provenance,
     )
 
 
+def measure(net: nn.Module, dataset: Dataset) -> Probes | None:
+    """The probes of a net, in fp32, so that they can be compared across devices; None if it has no 3x3 layers."""
+    layers = probes.conv3x3_layers(net)
+    if not layers:
+        return None
+    test_images = dataset.normalize(dataset.test_images[:PROBE_IMAGES])
+    train_images = dataset.normalize(dataset.train_images[:PROBE_IMAGES])
+    return Probes(
+        layer=tuple(name for name, _, _ in layers),
+        response_std=_round(probes.response_std(net, test_images)),
+        gradient_norm=_round(probes.gradient_norms(net, train_images, dataset.train_labels[:PROBE_IMAGES])),
+    )
+
+
 def _provenance(
-    config: RunConfig, dataset: Dataset, hardware: Hardware, commit: str | None, dirty: bool | None, seconds: float
+    config: RunConfig,
+    dataset: Dataset,
+    hardware: Hardware,
+    commit: str | None,
+    dirty: bool | None,
+    seconds: float,
+    iterations: int,
 ) -> Provenance:
     """Where a record comes from."""
     return Provenance(
@@ -319,13 +389,13 @@ def _provenance(
         data_digest=dataset.digest,
         date=datetime.now(UTC).date().isoformat(),
         seconds=round(seconds, 1),
-        images_per_second=round(config.recipe.iterations * config.recipe.batch_size / seconds, 1),
+        images_per_second=round(iterations * config.recipe.batch_size / seconds, 1),
     )
 
 
-def _round(values: Any) -> tuple[float, ...]:
-    """Seven significant digits: all that fp32 holds."""
-    return tuple(float(f"{value:.7g}") for value in values)
+def _round(values: Any) -> tuple[Any, ...]:
+    """Seven significant digits, all that fp32 holds; None for what is not finite."""
+    return tuple(float(f"{value:.7g}") if isfinite(value) else None for value in values)
 
 
 def save_checkpoint(path: Path, config: RunConfig, state: dict[str, Any]) -> None:
