@@ -129,14 +129,22 @@ def work(
     meter.start()
     with ProcessPoolExecutor(jobs, context, _start_worker, (reports,)) as pool:
         futures = [pool.submit(_run, config, device, compiled, deadline) for config in todo]
+        records: list[RunRecord] = []
+        problems: list[Exception] = []
         try:
-            records = [future.result() for future in futures]
+            for future in futures:
+                try:
+                    records.append(future.result())
+                except (UserError, TimeLimitReached) as problem:  # of one run: the others are worth finishing
+                    problems.append(problem)
         except BrokenExecutor:
             raise UserError("a training process was killed, for want of memory perhaps; repeat to go on") from None
         finally:
             pool.shutdown(cancel_futures=True)  # waits for the runs under way: they save, or reach the time limit
             reports.put(None)
             meter.join()
+    if problems:
+        raise problems[0]
     _made.update(todo)
     return records
 

@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE, cache_dir, write_atomically
+
+STUDIES = "studies"  # the folder of studies, inside one of records
 
 Shortcut = Literal["none", "A", "B", "C", "scaled", "gated"]
 Optimizer = Literal["sgd", "adam", "rmsprop"]
@@ -279,6 +281,37 @@ class RunRecord(_Frozen):
         return _pretty(self.model_dump(mode="json", exclude_defaults=True)) + "\n"
 
 
+class Study(_Frozen):
+    """What was measured on a trained net after its run, such as the error with each block deleted.
+
+    One JSON file per study and run, under `studies/` of a folder of records. `label` names what was done, `value` says
+    what came of it.
+    """
+
+    format: Literal[1]
+    study: str
+    config: RunConfig  # of the run whose net it is
+    num_images: Positive  # test images used
+    label: tuple[str, ...]
+    value: tuple[Finite, ...]
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        if len(self.label) != len(self.value) or not self.label:
+            raise ValueError(f"{len(self.label)} labels, {len(self.value)} values: as many of both, and not none")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Readable and unique: lesion_plain-56_cifar10-32px_..."""
+        return f"{self.study}_{self.config.name}"
+
+    def to_json(self) -> str:
+        """As for a record."""
+        return _pretty(self.model_dump(mode="json", exclude_defaults=True)) + "\n"
+
+
 def _pretty(value: object, indent: str = "") -> str:
     if not isinstance(value, dict):
         return json.dumps(value, allow_nan=False)
@@ -293,23 +326,45 @@ def load_record(path: Path) -> RunRecord:
     Raises:
         UserError: the file cannot be read, is not JSON, or a field is missing, extra or malformed (the field is named).
     """
+    record = _load(path, RunRecord)
+    if path.stem != record.config.name:
+        raise UserError(f"{path}: config: this is the record of {record.config.name}; rename or restore the file")
+    return record
+
+
+def load_study(path: Path) -> Study:
+    """Reads one study; raises as `load_record` does."""
+    study = _load(path, Study)
+    if path.stem != study.name:
+        raise UserError(f"{path}: config: this is the study {study.name}; rename or restore the file")
+    return study
+
+
+Stored = TypeVar("Stored", RunRecord, Study)
+
+
+def _load(path: Path, kind: type[Stored]) -> Stored:
     try:
-        record = RunRecord.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"])) or "record"
         raise UserError(f"{path}: {field}: {first['msg']}; restore the file or delete it and rerun") from None
-    if path.stem != record.config.name:
-        raise UserError(f"{path}: config: this is the record of {record.config.name}; rename or restore the file")
-    return record
 
 
 def save_record(record: RunRecord, folder: Path) -> Path:
     """Writes the record under its run's name into `folder`, atomically, and returns the path."""
     path = folder / f"{record.config.name}.json"
     write_atomically(path, lambda file: file.write(record.to_json().encode()))
+    return path
+
+
+def save_study(study: Study, folder: Path) -> Path:
+    """Writes the study into `folder`/studies, atomically, and returns the path."""
+    path = folder / STUDIES / f"{study.name}.json"
+    write_atomically(path, lambda file: file.write(study.to_json().encode()))
     return path
 
 
@@ -351,8 +406,17 @@ class Records:
         """The records there are of these runs, in the order of the configs."""
         return [record for config in configs if (record := self.get(config)) is not None]
 
+    def study(self, study: str, config: RunConfig) -> Study | None:
+        """The study of this run's net, or None if there is none."""
+        for folder in self.folders:
+            path = folder / STUDIES / f"{study}_{config.name}.json"
+            if path.exists():
+                return load_study(path)
+        return None
+
     def __iter__(self) -> Iterator[RunRecord]:
         """Every record in the folders, by path."""
         for folder in self.folders:
             for path in sorted(folder.rglob("*.json")):
-                yield load_record(path)
+                if path.parent.name != STUDIES:
+                    yield load_record(path)

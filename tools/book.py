@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -112,15 +112,19 @@ def execute(source: Path, target: Path, parameters: dict[str, object], folder: P
     return None
 
 
-def sync(root: Path) -> list[str]:
-    """Executes every chapter's text as it stands and puts the notebook in place; returns the problems.
+def sync(root: Path, names: Sequence[str] = ()) -> list[str]:
+    """Executes the named chapters' texts, or all, and puts the notebooks in place; returns the problems.
 
     A notebook is replaced whole or not at all: that of a chapter that fails stays as it was.
     """
     notebooks = root / "notebooks"
     notebooks.mkdir(exist_ok=True)
     problems = []
-    chapters = {text: read_text(text) for text in chapter_texts(root)}  # one that cannot be read stops it here
+    texts = chapter_texts(root)
+    if unknown := set(names) - {text.stem for text in texts}:
+        raise BookError(f"no chapter {', '.join(sorted(unknown))} in {root / 'chapters'}")
+    wanted = [text for text in texts if not names or text.stem in names]
+    chapters = {text: read_text(text) for text in wanted}  # one that cannot be read stops it here
     for text, chapter in chapters.items():
         start = time.monotonic()
         target = notebooks / f"{text.stem}.ipynb"
@@ -418,7 +422,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command; the status is 1 if it found problems and 2 if it could not start."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("sync", help="chapters/*.md to executed notebooks/*.ipynb")
+    sync_parser = commands.add_parser("sync", help="chapters/*.md to executed notebooks/*.ipynb")
+    sync_parser.add_argument("names", nargs="*", help="chapters, as 03_residual_formulation (default: all)")
     commands.add_parser("check", help="do texts and notebooks agree, are the outputs whole?")
     run_parser = commands.add_parser("run", help="execute the notebooks with other parameters, elsewhere")
     run_parser.add_argument("--profile", default="smoke", help="schedule to train with (default: smoke)")
@@ -440,7 +445,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         match options.command:
             case "sync":
-                problems = sync(ROOT)
+                problems = sync(ROOT, options.names)
             case "check":
                 for remark in long_cells(ROOT):
                     print(f"note: {remark}")
