@@ -188,12 +188,10 @@ def longer_training() -> Suite:
 
 
 def other_images() -> Suite:
-    """Section 4.2: the difficulty is not special to one data set. Handwritten digits of 8x8 pixels, at any profile."""
-
-    def digits(net: NetConfig) -> Setting:
-        return lambda profile, seed: run(net, PROFILES["smoke"], seed, DataConfig(name="digits", image_size=8))
-
-    settings = {f"{net.name}, digits": digits(net) for net in (plain(20), plain(56), resnet(20), resnet(56))}
+    """Section 4.2: the difficulty is not special to one data set. Handwritten digits of 8x8 pixels, not cropped."""
+    digits = {"name": "digits", "image_size": 8}
+    nets = (plain(20), plain(56), resnet(20), resnet(56))
+    settings = {f"{net.name}, digits": setting(net, digits, crop_padding=0) for net in nets}
     return Suite(
         "other-images", "Handwritten digits", "section 4.2", settings, ("plain-20, digits", "plain-56, digits")
     )
@@ -310,19 +308,24 @@ def backbone_or_head() -> Suite:
     return Suite("backbone-or-head", "More backbone or more head", "reading note 8", settings, witnesses)
 
 
-TABULAR_RECIPE = {"batch_size": 32, "iterations": 600, "milestones": (450,), "lr": 0.02, "eval_every": 100}
+def on_features(name: str, depth: int, validation: int = 0) -> Setting:
+    """Fully connected layers on a set of `tabular`: small batches, three times the profile's iterations."""
+    net = NetConfig(family="fully-connected", depth=depth, shortcut="none")
+    data = DataConfig(name=name, image_size=1, validation=validation)
+
+    def make(profile: Profile, seed: int) -> RunConfig:
+        iterations = 3 * profile.recipe.iterations
+        schedule = {"iterations": iterations, "milestones": (iterations * 3 // 4,)}
+        points = {"log_every": iterations // 24, "eval_every": iterations // 6}
+        return run(net, profile, seed, data, batch_size=32, lr=0.02, crop_padding=0, **schedule, **points)
+
+    return make
 
 
 def features() -> Suite:
-    """Reading note 9: one, two and three fully connected layers on features, at any profile; seconds on any machine."""
-
-    def on(name: str, depth: int) -> Setting:
-        net = NetConfig(family="fully-connected", depth=depth, shortcut="none")
-        data = DataConfig(name=name, image_size=1)
-        return lambda profile, seed: run(net, PROFILES["smoke"], seed, data, **TABULAR_RECIPE)
-
+    """Reading note 9: one, two and three fully connected layers on features; seconds on any machine."""
     sets = ("parity", "breast-cancer", "wine")
-    settings = {f"{depth} FC, {name}": on(name, depth) for name in sets for depth in (1, 2, 3)}
+    settings = {f"{depth} FC, {name}": on_features(name, depth) for name in sets for depth in (1, 2, 3)}
     return Suite("features", "Fully connected layers on features", "reading note 9", settings)
 
 
@@ -388,17 +391,12 @@ def diagnoses() -> Suite:
     held = {"validation": VALIDATION}
     few = {"validation": VALIDATION, "num_train": 200}
 
-    def rule(depth: int) -> Setting:
-        net = NetConfig(family="fully-connected", depth=depth, shortcut="none")
-        data = DataConfig(name="parity", image_size=1, validation=400)
-        return lambda profile, seed: run(net, PROFILES["smoke"], seed, data, **TABULAR_RECIPE)
-
     settings = {
         "fine: ResNet-20": setting(resnet(20), held),
         "cannot fit: plain-56": setting(plain(56), held),
         "overfits: ResNet-20, 200 images": setting(resnet(20), few),
-        "too rigid: 1 FC on parity": rule(1),
-        "the remedy: 2 FC on parity": rule(2),
+        "too rigid: 1 FC on parity": on_features("parity", 1, validation=400),
+        "the remedy: 2 FC on parity": on_features("parity", 2, validation=400),
     }
     return Suite("diagnoses", "Cases of chapter 10", "reading note 10", settings, ("too rigid: 1 FC on parity",))
 

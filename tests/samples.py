@@ -21,6 +21,7 @@ from resnet_lib.runs import (
     Provenance,
     RunConfig,
     RunRecord,
+    Study,
     TestCurve,
     TrainCurve,
 )
@@ -57,34 +58,68 @@ def layer_names(net: NetConfig) -> tuple[str, ...]:
         return tuple(name for name, _, _ in conv3x3_layers(build(net)))
 
 
-def made_up_record(config: RunConfig, train_error: float = 10.0, test_error: float = 20.0) -> RunRecord:
-    """A whole record that no run made: errors fall in a straight line to the ones given."""
+NOWHERE = Provenance(
+    package="0.1.0",
+    git_commit=None,
+    git_dirty=None,
+    python="3.11.7",
+    torch="2.13.0",
+    device="made up",
+    threads=1,
+    precision="fp32",
+    compiled=False,
+    data_digest="0123456789abcdef",
+    date="2026-01-01",
+    seconds=1.0,
+    images_per_second=1000.0,
+)
+
+
+def made_up_study(study: str, config: RunConfig, values: dict[str, float]) -> Study:
+    """A study that nobody made."""
+    return Study(
+        format=1,
+        study=study,
+        config=config,
+        num_images=100,
+        label=tuple(values),
+        value=tuple(values.values()),
+        provenance=NOWHERE,
+    )
+
+
+def made_up_record(
+    config: RunConfig,
+    train_error: float = 10.0,
+    test_error: float = 20.0,
+    *,
+    halfway: float = 90.0,
+    best: float | None = None,
+    response: float = 1.0,
+    weakest: float = 0.5,
+) -> RunRecord:
+    """A whole record that no run made.
+
+    Training error is `halfway` in the middle, test error `best` (or 95); each layer's response is `response`, and the
+    gradient norm of the first is `weakest`, of the others 0.5.
+    """
     end = config.recipe.iterations
     layers = layer_names(config.net)
+    gradients = (weakest,) + (0.5,) * (len(layers) - 1)
     return RunRecord(
         format=1,
         config=config,
         train_curve=TrainCurve(
-            iteration=(end // 2, end), lr=(0.1, 0.01), loss=(2.0, 1.0), error=(90.0, train_error + 1)
+            iteration=(end // 2, end), lr=(0.1, 0.01), loss=(2.0, 1.0), error=(halfway, train_error + 1)
         ),
-        test_curve=TestCurve(iteration=(end // 2, end), loss=(2.5, 1.5), error=(95.0, test_error)),
+        test_curve=TestCurve(
+            iteration=(end // 2, end), loss=(2.5, 1.5), error=(95.0 if best is None else best, test_error)
+        ),
         final=Final(train_loss=1.0, train_error=train_error, test_loss=1.5, test_error=test_error),
-        probes=Probes(layer=layers, response_std=(1.0,) * len(layers), gradient_norm=(0.5,) * len(layers)),
-        provenance=Provenance(
-            package="0.1.0",
-            git_commit=None,
-            git_dirty=None,
-            python="3.11.7",
-            torch="2.13.0",
-            device="made up",
-            threads=1,
-            precision="fp32",
-            compiled=False,
-            data_digest="0123456789abcdef",
-            date="2026-01-01",
-            seconds=1.0,
-            images_per_second=1000.0,
-        ),
+        probes=Probes(layer=layers, response_std=(response,) * len(layers), gradient_norm=gradients)
+        if layers
+        else None,
+        provenance=NOWHERE,
     )
 
 

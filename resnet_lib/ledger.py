@@ -1,0 +1,114 @@
+"""The whole ledger: what runs decide (`claims`) and what arithmetic decides (`facts`), side by side."""
+
+from collections import Counter
+from collections.abc import Iterator
+from html import escape
+
+from resnet_lib.claims import CLAIMS, TO_COVER, Claim, Verdict
+from resnet_lib.experiments import PROFILES, lookup
+from resnet_lib.facts import FACTS, Fact
+from resnet_lib.runs import Records
+from resnet_lib.tables import Markdown, Table
+
+STATUSES = ("supported", "refuted", "undecided", "not yet run")
+EXACT = "by construction"  # the column of facts
+
+
+class Html(str):
+    """Text that a notebook shows as it is marked up."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def link(chapter: str) -> str:
+    """A link to a chapter of the built book, by its number."""
+    return f'<a href="{chapter}.html">{int(chapter[:2])}</a>'
+
+
+def numbers(verdict: Verdict, unit: str) -> str:
+    """Mean effect, 95% interval and number of seeds: +57.5 points (54.1 to 60.8), n=5."""
+    if verdict.effect is None:
+        return ""
+    digits = 2 if unit != "points" else 1
+    text = f"{verdict.effect:+.{digits}f} {unit}"
+    if verdict.low is not None:
+        text += f" ({verdict.low:+.{digits}f} to {verdict.high:+.{digits}f})"
+    return f"{text}, n={verdict.num_seeds}"
+
+
+def cell(verdict: Verdict, unit: str) -> str:
+    """One verdict as a table cell."""
+    kind = verdict.status.replace(" ", "-")
+    shown = numbers(verdict, unit)
+    return f'<td class="verdict {kind}"><b>{verdict.status}</b>{f"<br>{shown}" if shown else ""}</td>'
+
+
+def table(records: Records) -> Html:
+    """Every claim that runs decide: statement, source, verdict per profile with effect and interval, chapter."""
+    heads = ["claim", "source", *(f"<code>{name}</code>" for name in PROFILES), "chapter"]
+    lines = ['<table class="ledger">', "<thead><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr></thead>"]
+    for claim in CLAIMS.values():
+        judged = "".join(cell(claim.verdict(profile, records), claim.unit) for profile in PROFILES.values())
+        statement = f"<td>{escape(claim.statement)}</td><td>{escape(claim.source)}</td>"
+        lines.append(f'<tr id="{anchor(claim.name)}">{statement}{judged}<td>{link(claim.chapter)}</td></tr>')
+    return Html("\n".join([*lines, "</table>"]))
+
+
+def fact_table() -> Html:
+    """Every claim that needs no run: statement, source, whether it holds, the evidence, chapter."""
+    heads = ("claim", "source", EXACT, "evidence", "chapter")
+    lines = ['<table class="ledger">', "<thead><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr></thead>"]
+    for fact in FACTS.values():
+        holds, evidence = fact.check()
+        kind, word = ("supported", "holds") if holds else ("refuted", "fails")
+        statement = f"<td>{escape(fact.statement)}</td><td>{escape(fact.source)}</td>"
+        judged = f'<td class="verdict {kind}"><b>{word}</b></td><td>{escape(evidence)}</td>'
+        lines.append(f'<tr id="{anchor(fact.name)}">{statement}{judged}<td>{link(fact.chapter)}</td></tr>')
+    return Html("\n".join([*lines, "</table>"]))
+
+
+def anchor(name: str) -> str:
+    """Where a claim stands on the ledger's page."""
+    return "claim-" + "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+
+
+def score(records: Records) -> Table:
+    """How many claims have which verdict, per profile; facts in a row of their own."""
+    rows = []
+    for profile in PROFILES.values():
+        counts = Counter(claim.verdict(profile, records).status for claim in CLAIMS.values())
+        rows.append({"decided by": f"runs, {profile.name}"} | {status: counts[status] for status in STATUSES})
+    held = Counter("supported" if fact.check()[0] else "refuted" for fact in FACTS.values())
+    rows.append({"decided by": "construction or arithmetic"} | {status: held[status] for status in STATUSES})
+    return Table(rows)
+
+
+def covering(what: str) -> Iterator[Claim | Fact]:
+    """The claims and facts that test one note, or one claim of the paper."""
+    for entry in (*CLAIMS.values(), *FACTS.values()):
+        if what in entry.covers:
+            yield entry
+
+
+def verdicts_on(what: str, records: Records) -> Markdown:
+    """All verdicts on one of `claims.TO_COVER`, such as "note 3", one line each.
+
+    Raises:
+        UserError: there is no such note or claim.
+    """
+    lookup(dict.fromkeys(TO_COVER), what, "note")
+    lines = []
+    for entry in covering(what):
+        if isinstance(entry, Fact):
+            holds, evidence = entry.check()
+            found = [f"*{'holds' if holds else 'fails'}*: {evidence}"]
+        else:
+            judged = ((profile, entry.verdict(profile, records)) for profile in PROFILES.values())
+            found = [
+                f"*{verdict.status}* at `{profile.name}`: {numbers(verdict, entry.unit)}"
+                for profile, verdict in judged
+                if verdict.effect is not None
+            ] or ["*not yet run*"]
+        lines.append(f"- {entry.statement} " + "; ".join(found) + f" (chapter {int(entry.chapter[:2])})")
+    return Markdown("\n".join(lines))
