@@ -1,0 +1,111 @@
+"""The ledger's page says of every claim and fact what the records and the checks say."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from samples import made_up_record, made_up_study, tiny_config
+
+from resnet_lib import facts, ledger
+from resnet_lib.claims import CLAIMS, TO_COVER, Verdict
+from resnet_lib.errors import UserError
+from resnet_lib.experiments import PROFILES, SUITES
+from resnet_lib.facts import FACTS, Fact
+from resnet_lib.runs import Records, load_study, save_record, save_study
+
+SMOKE = PROFILES["smoke"]
+HOLDING = Fact("made-up", "One is <one>.", "nowhere", "01_degradation", ("note 4",), lambda: (True, "1 == 1"))
+FAILING = dataclasses.replace(HOLDING, name="wrong", check=lambda: (False, "1 != 2"))
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Records:
+    """Degradation supported at smoke."""
+    for seed in range(3):
+        for setting, error in (("plain-20", 20.0), ("plain-56", 50.0 + seed)):
+            config = SUITES["degradation"].settings[setting](SMOKE, seed)
+            save_record(made_up_record(config, train_error=error), tmp_path)
+    return Records(tmp_path)
+
+
+@pytest.fixture
+def two_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (ledger, facts):
+        monkeypatch.setattr(module, "FACTS", {fact.name: fact for fact in (HOLDING, FAILING)})
+
+
+def test_the_table_has_a_row_for_every_claim_and_a_verdict_for_every_profile(records: Records) -> None:
+    rows = BeautifulSoup(ledger.table(records), "html.parser").find_all("tr")[1:]
+    assert [row.td.text for row in rows] == [claim.statement for claim in CLAIMS.values()]
+    assert all(len(row.find_all("td", class_="verdict")) == len(PROFILES) for row in rows)
+    smoke, quick, _ = rows[0].find_all("td", class_="verdict")
+    assert smoke["class"] == ["verdict", "supported"]
+    assert smoke.text == "supported+31.0 points (+28.5 to +33.5), n=3"
+    assert quick.text == "not yet run"
+    assert rows[0].a["href"] == "01_degradation.html"
+
+
+def test_facts_are_checked_when_the_table_is_made(two_facts: None) -> None:
+    rows = BeautifulSoup(ledger.fact_table(), "html.parser").find_all("tr")[1:]
+    assert [row.find(class_="verdict").text for row in rows] == ["holds", "fails"]
+    assert rows[0].td.text == "One is <one>."
+    assert "1 != 2" in rows[1].text
+
+
+def test_the_score_counts_every_claim_once_per_profile(records: Records, two_facts: None) -> None:
+    score = ledger.score(records).set_index("decided by")
+    assert (score.drop("construction or arithmetic").sum(axis=1) == len(CLAIMS)).all()
+    assert score.loc["runs, smoke", "supported"] == 3  # degradation, the missed construction, gradients
+    assert score.loc["construction or arithmetic"].tolist() == [1, 1, 0, 0]
+
+
+def test_a_note_lists_its_claims_with_their_verdicts(records: Records, two_facts: None) -> None:
+    text = ledger.verdicts_on("S1", records)
+    assert "*supported* at `smoke`: +31.0 points (+28.5 to +33.5), n=3 (chapter 1)" in text
+    assert ledger.verdicts_on("note 4", records).count("*holds*: 1 == 1") == 1
+    assert "*fails*: 1 != 2" in ledger.verdicts_on("note 4", records)
+    with pytest.raises(UserError, match=r"note 11.*did you mean"):
+        ledger.verdicts_on("note 11", records)
+
+
+@pytest.mark.parametrize("what", TO_COVER)
+def test_everything_to_cover_has_an_entry(what: str) -> None:
+    assert list(ledger.covering(what))
+
+
+def test_numbers_have_the_digits_that_the_unit_needs() -> None:
+    verdict = Verdict("c", "smoke", "supported", 5, 0.1234, 0.1, 0.2)
+    assert ledger.numbers(verdict, "points") == "+0.1 points (+0.1 to +0.2), n=5"
+    assert ledger.numbers(verdict, "times") == "+0.12 times (+0.10 to +0.20), n=5"
+    assert ledger.numbers(dataclasses.replace(verdict, effect=None), "points") == ""
+
+
+def test_anchors_are_unique_and_fit_an_address() -> None:
+    anchors = [ledger.anchor(name) for name in (*CLAIMS, *FACTS)]
+    assert len(set(anchors)) == len(anchors)
+    assert all(re.fullmatch(r"[a-z0-9-]+", anchor) for anchor in anchors)
+
+
+# Studies.
+
+
+def test_a_study_comes_back_as_it_was_stored_and_is_no_record(tmp_path: Path) -> None:
+    study = made_up_study("delete-block", tiny_config(), {"whole net": 10.0, "layer1.0": 12.5})
+    path = save_study(study, tmp_path)
+    assert load_study(path) == study
+    records = Records(tmp_path)
+    assert records.study("delete-block", tiny_config()) == study
+    assert records.study("swap-blocks", tiny_config()) is None
+    assert list(records) == []
+
+
+def test_a_study_under_another_name_or_with_a_missing_value_is_refused(tmp_path: Path) -> None:
+    path = save_study(made_up_study("delete-block", tiny_config(), {"whole net": 10.0}), tmp_path)
+    with pytest.raises(UserError, match="this is the study delete-block_"):
+        load_study(path.rename(path.with_name("other.json")))
+    broken = path.with_name("other.json")
+    broken.write_text(broken.read_text().replace("[10.0]", "[10.0, 11.0]"))
+    with pytest.raises(UserError, match="1 labels, 2 values"):
+        load_study(broken)
