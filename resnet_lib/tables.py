@@ -8,7 +8,7 @@ import pandas as pd
 from resnet_lib.claims import CLAIMS, MIN_SEEDS
 from resnet_lib.experiments import PROFILES, SUITES, Profile, lookup
 from resnet_lib.paper import figure6_error, table6_error
-from resnet_lib.runs import NetConfig, Recipe, Records, RunRecord
+from resnet_lib.runs import NetConfig, Recipe, Records, RunConfig, RunRecord
 
 NO_RUN = "no run yet"
 
@@ -123,15 +123,19 @@ def verdict_table(profile: Profile, records: Records) -> Table:
 
 
 def report(profile: Profile, recorded: Records, local: Records) -> Table:
-    """Every setting of every suite: the paper, what the book has recorded, and what this machine found.
+    """Every setting of every suite, once: the paper, what the book has recorded, and what this machine found.
 
     "moved" is the mean change of the training error over the seeds that both have, in points: +0.00 means that this
     machine repeats the record.
     """
     rows = []
+    told: set[RunConfig] = set()
     for suite in SUITES.values():
         for setting in suite.settings:
             configs = suite.setting(setting, profile)
+            if configs[0] in told:  # a net that several suites compare with others
+                continue
+            told.add(configs[0])
             book = {record.config: record for record in recorded.select(configs)}
             here = {record.config: record for record in local.select(configs)}
             moved = [here[c].final.train_error - book[c].final.train_error for c in configs if c in here and c in book]
