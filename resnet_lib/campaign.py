@@ -107,7 +107,7 @@ def work(
 
     Raises:
         TimeLimitReached: the time was up first; the next call continues.
-        UserError: a data set is missing or damaged, or a run failed.
+        UserError: a data set is missing or damaged, or a run failed; the others are finished first.
     """
     todo = pending(configs, retrain)
     if len(todo) < len(configs) and not set(configs) <= _made:
@@ -218,7 +218,7 @@ def clock(seconds: float) -> str:
 
 
 def prepare(*suites: str, profile: str = BEST, retrain: bool = False) -> None:
-    """Trains, for a chapter that retrains, the first seed of all its suites in one go; does nothing otherwise.
+    """Trains, for a chapter that retrains, the first seed of its suites' witnesses in one go; else does nothing.
 
     One pool keeps every core busy to the end, longest runs first, and the time left that it tells is the chapter's.
     Afterwards `collect` finds the records made.
@@ -241,8 +241,8 @@ def collect(
         suite: a key of `SUITES`.
         profile: a key of `PROFILES`, or "best": of the records that ship with the package, and so the same on every
             machine, those of the profile nearest to the paper's in which every setting has enough seeds.
-        retrain: train the first seed here and now, in the place of the recorded one; the other seeds stay as they
-            are recorded. "best" then means the quickest profile.
+        retrain: train the first seed of the suite's witnesses here and now, in the place of the recorded ones; the
+            rest stays as it is recorded. "best" then means the quickest profile.
         settings: the settings of the suite to show, by default all.
         num_seeds: how many seeds "best" must find.
 

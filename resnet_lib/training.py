@@ -39,6 +39,7 @@ from resnet_lib.runs import (
 
 EVAL_BATCH = 500  # fits every cache and every GPU; the result does not depend on it
 PROBE_IMAGES = 1000
+CHECKPOINT_KEYS = {"run", "net", "optimizer", "iteration", "train_points", "test_points", "sums", "seconds"}
 
 TrainPoint = tuple[int, float, float, float]  # iteration, lr, loss, error
 TestPoint = tuple[int, float, float]  # iteration, loss, error
@@ -416,8 +417,10 @@ def load_checkpoint(path: Path, config: RunConfig, device: torch.device) -> dict
     except Exception as error:  # torch raises many types for a damaged file
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"checkpoint {path} is damaged ({reason}); delete it to start the run anew") from None
-    if state.get("run") != config.name:
-        raise UserError(f"checkpoint {path} belongs to {state.get('run')}, not {config.name}; delete or move it")
+    if not isinstance(state, dict) or not state.keys() >= CHECKPOINT_KEYS:
+        raise UserError(f"checkpoint {path} is damaged (parts are missing); delete it to start the run anew")
+    if state["run"] != config.name:
+        raise UserError(f"checkpoint {path} belongs to {state['run']}, not {config.name}; delete or move it")
     return state
 
 

@@ -179,6 +179,16 @@ def test_progress_names_run_iteration_error_and_how_many_are_done(worked: tuple[
     assert "2 of 2 runs done" in lines[-1]
 
 
+def test_a_run_that_fails_does_not_keep_the_others_from_finishing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESNET_LIB_PROGRESS", str(tmp_path / "progress.txt"))
+    failing = tiny_config(lr=1e30)
+    with pytest.raises(UserError, match="the loss is nan"):
+        work([failing, *SHORT], jobs=1)
+    assert pending([failing, *SHORT]) == [failing]
+
+
 # Without a pool.
 
 
@@ -282,6 +292,25 @@ def test_retraining_puts_this_machines_first_seed_in_the_place_of_the_recorded_o
     nets = ["plain-20"]
     assert found("smoke", True, settings=nets) == [("plain-20", 200, seed, [33, 10, 10][seed]) for seed in range(3)]
     assert [config.seed for config in asked] == [0]
+
+
+def test_only_the_witnesses_of_a_suite_are_trained_again(
+    book: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(campaign, "work", lambda configs, **_: asked.extend(config.net.name for config in configs))
+    campaign.prepare("degradation", profile="smoke", retrain=True)
+    assert sorted(asked) == sorted(SUITES["degradation"].witnesses)
+    asked.clear()
+    book("plain-32", "smoke", range(3))
+    book("plain-20", "smoke", range(3))
+    assert [seed for _, _, seed, _ in found("smoke", True, settings=["plain-20", "plain-32"])] == [1, 2, 0, 1, 2]
+    assert asked == ["plain-20"]  # whose first seed is this machine's, and is not there, since `work` did nothing
+
+
+def test_every_witness_is_a_setting_of_its_suite() -> None:
+    for suite in SUITES.values():
+        assert set(suite.witnesses or ()) <= set(suite.settings), suite.name
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ MISTAKES = {
     "net without depth": ("train --net plain", "no net is called 'plain'"),
     "unknown shortcut": ("train --net resnet-20-D", "no net is called 'resnet-20-D'"),
     "plain net with shortcut": ("train --net plain-20-B", "no net is called 'plain-20-B'"),
-    "bad depth": ("train --net plain-21", "net 'plain-21': depth is 21; a CIFAR net of basic blocks has 6n+2 layers: 8, 14, 20"),
+    "bad depth": ("train --net plain-21", "depth is 21; a CIFAR net of basic blocks has 6n+2 layers: 8, 14, 20"),
     "bad depth to bench": ("bench --depth 21", "depth is 21"),
     "depth that is no number": ("bench --depth deep", "--depth: invalid int value: 'deep'"),
     "bad duration": ("train --net plain-8 --time-limit soon", "'soon' is no duration; write 90s, 9m or 2h"),

@@ -267,7 +267,7 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
     return message
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", "half", "inside"])
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", "half", "inside", "a list", "parts missing"])
 def test_a_damaged_checkpoint_is_refused(content: bytes | str, tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.pt"
     save_checkpoint(checkpoint, tiny_config(), {"net": build(plain(8)).state_dict()})
@@ -276,6 +276,11 @@ def test_a_damaged_checkpoint_is_refused(content: bytes | str, tmp_path: Path) -
         content = whole[: len(whole) // 2]
     elif content == "inside":
         content = whole[:100] + b"\xff" * 100 + whole[200:]
+    elif content == "a list":
+        torch.save([1, 2], checkpoint)
+        content = checkpoint.read_bytes()
+    elif content == "parts missing":
+        content = whole  # nothing but the net was saved
     checkpoint.write_bytes(content)
     with pytest.raises(UserError) as caught:
         train(tiny_config(), tiny_dataset(), FP32, checkpoint=checkpoint)
