@@ -420,7 +420,7 @@ CLAIMS = {
             "mean deviation of the layers' responses in plain-56 minus that in ResNet-56",
             difference("degradation", "plain-56", "ResNet-56 A", mean_response),
             threshold=0.0,
-            unit="(unit: deviation)",
+            unit="",
         ),
         Claim(
             "responses-shrink-with-depth",
@@ -431,7 +431,7 @@ CLAIMS = {
             "mean deviation of the layers' responses in ResNet-20 minus that in ResNet-110",
             difference("degradation", "ResNet-20 A", "ResNet-110 A", mean_response),
             threshold=0.0,
-            unit="(unit: deviation)",
+            unit="",
         ),
         Claim(
             "lesion-cheap",

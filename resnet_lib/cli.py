@@ -5,11 +5,12 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import NoReturn
 
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import PROFILES, SUITES, Profile, lookup
-from resnet_lib.runs import NetConfig, Records, local_dir
+from resnet_lib.runs import NetConfig, Records, RunConfig, committed_dir, local_dir
 
 EPILOG = """
 examples:
@@ -122,7 +123,14 @@ def build_parser() -> Parser:
     sub.add_argument(
         "--time-limit", type=seconds, metavar="T", help="stop cleanly after 90s, 9m or 2h; repeat to go on"
     )
+    sub.add_argument("--plan", action="store_true", help="only print what would run, in which order, and how long")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="leave the finished records in DIR as one archive")
     add_device(sub)
+    add_json(sub)
+
+    sub = command("import", import_records, "merge an archive that train --out left, from another machine perhaps")
+    sub.add_argument("archive", type=Path, help="records.zip")
+    sub.add_argument("--into-book", action="store_true", help="into the package's records, not this machine's")
     add_json(sub)
 
     sub = command("status", status, "show what is recorded, what is missing, and what that would cost here")
@@ -152,6 +160,7 @@ def build_parser() -> Parser:
 def train(options: argparse.Namespace) -> int:
     """Trains a suite or a net."""
     from resnet_lib.campaign import pending, work
+    from resnet_lib.exchange import export
     from resnet_lib.experiments import run
     from resnet_lib.training import TimeLimitReached
 
@@ -163,6 +172,8 @@ def train(options: argparse.Namespace) -> int:
         configs = [run(net, profile, seed) for seed in options.seeds or range(1)]
     todo = pending(configs, options.retrain)
     print(f"runs: {len(configs)}, to train: {len(todo)}", file=sys.stderr)
+    if options.plan:
+        return plan(todo, options)
     finished = True
     try:
         work(
@@ -177,6 +188,8 @@ def train(options: argparse.Namespace) -> int:
         print(reached, file=sys.stderr)
         finished = False
     records = (Records(local_dir()) if options.retrain else Records.all()).select(configs)
+    if options.out:
+        print(f"{len(records)} records in {export(records, options.out)}", file=sys.stderr)
     if options.json:
         print(json.dumps([record.model_dump(mode="json") for record in records]))
     else:
@@ -184,6 +197,34 @@ def train(options: argparse.Namespace) -> int:
             final = record.final
             print(f"{record.config.name}: training error {final.train_error:.2f}%, test error {final.test_error:.2f}%")
         print(f"{len(records)} of {len(configs)} runs recorded{'' if finished else '; repeat the command to go on'}")
+    return 0
+
+
+def plan(todo: Sequence[RunConfig], options: argparse.Namespace) -> int:
+    """Prints the runs to do in their order, and the time each would take alone on this device."""
+    from resnet_lib.bench import seconds_per_cost
+    from resnet_lib.campaign import clock, cost
+
+    price = seconds_per_cost(options.device)
+    seconds = {config.name: price * cost(config) for config in todo}
+    if options.json:
+        print(json.dumps([{"run": name, "seconds": round(time)} for name, time in seconds.items()]))
+        return 0
+    for name, time in seconds.items():
+        print(f"{clock(time):>10}  {name}")
+    print(f"{clock(sum(seconds.values())):>10}  all of them, one after the other")
+    return 0
+
+
+def import_records(options: argparse.Namespace) -> int:
+    """Merges an archive of records."""
+    from resnet_lib.exchange import bring_in
+
+    imported = bring_in(options.archive, committed_dir() if options.into_book else local_dir())
+    if options.json:
+        print(json.dumps(asdict(imported)))
+    else:
+        print(f"{imported.new} new, {imported.known} known already")
     return 0
 
 

@@ -31,7 +31,7 @@ def numbers(verdict: Verdict, unit: str) -> str:
     if verdict.effect is None:
         return ""
     digits = 2 if unit != "points" else 1
-    text = f"{verdict.effect:+.{digits}f} {unit}"
+    text = f"{verdict.effect:+.{digits}f} {unit}".rstrip()
     if verdict.low is not None:
         text += f" ({verdict.low:+.{digits}f} to {verdict.high:+.{digits}f})"
     return f"{text}, n={verdict.num_seeds}"

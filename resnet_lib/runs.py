@@ -349,9 +349,13 @@ def _load(path: Path, kind: type[Stored]) -> Stored:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"])) or "record"
-        raise UserError(f"{path}: {field}: {first['msg']}; restore the file or delete it and rerun") from None
+        raise UserError(f"{path}: {first_problem(error)}; restore the file or delete it and rerun") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong with a record, with the field's name, on one line."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'record'}: {first['msg']}"
 
 
 def save_record(record: RunRecord, folder: Path) -> Path:

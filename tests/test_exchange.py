@@ -1,0 +1,77 @@
+"""Records travel as one archive, and what arrives is checked before any of it is stored."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from samples import made_up_record, tiny_config
+
+from resnet_lib.cli import main
+from resnet_lib.errors import UserError
+from resnet_lib.exchange import Imported, bring_in, export
+from resnet_lib.experiments import PROFILES, SUITES
+from resnet_lib.runs import Records, local_dir, save_record
+
+RECORDS = [made_up_record(tiny_config(seed=seed), train_error=10 + seed) for seed in range(3)]
+
+
+def test_what_is_exported_arrives_and_a_second_time_changes_nothing(tmp_path: Path) -> None:
+    archive = export(RECORDS, tmp_path / "out")
+    assert bring_in(archive, tmp_path / "here") == Imported(new=3, known=0)
+    assert list(Records(tmp_path / "here")) == sorted(RECORDS, key=lambda record: record.config.name)
+    assert bring_in(archive, tmp_path / "here") == Imported(new=0, known=3)
+
+
+def test_another_machines_record_of_the_same_numbers_is_no_conflict(tmp_path: Path) -> None:
+    elsewhere = RECORDS[0].provenance.model_copy(update={"device": "another", "seconds": 99.0})
+    save_record(RECORDS[0].model_copy(update={"provenance": elsewhere}), tmp_path / "here")
+    assert bring_in(export(RECORDS, tmp_path), tmp_path / "here") == Imported(new=2, known=1)
+
+
+def test_a_conflict_is_refused_and_nothing_is_imported(tmp_path: Path) -> None:
+    save_record(made_up_record(tiny_config(seed=2), test_error=21), tmp_path / "here")
+    with pytest.raises(UserError, match=r"seed2_\w+ differs from the record .* test error 20 against 21"):
+        bring_in(export(RECORDS, tmp_path), tmp_path / "here")
+    assert len(list(Records(tmp_path / "here"))) == 1
+
+
+def malformed(path: Path) -> None:
+    content = json.loads(RECORDS[1].to_json())
+    content["final"]["train_error"] = 101
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x/y.json", json.dumps(content))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut short": (lambda path: path.write_bytes(path.read_bytes()[:200]), "cannot be read as an archive of records"),
+    "something else": (lambda path: path.write_text("no archive"), "cannot be read as an archive of records"),
+    "gone": (lambda path: path.unlink(), "cannot be read as an archive of records"),
+    "malformed": (malformed, "x/y.json: final.train_error: .*less than or equal to 100; nothing was imported"),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_archive_is_refused_whole(damage: Callable[[Path], object], message: str, tmp_path: Path) -> None:
+    archive = export(RECORDS, tmp_path)
+    damage(archive)
+    with pytest.raises(UserError, match=message) as caught:
+        bring_in(archive, tmp_path / "here")
+    assert "\n" not in str(caught.value)
+    assert not list(Records(tmp_path / "here"))
+
+
+def test_the_command_line_exports_imports_and_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite, paper = SUITES["longer-training"], PROFILES["paper"]
+    for config in suite.runs(paper, range(1)):
+        save_record(made_up_record(config), local_dir())
+    command = ["train", "--suite", suite.name, "--profile", "paper", "--seeds"]
+    assert main([*command, "1", "--out", str(tmp_path)]) == 0
+    assert "2 records in" in capsys.readouterr().err
+    assert main(["import", str(tmp_path / "records.zip"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"new": 0, "known": 2}
+    assert main([*command, "2", "--plan", "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert [row["run"] for row in planned] == [config.name for config in suite.runs(paper, range(1, 2))]
+    assert planned[1]["seconds"] > planned[0]["seconds"] > 0
