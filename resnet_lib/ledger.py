@@ -1,7 +1,7 @@
 """The whole ledger: what runs decide (`claims`) and what arithmetic decides (`facts`), side by side."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from resnet_lib.claims import CLAIMS, TO_COVER, Claim, Verdict
@@ -11,7 +11,6 @@ from resnet_lib.runs import Records
 from resnet_lib.tables import Markdown, Table
 
 STATUSES = ("supported", "refuted", "undecided", "not yet run")
-EXACT = "by construction"  # the column of facts
 
 
 class Html(str):
@@ -21,9 +20,16 @@ class Html(str):
         return str(self)
 
 
-def link(chapter: str) -> str:
-    """A link to a chapter of the built book, by its number."""
-    return f'<a href="{chapter}.html">{int(chapter[:2])}</a>'
+def statement(entry: Claim | Fact) -> str:
+    """A row's first cell: the statement, then in small where it is made, and a link to the chapter that tests it."""
+    chapter = f'<a href="{entry.chapter}.html">chapter {int(entry.chapter[:2])}</a>'
+    return f"<td>{escape(entry.statement)}<br><small>{escape(entry.source)}; {chapter}</small></td>"
+
+
+def page_table(heads: Sequence[str], rows: Sequence[str]) -> Html:
+    """A table of the ledger's page."""
+    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    return Html("\n".join(['<table class="ledger">', f"<thead><tr>{head}</tr></thead>", *rows, "</table>"]))
 
 
 def numbers(verdict: Verdict, unit: str) -> str:
@@ -45,27 +51,23 @@ def cell(verdict: Verdict, unit: str) -> str:
 
 
 def table(records: Records) -> Html:
-    """Every claim that runs decide: statement, source, verdict per profile with effect and interval, chapter."""
-    heads = ["claim", "source", *(f"<code>{name}</code>" for name in PROFILES), "chapter"]
-    lines = ['<table class="ledger">', "<thead><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr></thead>"]
+    """Every claim that runs decide: statement, source, chapter, and per profile the verdict, effect and interval."""
+    rows = []
     for claim in CLAIMS.values():
         judged = "".join(cell(claim.verdict(profile, records), claim.unit) for profile in PROFILES.values())
-        statement = f"<td>{escape(claim.statement)}</td><td>{escape(claim.source)}</td>"
-        lines.append(f'<tr id="{anchor(claim.name)}">{statement}{judged}<td>{link(claim.chapter)}</td></tr>')
-    return Html("\n".join([*lines, "</table>"]))
+        rows.append(f'<tr id="{anchor(claim.name)}">{statement(claim)}{judged}</tr>')
+    return page_table(["claim", *(f"<code>{name}</code>" for name in PROFILES)], rows)
 
 
 def fact_table() -> Html:
-    """Every claim that needs no run: statement, source, whether it holds, the evidence, chapter."""
-    heads = ("claim", "source", EXACT, "evidence", "chapter")
-    lines = ['<table class="ledger">', "<thead><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr></thead>"]
+    """Every claim that needs no run: statement, source, chapter, whether it holds, and the evidence."""
+    rows = []
     for fact in FACTS.values():
         holds, evidence = fact.check()
         kind, word = ("supported", "holds") if holds else ("refuted", "fails")
-        statement = f"<td>{escape(fact.statement)}</td><td>{escape(fact.source)}</td>"
-        judged = f'<td class="verdict {kind}"><b>{word}</b></td><td>{escape(evidence)}</td>'
-        lines.append(f'<tr id="{anchor(fact.name)}">{statement}{judged}<td>{link(fact.chapter)}</td></tr>')
-    return Html("\n".join([*lines, "</table>"]))
+        checked = f'<td class="verdict {kind}"><b>{word}</b></td><td>{escape(evidence)}</td>'
+        rows.append(f'<tr id="{anchor(fact.name)}">{statement(fact)}{checked}</tr>')
+    return page_table(["claim", "by construction", "evidence"], rows)
 
 
 def anchor(name: str) -> str:
