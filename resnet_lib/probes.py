@@ -1,5 +1,10 @@
 """What is measured on a trained net: responses and gradient norms per layer."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -39,6 +44,24 @@ def response_std(net: nn.Module, images: Tensor) -> list[float]:
     return deviations
 
 
+@contextmanager
+def as_in_training(net: nn.Module) -> Iterator[None]:
+    """Batch norm uses the batch's statistics, as in training; its running statistics are left as they were."""
+    batch_norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    saved = [(bn, bn.momentum, bn.num_batches_tracked.clone()) for bn in batch_norms]
+    was_training = net.training
+    try:
+        for bn in batch_norms:
+            bn.momentum = 0.0
+        net.train()
+        yield
+    finally:
+        net.train(was_training)
+        for bn, momentum, num_batches in saved:
+            bn.momentum = momentum
+            bn.num_batches_tracked.copy_(num_batches)
+
+
 def gradient_norms(net: nn.Module, images: Tensor, labels: Tensor) -> list[float]:
     """Euclidean norm of the mean loss's gradient for the weights of each 3x3 layer (section 4.1).
 
@@ -48,18 +71,154 @@ def gradient_norms(net: nn.Module, images: Tensor, labels: Tensor) -> list[float
         images: float (N, C, H, W), normalised as for training.
         labels: int64 (N,).
     """
+    with as_in_training(net):
+        loss = F.cross_entropy(net(images), labels)
+        gradients = torch.autograd.grad(loss, [conv.weight for _, conv, _ in conv3x3_layers(net)])
+    return [gradient.norm().item() for gradient in gradients]
+
+
+@dataclass(frozen=True)
+class LayerStatistics:
+    """What `layer_statistics` measures: one number per 3x3 layer, in order of depth.
+
+    `mean` and `std` say how large the mean and the deviation of one channel of the layer's response are: the root
+    mean square over its channels. `gradient_norm` and `weight_norm` are Euclidean norms over the layer's weights.
+    """
+
+    layer: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    gradient_norm: tuple[float, ...]
+    weight_norm: tuple[float, ...]
+
+    @property
+    def turn(self) -> tuple[float, ...]:
+        """Gradient norm over weight norm: the part of their length by which a step of rate 1 moves the weights.
+
+        Batch norm divides the length of the weights before it out of the net's output, so this is what counts.
+        Infinite for weights that are all zero.
+        """
+        return tuple(g / w if w else inf for g, w in zip(self.gradient_norm, self.weight_norm, strict=True))
+
+
+def layer_statistics(net: nn.Module, images: Tensor, labels: Tensor) -> LayerStatistics:
+    """Responses and gradients of each 3x3 layer on one batch, with batch norm as in training (section 4.1).
+
+    A response is the output after batch norm (of the convolution in nets without it), before ReLU or addition. Mean
+    and deviation are each channel's, over images and positions: those that batch norm sets to 0 and 1 at first.
+
+    Args:
+        images: float (N, C, H, W), normalised as for training.
+        labels: int64 (N,).
+    """
     layers = conv3x3_layers(net)
-    batch_norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    saved = [(bn, bn.momentum, bn.num_batches_tracked.clone()) for bn in batch_norms]
+    moments: list[tuple[float, float]] = []
+
+    def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        variance, mean = torch.var_mean(out.detach().double(), dim=(0, 2, 3), correction=0)  # (C,), (C,)
+        moments.append((mean.square().mean().sqrt().item(), variance.mean().sqrt().item()))
+
+    hooks = [bn.register_forward_hook(keep) for _, _, bn in layers]
+    try:
+        gradients = gradient_norms(net, images, labels)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    means, deviations = zip(*moments, strict=True)
+    return LayerStatistics(
+        layer=tuple(name for name, _, _ in layers),
+        mean=means,
+        std=deviations,
+        gradient_norm=tuple(gradients),
+        weight_norm=tuple(conv.weight.norm().item() for _, conv, _ in layers),
+    )
+
+
+@torch.no_grad()
+def residual_shapes(net: nn.Module, images: Tensor) -> list[dict[str, str]]:
+    """What each residual block of a net adds up: shapes as C×H×W, in order of depth (section 3.3).
+
+    The meta device will do: only shapes are looked at.
+
+    Args:
+        net: a net of `models`, or one of its blocks.
+        images: (N, C, H, W).
+
+    Returns:
+        One row per block: its name, the shapes of its input x and of F(x), and its shortcut.
+
+    Raises:
+        ValueError: F(x) and what the shortcut gives differ in shape. torch's own sum would stretch a side of 1 to the
+            other's length without a word, and so hide the mistake.
+    """
+    rows: list[dict[str, str]] = []
+    hooks = []
+
+    def watch(name: str, block: nn.Module) -> None:
+        def on_function(_module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
+            rows[-1]["F(x)"] = shape_text(out)
+
+        def on_block(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            shortcut = "none" if block.downsample is None else type(block.downsample).__name__
+            rows.append({"block": name or "block", "x": shape_text(inputs[0]), "F(x)": "", "shortcut": shortcut})
+
+        def on_shortcut(_module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
+            function, given = rows[-1]["F(x)"], shape_text(out)
+            if function != given:
+                raise ValueError(
+                    f"{name or 'block'}: F(x) is {function} and the shortcut gives {given}; "
+                    "a sum needs the same channels, height and width"
+                )
+
+        last = block.get_submodule(f"bn{block.num_layers}")
+        hooks.extend([block.register_forward_pre_hook(on_block), last.register_forward_hook(on_function)])
+        if block.downsample is not None:
+            hooks.append(block.downsample.register_forward_hook(on_shortcut))
+
     was_training = net.training
     try:
-        for bn in batch_norms:
-            bn.momentum = 0.0
-        loss = F.cross_entropy(net.train()(images), labels)
-        gradients = torch.autograd.grad(loss, [conv.weight for _, conv, _ in layers])
+        for name, module in net.named_modules():
+            if hasattr(module, "downsample"):
+                watch(name, module)
+        net.eval()(images)
     finally:
         net.train(was_training)
-        for bn, momentum, num_batches in saved:
-            bn.momentum = momentum
-            bn.num_batches_tracked.copy_(num_batches)
-    return [gradient.norm().item() for gradient in gradients]
+        for hook in hooks:
+            hook.remove()
+    return rows
+
+
+def shape_text(images: Tensor) -> str:
+    """The shape of one image or map: (N, 16, 32, 32) -> 16×32×32."""
+    return "×".join(map(str, images.shape[1:]))
+
+
+@torch.no_grad()
+def token_similarity(net: nn.Module, images: Tensor) -> list[float]:
+    """How alike the tokens of an image are: mean cosine of their angles over all pairs, then over the images.
+
+    Args:
+        net: a `VisionTransformer`.
+        images: float (N, C, H, W), normalised as for training.
+
+    Returns:
+        The similarity of the tokens that enter the first block, then of those that leave each block; 1 means that
+        all tokens of an image point one way, so that nothing tells its parts apart.
+    """
+    entering: list[Tensor] = []
+    hooks = [net.blocks.register_forward_pre_hook(lambda _m, inputs: entering.append(inputs[0]))]
+    hooks += [block.register_forward_hook(lambda _m, _i, out: entering.append(out)) for block in net.blocks]
+    was_training = net.training
+    try:
+        net.eval()(images)
+    finally:
+        net.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    similarities = []
+    for tokens in entering:  # (N, tokens, width)
+        count = tokens.shape[1]
+        # Over all pairs, each with itself too, the mean cosine is the squared length of the mean direction.
+        squared = F.normalize(tokens, dim=2).mean(dim=1).square().sum(dim=1)
+        similarities.append(((count * squared - 1) / (count - 1)).mean().item())
+    return similarities

@@ -1,0 +1,329 @@
+"""The diagnosis names constructed cases, draws its lines where it says, and refuses what it cannot tell."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from samples import made_up_record, tiny_config
+
+from resnet_lib import data, diagnosis, figures, tables, tabular
+from resnet_lib.diagnosis import (
+    CANNOT_FIT,
+    CONSTRUCTED,
+    DIVERGED,
+    FINE,
+    OVERFITS,
+    TOO_RIGID,
+    TUNED_ON,
+    UNDECIDED,
+    diagnose,
+    judged,
+    right,
+)
+from resnet_lib.errors import UserError
+from resnet_lib.experiments import PROFILES, SUITES, changed, plain, resnet
+from resnet_lib.runs import NetConfig, Records, RunConfig, RunRecord, TrainCurve, save_record
+
+SMOKE = PROFILES["smoke"]
+SUITE = SUITES["diagnoses"]
+CONFIG = tiny_config(resnet(20))
+HEADED = tiny_config(resnet(20, head=(256,)))
+PARITY = SUITE.settings["too rigid: 1 FC on parity"](SMOKE, 0)  # two classes
+
+
+def run(train: float, test: float, config: RunConfig = CONFIG) -> RunRecord:
+    return made_up_record(config, train_error=train, test_error=test, halfway=train)
+
+
+def case(train: float, test: float, config: RunConfig = CONFIG) -> str:
+    return diagnose(run(train, test, config)).case
+
+
+def with_train_curve(record: RunRecord, *points: tuple[int, float]) -> RunRecord:
+    iterations, errors = zip(*points, strict=True)
+    some = (1.0,) * len(points)
+    return record.model_copy(update={"train_curve": TrainCurve(iteration=iterations, lr=some, loss=some, error=errors)})
+
+
+# One run.
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "named"),
+    [
+        (0, 0, FINE),
+        (10, 15, FINE),
+        (0, 28, OVERFITS),
+        (30, 62, OVERFITS),  # chapter 10, exercise 1
+        (62, 63, UNDECIDED),
+        (75, 75, UNDECIDED),
+        (90, 90, UNDECIDED),
+        (60, 88, UNDECIDED),  # a wide gap too, but what does not fit has to fit first
+        (12, 9, FINE),  # a net may do better on held-back images than on its own
+        (70, 60, UNDECIDED),
+    ],
+)
+def test_a_run_of_ten_classes_is_named(train: float, test: float, named: str) -> None:
+    assert case(train, test) == named
+
+
+@pytest.mark.parametrize(("train", "named"), [(36, FINE), (36.01, UNDECIDED)])
+def test_training_error_is_high_above_two_fifths_of_guessing(train: float, named: str) -> None:
+    assert case(train, train) == named
+
+
+@pytest.mark.parametrize(("gap", "named"), [(15, FINE), (15.01, OVERFITS)])
+@pytest.mark.parametrize("train", [0, 10])
+def test_a_gap_is_wide_above_a_sixth_of_guessing(train: float, gap: float, named: str) -> None:
+    assert case(train, train + gap) == named
+
+
+@pytest.mark.parametrize(("train", "test", "named"), [(20, 20, FINE), (20.1, 21, UNDECIDED), (5, 13.4, OVERFITS)])
+def test_two_classes_are_measured_by_their_own_guessing(train: float, test: float, named: str) -> None:
+    assert case(train, test, PARITY) == named
+    assert case(train, test) == FINE
+
+
+def test_the_number_of_classes_is_that_of_the_data_set() -> None:
+    """It is stated twice, because the diagnosis must do without torch."""
+    known = {name: source.num_classes for name, source in {**data.SOURCES, **tabular.TABULAR}.items()}
+    assert known == diagnosis.NUM_CLASSES
+
+
+def test_an_unknown_data_set_is_refused() -> None:
+    other = CONFIG.model_copy(update={"data": CONFIG.data.model_copy(update={"name": "cifar-10"})})
+    with pytest.raises(UserError, match="no data set is called 'cifar-10'; did you mean cifar10"):
+        diagnose(run(10, 20, other))
+
+
+def test_a_run_that_diverged_says_nothing_of_its_architecture() -> None:
+    diverged = run(90, 90).model_copy(update={"diverged_at": 12})
+    told = diagnose(diverged)
+    assert told.case == DIVERGED
+    assert "after 12 iterations" in told.evidence
+    assert diagnose(run(90, 90), run(90, 90, HEADED).model_copy(update={"diverged_at": 12})).case == UNDECIDED
+
+
+# What it says.
+
+
+def test_evidence_tells_test_errors_from_validation_errors() -> None:
+    held = CONFIG.model_copy(update={"data": CONFIG.data.model_copy(update={"validation": 1000})})
+    for errors in ((10, 20), (0, 40), (80, 81)):
+        assert "validation error" in diagnose(run(*errors, held)).evidence
+        assert "test error" in diagnose(run(*errors)).evidence
+        assert "validation" not in diagnose(run(*errors)).evidence
+
+
+def test_evidence_has_the_numbers() -> None:
+    assert diagnose(run(10, 15)).evidence == (
+        "Training error is 10.0%, test error 15.0%: a gap of 5.0 points, where guessing has 90.0%."
+    )
+    worse = made_up_record(CONFIG, 1, 40, best=35)
+    assert "The lowest test error, 35.0%, was reached by iteration 6." in diagnose(worse).evidence
+    assert "test error is 2.0 points lower" in diagnose(run(72, 70)).evidence
+
+
+def test_evidence_tells_how_far_training_error_still_fell() -> None:
+    """The last quarter against the one before, by their means: 70 and 60 against 50 and 46."""
+    long = tiny_config(resnet(20), iterations=80)
+    record = made_up_record(long, 46, 50)
+    points = ((20, 88.0), (40, 80.0), (50, 70.0), (60, 60.0), (70, 50.0), (80, 46.0))
+    assert "training error lay 17.0 points below" in diagnose(with_train_curve(record, *points)).evidence
+    assert "quarter" not in diagnose(with_train_curve(record, (40, 80.0), (80, 46.0))).evidence
+
+
+@pytest.mark.parametrize(
+    ("net", "blamed"),
+    [
+        (resnet(20), False),
+        (resnet(20, head=(256,)), True),
+        (resnet(20, pool="flatten"), True),
+        (NetConfig(family="fully-connected", depth=1, shortcut="none"), False),
+        (NetConfig(family="fully-connected", depth=3, shortcut="none"), True),
+    ],
+)
+def test_the_head_is_blamed_for_overfitting_only_where_there_is_one(net: NetConfig, blamed: bool) -> None:
+    told = diagnose(run(0, 40, tiny_config(net)))
+    assert told.case == OVERFITS
+    assert (told.next_step == diagnosis.LESS_HEAD) == blamed
+    assert (told.next_step == diagnosis.MORE_IMAGES) != blamed
+
+
+def test_each_case_has_a_next_step_of_its_own() -> None:
+    told = [diagnose(run(*errors)) for errors in ((5, 9), (0, 40), (80, 80))]
+    told += [diagnose(run(80, 80), run(*errors, HEADED)) for errors in ((80, 80), (10, 12))]
+    assert [d.case for d in told] == [FINE, OVERFITS, UNDECIDED, CANNOT_FIT, TOO_RIGID]
+    assert len({d.next_step for d in told}) == 5
+    assert "with_head" in told[2].next_step
+    assert str(told[0]).splitlines()[0] == "Case: fine"
+    assert max(map(len, str(told[3]).splitlines())) <= 80
+
+
+# With the second run.
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "named"),
+    [
+        (40, 40, TOO_RIGID),
+        (40.1, 40, CANNOT_FIT),
+        (40, 40.1, CANNOT_FIT),  # it learned its training images by heart
+        (3, 8, TOO_RIGID),
+        (0, 79, CANNOT_FIT),
+        (90, 90, CANNOT_FIT),
+    ],
+)
+def test_a_head_must_halve_both_errors(train: float, test: float, named: str) -> None:
+    told = diagnose(run(80, 80), run(train, test, HEADED))
+    assert told.case == named
+    assert f"from 80.0% to {train:.1f}%" in told.evidence
+
+
+@pytest.mark.parametrize("errors", [(10, 15), (0, 40)])
+def test_the_second_run_is_not_asked_where_the_curves_suffice(errors: tuple[float, float]) -> None:
+    assert diagnose(run(*errors), run(0, 1, HEADED)) == diagnose(run(*errors))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        tiny_config(resnet(20, head=(256,)), seed=1),
+        tiny_config(plain(20, head=(256,))),
+        tiny_config(resnet(32, head=(256,))),
+        tiny_config(resnet(20, head=(256,)), lr=0.01),
+        HEADED.model_copy(update={"data": HEADED.data.model_copy(update={"num_train": 200})}),
+    ],
+)
+def test_a_second_run_that_differs_in_more_than_its_head_is_refused(other: RunConfig) -> None:
+    assert diagnose(run(80, 80), run(10, 10, HEADED)).case == TOO_RIGID
+    with pytest.raises(UserError, match=r"differs from .* in more than its FC head"):
+        diagnose(run(80, 80), run(10, 10, other))
+
+
+def test_a_second_run_needs_a_larger_head() -> None:
+    with pytest.raises(UserError, match="no larger head"):
+        diagnose(run(80, 80), run(10, 10, CONFIG))
+    with pytest.raises(UserError, match="no larger head"):
+        diagnose(run(80, 80, HEADED), run(10, 10, CONFIG))
+
+
+def test_a_fully_connected_net_is_all_head() -> None:
+    deeper = SUITE.settings["with a head: 3 FC on parity"](SMOKE, 0)
+    assert diagnose(run(45, 47, PARITY), run(3, 8, deeper)).case == TOO_RIGID
+    with pytest.raises(UserError, match="no larger head"):
+        diagnose(run(45, 47, deeper), run(3, 8, PARITY))
+    slower = deeper.model_copy(update={"recipe": changed(deeper.recipe, lr=0.5)})
+    with pytest.raises(UserError, match="differs"):
+        diagnose(run(45, 47, PARITY), run(3, 8, slower))
+
+
+# The constructed cases.
+
+CLEAR = {
+    "fine: ResNet-20": (10, 15),
+    "cannot fit: plain-56": (75, 75),
+    "with a head: plain-56, FC 256": (80, 80),
+    "overfits: ResNet-20, 200 images": (0, 28),
+    "too rigid: 1 FC on parity": (45, 47),
+    "with a head: 3 FC on parity": (3, 8),
+}
+Save = Callable[[int], Records]
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    """Saves the runs of a seed, each as clear as can be, and returns all that is saved."""
+
+    def save(seed: int) -> Records:
+        for name, (train, test) in CLEAR.items():
+            save_record(run(train, test, SUITE.settings[name](SMOKE, seed)), tmp_path)
+        return Records(tmp_path)
+
+    return save
+
+
+def forget(records: Records, name: str, seed: int) -> None:
+    (records.folders[0] / f"{SUITE.settings[name](SMOKE, seed).name}.json").unlink()
+
+
+def test_every_setting_is_a_case_or_the_second_run_of_one() -> None:
+    seconds = [second for _, second in CONSTRUCTED.values() if second]
+    assert sorted([*CONSTRUCTED, *seconds]) == sorted(SUITE.settings) == sorted(CLEAR)
+    assert {built for built, _ in CONSTRUCTED.values()} == {FINE, CANNOT_FIT, OVERFITS, TOO_RIGID}
+    assert all(name.partition(":")[0] == built for name, (built, _) in CONSTRUCTED.items())
+
+
+def test_only_held_back_seeds_count(save: Save) -> None:
+    for seed in range(4):
+        records = save(seed)
+    assert TUNED_ON == (0, 1)
+    assert right(SMOKE, records) == [100, 100]
+    assert len(judged(records.select(SUITE.runs(SMOKE)))) == 4 * len(CONSTRUCTED)
+    assert right(PROFILES["quick"], records) == []
+
+
+@pytest.mark.parametrize("wrong", range(len(CLEAR)))
+def test_each_misreading_costs_a_quarter(save: Save, wrong: int, tmp_path: Path) -> None:
+    """Errors that are another case's, for one setting at a time."""
+    misleading = [(80, 80), (5, 8), (9, 12), (10, 12), (5, 8), (45, 47)]
+    records = save(2)
+    name = list(CLEAR)[wrong]
+    save_record(run(*misleading[wrong], SUITE.settings[name](SMOKE, 2)), tmp_path)
+    assert right(SMOKE, records) == [75]
+
+
+@pytest.mark.parametrize("name", CLEAR)
+def test_a_seed_counts_only_with_all_its_runs(save: Save, name: str) -> None:
+    records = save(2)
+    save(3)
+    forget(records, name, 3)
+    assert right(SMOKE, records) == [100]
+    forget(records, name, 2)
+    assert right(SMOKE, records) == []
+
+
+def test_a_case_is_left_out_without_its_second_run(save: Save) -> None:
+    records = save(0)
+    forget(records, "with a head: plain-56, FC 256", 0)
+    built = [one.built for one in judged(records.select(SUITE.runs(SMOKE)))]
+    assert sorted(built) == sorted({FINE, OVERFITS, TOO_RIGID})
+
+
+# Tables and the figure.
+
+
+def test_the_table_marks_held_back_seeds_and_errors(save: Save) -> None:
+    save(1)
+    records = save(2)
+    name = "cannot fit: plain-56"
+    save_record(run(5, 8, SUITE.settings[name](SMOKE, 2)), records.folders[0])
+    table = tables.diagnoses(records.select(SUITE.runs(SMOKE)))
+    assert list(table["seed"]) == ["1"] * 4 + ["2, held back"] * 4
+    assert list(table["right"]) == ["yes"] * 5 + ["no"] + ["yes"] * 2
+    assert list(table["from the curves alone"])[:4] == [FINE, UNDECIDED, OVERFITS, UNDECIDED]
+    assert list(table["with the second run"])[4:] == [FINE, FINE, OVERFITS, TOO_RIGID]
+
+
+def test_any_runs_can_be_tabulated() -> None:
+    table = tables.diagnosed([run(10, 15), run(80, 81)])
+    assert list(table["case"]) == [FINE, UNDECIDED]
+
+
+def test_the_figure_has_a_panel_per_case_and_draws_second_runs_in_grey(save: Save) -> None:
+    save(0)
+    drawn = figures.cases(save(1).select(SUITE.runs(SMOKE)))
+    titles = [axes.get_title(loc="left") for axes in drawn.axes]
+    assert titles == list(CONSTRUCTED)
+    lines = [{line.get_label(): line for line in axes.lines} for axes in drawn.axes]
+    assert [len(panel) for panel in lines] == [3, 5, 3, 5]
+    assert list(lines[3]["1 FC, validation"].get_ydata())[-1] == 47
+    assert list(lines[3]["1 FC, training"].get_ydata())[-1] == 46  # the curve's, not the final error
+    assert lines[3]["3 FC, validation"].get_color() == lines[1]["plain-56, FC 256, training"].get_color() == "0.5"
+    assert [set(panel["guessing"].get_ydata()) for panel in lines] == [{90}, {90}, {90}, {50}]
+    assert {line.get_linestyle() for panel in lines for name, line in panel.items() if "training" in name} == {"--"}
+
+
+def test_the_figure_and_the_table_can_be_empty() -> None:
+    assert len(figures.cases([]).axes) == len(CONSTRUCTED)
+    assert tables.diagnoses([]).empty
