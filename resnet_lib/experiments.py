@@ -68,7 +68,7 @@ PROFILES = {
             summary="CIFAR-10, one tenth of the paper's schedule (6,400 iterations)",
             data=DataConfig(name="cifar10", image_size=32),
             recipe=changed(PAPER_RECIPE, iterations=6400, milestones=(3200, 4800), log_every=100, eval_every=400),
-            num_seeds=1,
+            num_seeds=3,
         ),
         Profile(
             name="paper",
@@ -274,8 +274,9 @@ def shortcut_density() -> Suite:
 def bottlenecks() -> Suite:
     """Section 4.1, Figure 5: basic and bottleneck blocks of equal cost. 20 and 29 layers, 56 and 83 cost the same."""
     narrow = [net(depth, block="bottleneck") for net in (plain, resnet) for depth in (29, 83)]
-    settings = by_name(resnet(20), resnet(56), *narrow, resnet(29, "C", block="bottleneck"))
-    witnesses = ("ResNet-29 A, bottlenecks", "plain-29, bottlenecks")
+    options = [resnet(29, option, block="bottleneck") for option in ("B", "C")]  # B is the paper's for bottlenecks
+    settings = by_name(resnet(20), resnet(56), *narrow, *options)
+    witnesses = ("ResNet-29 B, bottlenecks", "plain-29, bottlenecks")
     return Suite("bottlenecks", "Bottlenecks", "section 4.1, Figure 5", settings, witnesses)
 
 

@@ -162,7 +162,7 @@ CONSTRUCTED: dict[str, Callable[[float], Told]] = {
     "stage-only-is-plain": errors("shortcut-density", "plain-56", SHORT),
     "weaker-shortcuts-hurt": errors("shortcut-options", "ResNet-32 scaled", "ResNet-32 A"),
     "gates-hurt": errors("shortcut-options", "ResNet-32 gated", "ResNet-32 A"),
-    "bottleneck-at-equal-cost": errors("bottlenecks", "ResNet-20 A", "ResNet-29 A, bottlenecks", "test_error"),
+    "bottleneck-at-equal-cost": errors("bottlenecks", "ResNet-20 A", "ResNet-29 B, bottlenecks", "test_error"),
     "plain-bottlenecks-degrade": errors("bottlenecks", "plain-83, bottlenecks", "plain-29, bottlenecks"),
     "basic-blocks-gain-too": errors("bottlenecks", "ResNet-20 A", "ResNet-56 A", "test_error"),
     "fc-on-images": errors("heads", "ResNet-20 A, FC 256", "ResNet-20 A", "test_error"),
