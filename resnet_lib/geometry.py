@@ -1,0 +1,189 @@
+"""What layers and nets do to shapes, how far they see, and what they cost. Nothing here trains.
+
+Shapes and costs are computed on the meta device, where tensors have shapes and no values: ResNet-152 takes no memory.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from resnet_lib.models import ImageNetNet, num_parameters
+from resnet_lib.paper import paper
+from resnet_lib.tables import Table
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a net costs for one image. Table 1 counts `multiply_adds`."""
+
+    parameters: int
+    multiply_adds: int
+    activations: int  # values that convolutions, batch norms and fully connected layers put out, kept for training
+
+
+def on_meta(net: nn.Module) -> nn.Module:
+    """A copy of a net without values, in evaluation mode."""
+    return copy.deepcopy(net).to("meta").eval()
+
+
+def output_shape(net: nn.Module, shape: Shape) -> Shape:
+    """The shape, without the batch, of what a net makes of one image (C, H, W)."""
+    return tuple(on_meta(net)(torch.empty(1, *shape, device="meta")).shape[1:])
+
+
+def cost(net: nn.Module, shape: Shape) -> Cost:
+    """The cost of one image (C, H, W). torch's own counter counts a multiply-add as two operations."""
+    net = on_meta(net)
+    values: list[int] = []
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
+            module.register_forward_hook(lambda _m, _i, out: values.append(out.numel()))
+    with FlopCounterMode(display=False) as counter:
+        net(torch.empty(1, *shape, device="meta"))
+    return Cost(num_parameters(net), counter.get_total_flops() // 2, sum(values))
+
+
+# ---------------------------------------------------------------------------------------------------- receptive fields
+
+
+def windows(net: nn.Module) -> Iterator[tuple[int, int]]:
+    """Kernel and stride of each layer on the longest path through a net, in order; shortcuts see less and are left out.
+
+    The 3x3 max pooling of the ImageNet nets follows their first convolution.
+    """
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Conv2d) and "downsample" not in name:
+            yield module.kernel_size[0], module.stride[0]
+            if isinstance(net, ImageNetNet) and name == "conv1":
+                yield 3, 2
+
+
+def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
+    """Side, in pixels of the image, of all that can reach one position behind layers of (kernel, stride).
+
+    Each kernel adds (kernel - 1) steps, and a step is as long as the strides before it multiply to.
+    """
+    side, step = 1, 1
+    for kernel, stride in layers:
+        side += (kernel - 1) * step
+        step *= stride
+    return side
+
+
+def gradient_map(net: nn.Module, images: Tensor, layer: str = "") -> Tensor:
+    """How much each pixel moves the middle position of a layer's maps: mean absolute gradient (H, W).
+
+    Args:
+        net: in evaluation mode, so that images do not see each other through batch norm.
+        images: float (N, C, H, W).
+        layer: a submodule that puts out (N, C, H, W); by default the net itself.
+    """
+    maps: list[Tensor] = []
+    hook = net.get_submodule(layer).register_forward_hook(lambda _m, _i, out: maps.append(out))
+    images = images.detach().requires_grad_()
+    try:
+        net(images)
+    finally:
+        hook.remove()
+    middle = maps[0][:, :, maps[0].shape[2] // 2, maps[0].shape[3] // 2]
+    signs = torch.randn(middle.shape, generator=torch.Generator().manual_seed(0))  # else channels might cancel out
+    (gradient,) = torch.autograd.grad((middle * signs).sum(), images)
+    return gradient.abs().mean(dim=(0, 1))
+
+
+def extent(gradient: Tensor) -> int:
+    """Side of the smallest square with all of a gradient map (H, W) that is not zero: the field as measured."""
+    rows, columns = gradient.nonzero().T
+    return int(max(rows.max() - rows.min(), columns.max() - columns.min())) + 1 if len(rows) else 0
+
+
+def side_with(gradient: Tensor, share: float = 0.9) -> int:
+    """Side of the smallest square around the map's centre of mass that holds this share of the gradient."""
+    total = gradient.sum()
+    positions = torch.arange(gradient.shape[0], dtype=gradient.dtype)
+    row, column = ((gradient.sum(dim=1 - axis) * positions).sum() / total for axis in (0, 1))
+    distance = torch.maximum((positions - row).abs()[:, None], (positions - column).abs()[None, :])
+    order = distance.flatten().argsort()
+    inside = gradient.flatten()[order].cumsum(0) >= share * total
+    return 2 * round(float(distance.flatten()[order][inside][0])) + 1
+
+
+# -------------------------------------------------------------------------------------------------------------- tables
+
+
+def compare(layers: Sequence[nn.Conv2d], side: int = 32) -> Table:
+    """Convolutions beside each other on images of one size: shape, field in theory and measured, and cost."""
+    rows = []
+    for layer in layers:
+        shape = (layer.in_channels, side, side)
+        kernel, stride = layer.kernel_size[0], layer.stride[0]
+        images = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+        spent = cost(layer, shape)
+        rows.append(
+            {
+                "kernel": f"{kernel}×{kernel}",
+                "stride": stride,
+                "filters": layer.out_channels,
+                "output": "×".join(map(str, output_shape(layer, shape))),
+                "sees, in theory": receptive_field([(kernel, stride)]),
+                "sees, measured": extent(gradient_map(layer, images)),
+                "parameters": f"{spent.parameters:,}",
+                "multiply-adds": f"{spent.multiply_adds:,}",
+            }
+        )
+    return Table(rows)
+
+
+def costs(nets: dict[str, nn.Module], shape: Shape) -> Table:
+    """Nets beside each other: parameters, multiply-adds and activations for one image (C, H, W)."""
+    rows = []
+    for name, net in nets.items():
+        spent = cost(net, shape)
+        rows.append(
+            {
+                "net": name,
+                "parameters": f"{spent.parameters:,}",
+                "multiply-adds (million)": f"{spent.multiply_adds / 1e6:,.1f}",
+                "activations (million)": f"{spent.activations / 1e6:,.2f}",
+            }
+        )
+    return Table(rows)
+
+
+def table1() -> Table:
+    """Table 1's cost row, counted: multiply-adds of convolutions and the fully connected layer at 224x224 pixels."""
+    printed = paper()["paper"]["table1"]["flops_e9"]
+    rows = []
+    for depth, billions in printed.items():
+        spent = table1_cost(depth)
+        rows.append(
+            {
+                "layers": depth,
+                "parameters (million)": f"{spent.parameters / 1e6:.2f}",
+                "multiply-adds, counted (billion)": f"{spent.multiply_adds / 1e9:.2f}",
+                "multiply-adds, paper (billion)": f"{billions:.1f}",
+            }
+        )
+    return Table(rows)
+
+
+def table1_cost(depth: int, shortcut: str | None = None) -> Cost:
+    """The cost of a net of Table 1 at 224x224 pixels; option A below 50 layers and B from there on, as in Table 3."""
+    with torch.device("meta"):
+        net = ImageNetNet(depth, shortcut or ("A" if depth < 50 else "B"))
+    return cost(net, (3, 224, 224))
+
+
+def move_stride(net: ImageNetNet) -> ImageNetNet:
+    """A copy of a net of bottlenecks with each stride in the 3x3 layer, where torchvision has it."""
+    moved = copy.deepcopy(net)
+    for stage in moved.stages:
+        block = stage[0]
+        block.conv1.stride, block.conv2.stride = (1, 1), block.conv1.stride
+    return moved
