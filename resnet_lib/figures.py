@@ -20,8 +20,8 @@ from resnet_lib.claims import MIN_SEEDS, interval
 from resnet_lib.diagnosis import CONSTRUCTED, guessing_error, setting_names
 from resnet_lib.experiments import DEPTHS, SUITES, WARMED_UP_DEPTH, Profile
 from resnet_lib.paper import figure4_error, figure6_error
-from resnet_lib.runs import Records, RunRecord
-from resnet_lib.tables import Table, by_setting, describe, folklore_prices, price_verdict
+from resnet_lib.runs import Records, RunRecord, Study
+from resnet_lib.tables import Table, by_setting, describe, folklore_prices, price_verdict, studied, without_whole
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; a depth has the same one in every figure.
 DEPTH_COLORS = {20: "#0072B2", 32: "#009E73", 44: "#E69F00", 56: "#D55E00", 110: "#CC79A7", 1202: "#000000"}
@@ -57,7 +57,7 @@ def new_figure(num_panels: int = 1, height: float = 3.4, rows: int = 1) -> tuple
     return figure, list(axes.flat)
 
 
-def note(figure: Figure, records: Sequence[RunRecord], legend: str = "") -> None:
+def note(figure: Figure, records: Sequence[RunRecord | Study], legend: str = "") -> None:
     """Writes under the figure which runs it shows: a picture that is copied elsewhere keeps saying so."""
     text = textwrap.fill(legend + describe(records), round(15 * figure.get_figwidth()))
     figure.supxlabel(text, fontsize=8, color="0.35", x=0.01, ha="left")
@@ -443,6 +443,115 @@ def draw_layers(axes: Axes, nets: Sequence[Sequence[float]], suffix: str = "", *
         if len(group) > 1:
             low, high = [min(column) for column in columns], [max(column) for column in columns]
             axes.fill_between(numbers, low, high, color=color, alpha=0.15, lw=0)
+
+
+def responses(panels: dict[str, Sequence[RunRecord]], title: str = "") -> Figure:
+    """Figure 7: the deviation of each 3x3 layer's response, in order of depth (left) and sorted (right).
+
+    Solid lines are residual nets, dashed ones plain nets: the median of a net's seeds, in each layer and, on the
+    right, in each rank.
+
+    Args:
+        panels: title -> records; each makes a row of two panels.
+        title: the figure's message.
+    """
+    figure, all_axes = new_figure(2 * len(panels), height=1.0 + 2.6 * len(panels), rows=len(panels))
+    shown = [record for records in panels.values() for record in records]
+    with plt.rc_context(STYLE):
+        for row, (panel, records) in enumerate(panels.items()):
+            for axes, order in zip(all_axes[2 * row : 2 * row + 2], ("in order of depth", "sorted"), strict=True):
+                draw_responses(axes, records, largest_first=order == "sorted")
+                axes.set(title=f"{panel}, {order}", yscale="log")
+        for axes, order in zip(all_axes[-2:], ("3×3 layer, from the image on", "rank of the layer"), strict=True):
+            axes.set_xlabel(order)
+        figure.supylabel("standard deviation of the response", fontsize=10)
+        depths = sorted({record.config.net.depth for record in shown})
+        handles = [Line2D([], [], color=depth_color(depth), lw=2, label=f"{depth} layers") for depth in depths]
+        figure.legend(handles=handles, loc="outside right upper")
+        figure.suptitle(textwrap.fill(title, round(11 * figure.get_figwidth())), fontsize=11, x=0.01, ha="left")
+        note(figure, shown, "Solid: residual, dashed: plain; medians over seeds. ")
+    return figure
+
+
+def draw_responses(axes: Axes, records: Sequence[RunRecord], largest_first: bool) -> None:
+    """One line per net: the median over its seeds of each layer's response, or of each rank's."""
+    for name, group in by_net([record for record in records if record.probes]).items():
+        nets = [record.probes.response_std for record in group if record.probes]
+        nets = [sorted(net, reverse=True) for net in nets] if largest_first else nets
+        middle = [median(column) for column in zip(*nets, strict=True)]
+        net = group[0].config.net
+        look = {"ls": "--", "lw": 1.2} if net.shortcut == "none" else {"ls": "-", "lw": 2.0}
+        axes.plot(range(1, len(middle) + 1), middle, color=depth_color(net.depth), label=name, **look)
+
+
+def lesions(profile: Profile, records: Records, depths: Sequence[int], title: str = "") -> Figure:
+    """Test error of trained nets with one block deleted (left), or exchanged with the next (right); a row per depth.
+
+    Lines are medians over seeds on bands from the lowest to the highest; dotted: the whole nets. Gaps are the blocks
+    that change the shape, which cannot be taken out.
+    """
+    figure, all_axes = new_figure(2 * len(depths), height=1.0 + 2.4 * len(depths), rows=len(depths))
+    shown: list[Study] = []
+    with plt.rc_context(STYLE):
+        for row, depth in enumerate(depths):
+            for axes, study, done in zip(
+                all_axes[2 * row : 2 * row + 2],
+                ("delete-block", "swap-blocks"),
+                ("one block deleted", "exchanged with the next"),
+                strict=True,
+            ):
+                for net, color in ((f"plain-{depth}", ORANGE), (f"ResNet-{depth} A", BLUE)):
+                    found = studied(study, profile, records, [net])
+                    if found:
+                        draw_lesions(axes, found, net, color)
+                        shown += found
+                axes.set(title=f"{depth} layers: {done}", ylim=(0, 100), xlabel="block, from the image on")
+            all_axes[2 * row].set_ylabel("test error (%)")
+        handles = [Line2D([], [], color=c, lw=2, label=label) for c, label in ((ORANGE, "plain"), (BLUE, "residual"))]
+        figure.legend(handles=handles, loc="outside right upper")
+        figure.suptitle(textwrap.fill(title, round(11 * figure.get_figwidth())), fontsize=11, x=0.01, ha="left")
+        images = " and ".join(f"{number:,}" for number in sorted({study.num_images for study in shown}))
+        note(figure, shown, f"Dotted: the whole nets. Errors on {images} test images. " if shown else "")
+    return figure
+
+
+def draw_lesions(axes: Axes, studies: Sequence[Study], name: str, color: str) -> None:
+    """The errors of one net's seeds, block by block, and of the whole net; stages are parted where blocks are."""
+    per_stage = (studies[0].config.net.depth - 2) // 6
+    cases = [without_whole(study) for study in studies]
+    columns = {block: [errors[block] for errors, _ in cases] for block in cases[0][0]}
+    axes.axhline(median(whole for _, whole in cases), color=color, ls=":", lw=1.2, label=f"{name}, whole")
+    for stage in ("layer1", "layer2", "layer3"):
+        blocks = [block for block in columns if block.startswith(stage)]
+        places = [per_stage * (int(stage[-1]) - 1) + int(block.partition(".")[2]) + 1 for block in blocks]
+        values = [columns[block] for block in blocks]
+        axes.plot(places, [median(v) for v in values], "o-", color=color, ms=3, lw=1.5, label=f"{name}, {stage}")
+        if len(studies) > 1:
+            axes.fill_between(places, [min(v) for v in values], [max(v) for v in values], color=color, alpha=0.15, lw=0)
+
+
+def gradient_shares(maps: dict[str, np.ndarray], reach: int) -> Figure:
+    """Share of a gradient inside squares around the centre against their side, one line per net.
+
+    Args:
+        maps: net -> absolute gradient (H, W), square, with an odd side; see `geometry.gradient_map`.
+        reach: the side of the receptive field in pixels.
+    """
+    figure, (axes,) = new_figure()
+    with plt.rc_context(STYLE):
+        for name, gradient in maps.items():
+            middle = gradient.shape[0] // 2
+            sides = range(1, gradient.shape[0] + 1, 4)
+            whole = float(gradient.sum())
+            squares = [slice(max(0, middle - side // 2), middle + side // 2 + 1) for side in sides]
+            shares = [100 * float(gradient[square, square].sum()) / whole for square in squares]
+            axes.plot(sides, shares, color="#D55E00" if name.startswith("plain") else "#0072B2", lw=2, label=name)
+        axes.axvline(reach, color="0.35", ls=":", lw=1.5)
+        axes.annotate("all that it can see", (reach, 8), ha="right", xytext=(-4, 0), textcoords="offset points")
+        axes.set(xlabel="side of the square (pixels)", ylabel="share of the gradient (%)", ylim=(0, 102))
+        axes.set_title("Most of what a position sees lies near the middle")
+        axes.legend(loc="upper left")
+    return figure
 
 
 def series(figure: Figure) -> Table:

@@ -6,9 +6,9 @@ from html import escape
 
 from resnet_lib.claims import CLAIMS, TO_COVER, Claim, Verdict
 from resnet_lib.experiments import PROFILES, lookup
-from resnet_lib.facts import FACTS, Fact
+from resnet_lib.facts import FACTS, Fact, checked
 from resnet_lib.runs import Records
-from resnet_lib.tables import Markdown, Table
+from resnet_lib.tables import Markdown, Table, number
 
 STATUSES = ("supported", "refuted", "undecided", "not yet run")
 
@@ -33,13 +33,12 @@ def page_table(heads: Sequence[str], rows: Sequence[str]) -> Html:
 
 
 def numbers(verdict: Verdict, unit: str) -> str:
-    """Mean effect, 95% interval and number of seeds: +57.5 points (54.1 to 60.8), n=5."""
+    """Mean effect, 95% interval and number of seeds: +57.5 points (+54.1 to +60.8), n=5."""
     if verdict.effect is None:
         return ""
-    digits = 2 if unit != "points" else 1
-    text = f"{verdict.effect:+.{digits}f} {unit}".rstrip()
+    text = f"{number(verdict.effect, unit)} {unit}".rstrip()
     if verdict.low is not None:
-        text += f" ({verdict.low:+.{digits}f} to {verdict.high:+.{digits}f})"
+        text += f" ({number(verdict.low, unit)} to {number(verdict.high, unit)})"
     return f"{text}, n={verdict.num_seeds}"
 
 
@@ -63,10 +62,10 @@ def fact_table() -> Html:
     """Every claim that needs no run: statement, source, chapter, whether it holds, and the evidence."""
     rows = []
     for fact in FACTS.values():
-        holds, evidence = fact.check()
+        holds, evidence = checked(fact)
         kind, word = ("supported", "holds") if holds else ("refuted", "fails")
-        checked = f'<td class="verdict {kind}"><b>{word}</b></td><td>{escape(evidence)}</td>'
-        rows.append(f'<tr id="{anchor(fact.name)}">{statement(fact)}{checked}</tr>')
+        found = f'<td class="verdict {kind}"><b>{word}</b></td><td>{escape(evidence)}</td>'
+        rows.append(f'<tr id="{anchor(fact.name)}">{statement(fact)}{found}</tr>')
     return page_table(["claim", "by construction", "evidence"], rows)
 
 
@@ -81,7 +80,7 @@ def score(records: Records) -> Table:
     for profile in PROFILES.values():
         counts = Counter(claim.verdict(profile, records).status for claim in CLAIMS.values())
         rows.append({"decided by": f"runs, {profile.name}"} | {status: counts[status] for status in STATUSES})
-    held = Counter("supported" if fact.check()[0] else "refuted" for fact in FACTS.values())
+    held = Counter("supported" if checked(fact)[0] else "refuted" for fact in FACTS.values())
     rows.append({"decided by": "construction or arithmetic"} | {status: held[status] for status in STATUSES})
     return Table(rows)
 
@@ -103,7 +102,7 @@ def verdicts_on(what: str, records: Records) -> Markdown:
     lines = []
     for entry in covering(what):
         if isinstance(entry, Fact):
-            holds, evidence = entry.check()
+            holds, evidence = checked(entry)
             found = [f"*{'holds' if holds else 'fails'}*: {evidence}"]
         else:
             judged = ((profile, entry.verdict(profile, records)) for profile in PROFILES.values())

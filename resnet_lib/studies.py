@@ -64,13 +64,25 @@ def load_trained(config: RunConfig, num_images: int = NUM_IMAGES) -> Trained:
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         raise UserError(f"{config.name}: recorded, but its weights are gone; delete its record in {local_dir()}")
+    trained = _trained(config, None, num_images)
+    trained.net.load_state_dict(safetensors.torch.load_file(path))
+    return trained
+
+
+def train_now(config: RunConfig, num_images: int = NUM_IMAGES) -> Trained:
+    """The net of a run, trained here and now; nothing is stored. See `training.train`."""
+    return _trained(config, training.train(config)[1], num_images)
+
+
+def _trained(config: RunConfig, net: nn.Module | None, num_images: int) -> Trained:
+    """The net, or a new one, with what `Trained` adds."""
     hardware = Hardware.choose(precision=config.recipe.precision)
     dataset = data.load(config.data.name, config.data.image_size)
     dataset = data.split(dataset, config.data.num_train, config.data.validation)
     dataset = data.subtract(dataset, config.recipe.subtract).to(hardware.device)
-    net = training.build(config.net, dataset.train_images.shape[1], dataset.num_classes, config.data.image_size)
-    net.load_state_dict(safetensors.torch.load_file(path))
-    net = net.to(hardware.device, memory_format=torch.channels_last)
+    if net is None:
+        net = training.build(config.net, dataset.train_images.shape[1], dataset.num_classes, config.data.image_size)
+        net = net.to(hardware.device, memory_format=torch.channels_last)
     few = replace(dataset, test_images=dataset.test_images[:num_images], test_labels=dataset.test_labels[:num_images])
     return Trained(config, net, few, hardware)
 
@@ -174,7 +186,7 @@ def train_on(trained: Trained, net: nn.Module, iterations: int, lr: float) -> li
     return losses
 
 
-LESIONED = ("plain-56", "ResNet-56 A")
+LESIONED = ("plain-56", "ResNet-56 A", "plain-20", "ResNet-20 A")
 STUDIES: dict[str, tuple[Callable[[Trained], dict[str, float]], tuple[str, ...]]] = {
     "delete-block": (delete_block, LESIONED),
     "swap-blocks": (swap_blocks, LESIONED),
@@ -227,8 +239,21 @@ def make_study(study: str, config: RunConfig, num_images: int = NUM_IMAGES) -> S
     )
 
 
-def work(profile: Profile, names: Sequence[str], seeds: range, num_images: int = NUM_IMAGES) -> list[Study]:
+def work(
+    profile: Profile,
+    names: Sequence[str],
+    seeds: range,
+    num_images: int = NUM_IMAGES,
+    nets: Sequence[str] | None = None,
+) -> list[Study]:
     """Makes and stores the studies that are missing, seed by seed; returns them.
+
+    Args:
+        profile: at which the nets were trained.
+        names: keys of `STUDIES`.
+        seeds: of the nets.
+        num_images: how many of the first test images to use.
+        nets: study only these; by default all that a study names.
 
     Raises:
         UserError: as `make_study` does; what was finished before is stored.
@@ -238,6 +263,8 @@ def work(profile: Profile, names: Sequence[str], seeds: range, num_images: int =
     for seed in seeds:
         for name in names:
             for setting in lookup(STUDIES, name, "study")[1]:
+                if nets is not None and setting not in nets:
+                    continue
                 config = SUITES["degradation"].settings[setting](profile, seed)
                 if records.study(name, config) is None:
                     study = make_study(name, config, num_images)
@@ -252,13 +279,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="resnet_lib.studies", description="Measures the trained nets of a profile.")
     parser.add_argument("--profile", choices=PROFILES, default="smoke")
     parser.add_argument("--study", choices=STUDIES, nargs="+", default=list(STUDIES), help="default: all")
+    parser.add_argument("--net", choices=LESIONED, nargs="+", help="default: all that a study names")
     parser.add_argument("--seeds", type=positive, help="so many of the first seeds (default: the profile's)")
     parser.add_argument("--images", type=positive, default=NUM_IMAGES, help="test images to use (default: %(default)s)")
     options = parser.parse_args(arguments)
     profile = PROFILES[options.profile]
     torch.set_num_threads(1)  # as the runs are made: the result then does not depend on the number of cores
     try:
-        work(profile, options.study, range(options.seeds or profile.num_seeds), options.images)
+        work(profile, options.study, range(options.seeds or profile.num_seeds), options.images, options.net)
     except UserError as error:
         print(f"resnet_lib.studies: {error}", file=sys.stderr)
         return 2

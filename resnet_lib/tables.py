@@ -11,7 +11,7 @@ from resnet_lib.claims import CLAIMS, MIN_SEEDS, Verdict, folklore_effects, inte
 from resnet_lib.diagnosis import diagnose, judged
 from resnet_lib.experiments import FOLKLORE, PROFILES, SUITES, WARMED_UP_DEPTH, Profile, lookup
 from resnet_lib.paper import figure4_error, figure6_error, paper, paper_table, table6_error, table6_mean
-from resnet_lib.runs import DataConfig, NetConfig, Recipe, Records, RunConfig, RunRecord
+from resnet_lib.runs import DataConfig, NetConfig, Recipe, Records, RunConfig, RunRecord, Study
 
 if TYPE_CHECKING:
     from resnet_lib.probes import LayerStatistics  # which needs torch
@@ -172,6 +172,77 @@ def without_batch_norm(records: Sequence[RunRecord]) -> Table:
                 "training error of each other seed (%)": ", ".join(f"{error:.1f}" for error in errors),
             }
         )
+    return Table(rows)
+
+
+def studied(study: str, profile: Profile, records: Records, nets: Sequence[str]) -> list[Study]:
+    """The studies there are of these nets of the suite degradation, net by net, seeds in order."""
+    configs = (config for net in nets for config in SUITES["degradation"].setting(net, profile))
+    return [found for config in configs if (found := records.study(study, config)) is not None]
+
+
+def without_whole(study: Study) -> tuple[dict[str, float], float]:
+    """The errors of the damaged nets, by block, and that of the whole net."""
+    errors = dict(zip(study.label, study.value, strict=True))
+    whole = errors.pop("whole net")
+    return errors, whole
+
+
+def lesions(study: str, profile: Profile, records: Records, nets: Sequence[str]) -> Table:
+    """What deleting or swapping a block adds to the test error of trained nets, mean ± deviation over seeds.
+
+    Args:
+        study: "delete-block" or "swap-blocks".
+        profile: at which the nets were trained.
+        records: with the studies.
+        nets: settings of the suite degradation.
+    """
+    rows = []
+    for net in nets:
+        found = [without_whole(one) for one in studied(study, profile, records, [net])]
+        costs = [[error - whole for error in errors.values()] for errors, whole in found]
+        rows.append(
+            {
+                "net": net,
+                "whole net (%)": spread([whole for _, whole in found]),
+                "median block adds (points)": spread([median(cost) for cost in costs]),
+                "worst block adds (points)": spread([max(cost) for cost in costs]),
+                "blocks that add less than 1 point": spread([100 * mean(c < 1 for c in cost) for cost in costs])
+                + (" %" if costs else ""),
+            }
+        )
+    return Table(rows)
+
+
+GROWTH = {
+    "whole net": "not deepened",
+    "zero": "F(x) = 0",
+    "dirac": "copies of the input",
+    "dirac, settled": "copies, BN told the statistics",
+    "random": "random, as in a new net",
+}
+"""Label of the study "growth" -> what the new blocks are at first."""
+
+
+def growth(profile: Profile, records: Records) -> Table:
+    """Test error of 20-layer nets deepened to 56: at once, with the batch's statistics, and after training on."""
+    rows = []
+    for net in ("ResNet-20 A", "plain-20"):
+        found = [dict(zip(s.label, s.value, strict=True)) for s in studied("growth", profile, records, [net])]
+        for start, blocks in GROWTH.items():
+            values = [values for values in found if start in values]
+            if values:
+                rows.append(
+                    {"net": net, "new blocks": blocks}
+                    | {
+                        f"{title} (%)": spread([each[start + suffix] for each in values])
+                        for title, suffix in (
+                            ("test error at once", ""),
+                            ("with the batch's statistics", ", as in training"),
+                            ("after training on", ", trained on"),
+                        )
+                    }
+                )
     return Table(rows)
 
 
@@ -460,7 +531,7 @@ def ledger(records: Records, names: Sequence[str] | None = None) -> Table:
         row = {"claim": claim.statement, "source": claim.source}
         for profile in PROFILES.values():
             verdict = claim.verdict(profile, records)
-            effect = "" if verdict.effect is None else f": {verdict.effect:+.1f} (n={verdict.num_seeds})"
+            effect = "" if verdict.effect is None else f": {number(verdict.effect, claim.unit)} (n={verdict.num_seeds})"
             row[profile.name] = verdict.status + effect
         rows.append(row)
     return Table(rows)
@@ -570,7 +641,7 @@ def verdict_table(profile: Profile, records: Records) -> Table:
         {
             "claim": verdict.claim,
             "verdict": verdict.status,
-            "effect": "" if verdict.effect is None else f"{verdict.effect:+.2f}",
+            "effect": "" if verdict.effect is None else f"{verdict.effect:+.2f} {CLAIMS[verdict.claim].unit}".rstrip(),
             "95% interval": "" if verdict.low is None else f"{verdict.low:+.2f} to {verdict.high:+.2f}",
             "seeds": verdict.num_seeds,
         }
@@ -618,45 +689,35 @@ class Markdown(str):
 
 
 @cache
-def _other_data(profile: str) -> frozenset[RunConfig]:
-    """The runs of a profile that its suites make on other data than the profile's, or on a part of it."""
-    scale = PROFILES[profile]
-    runs = (config for suite in SUITES.values() for config in suite.runs(scale))
-    return frozenset(config for config in runs if config.data != scale.data)
+def _profile_of() -> dict[RunConfig, str]:
+    """The profile of each run that a suite makes."""
+    suites, seeds = SUITES.values(), range(max(profile.num_seeds for profile in PROFILES.values()))
+    return {config: p.name for p in PROFILES.values() for suite in suites for config in suite.runs(p, seeds)}
 
 
-def _data_names(records: Sequence[RunRecord]) -> str:
-    """The data of these records, each once."""
-    return " and ".join(dict.fromkeys(data_name(record.config.data) for record in records))
-
-
-def describe(records: Sequence[RunRecord]) -> str:
+def describe(records: Sequence[RunRecord | Study]) -> str:
     """On which images, for how long, with how many seeds these runs were made: one line, as a caption needs it."""
     if not records:
         return NO_RUN
-    parts, rest = [], list(records)
-    for profile in PROFILES.values():
-        group = [record for record in records if record.config.data == profile.data]
-        group = [record for record in group if record.config.recipe.iterations % profile.recipe.iterations == 0]
-        group = [record for record in group if record.config.recipe.log_every == profile.recipe.log_every]
-        others = [record for record in rest if record not in group and record.config in _other_data(profile.name)]
-        for what, found in ((profile.summary, group), (_data_names(others), others)):
-            if found:
-                seeds = len({record.config.seed for record in found})
-                parts.append(f"{what}; {seeds} seed{'s' if seeds > 1 else ''} (profile {profile.name})")
-        rest = [record for record in rest if record not in group and record not in others]
-    if rest:
-        parts.append(f"{len(rest)} run{'s' if len(rest) > 1 else ''} outside the profiles")
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for record in records:
+        config = record.config
+        profile = PROFILES.get(_profile_of().get(config, ""))
+        usual = profile and (config.data, config.recipe.iterations) == (profile.data, profile.recipe.iterations)
+        what = profile.summary if usual else f"{data_name(config.data)}, {config.recipe.iterations:,} iterations"
+        seeds.setdefault((what, f" (profile {profile.name})" if profile else ""), set()).add(config.seed)
+    parts = (f"{what}; {len(of)} seed{'s' if len(of) > 1 else ''}{profile}" for (what, profile), of in seeds.items())
     return "; ".join(parts)
 
 
-def hardware(records: Sequence[RunRecord]) -> Table:
-    """Where records come from: one row per kind of machine and code, with the time they took."""
-    rows: dict[tuple[str, ...], list[RunRecord]] = {}
-    for record in records:
+def hardware(records: Sequence[RunRecord | Study]) -> Table:
+    """Where records and studies come from: one row per kind of machine and code, with the time they took."""
+    rows: dict[tuple[str, ...], list[RunRecord | Study]] = {}
+    once = {(record.config, getattr(record, "study", "")): record for record in records}  # a chapter may use one twice
+    for (_, study), record in once.items():
         made = record.provenance
         key = (
-            record.config.data.name,
+            record.config.data.name + (", after the run" if study else ""),
             made.data_digest,
             made.device,
             f"{made.threads}",
@@ -675,12 +736,18 @@ def hardware(records: Sequence[RunRecord]) -> Table:
     )
 
 
+def number(value: float, unit: str) -> str:
+    """A number of a claim, with the digits that its unit needs; a difference has its sign."""
+    if unit == "percent":
+        return f"{value:.0f}"
+    return f"{value:+.1f}" if unit == "points" else f"{value:+.2f}" if not unit else f"{value:.2f}"
+
+
 def effect_text(verdict: Verdict, unit: str) -> str:
     """Mean effect and 95% interval: +57.5 points, 95% interval +54.1 to +60.8."""
-    digits = 1 if unit == "points" else 2
-    text = f"{verdict.effect:+.{digits}f} {unit}".rstrip()
+    text = f"{number(verdict.effect, unit)} {unit}".rstrip()
     if verdict.low is not None:
-        text += f", 95% interval {verdict.low:+.{digits}f} to {verdict.high:+.{digits}f}"
+        text += f", 95% interval {number(verdict.low, unit)} to {number(verdict.high, unit)}"
     return text
 
 

@@ -1,4 +1,4 @@
-"""Shapes, fields and costs agree with torch's own results and with counting by hand; every fact holds and could fail."""
+"""Shapes, fields and costs agree with torch's results and with counting by hand; every fact holds and could fail."""
 
 import pytest
 import torch

@@ -78,7 +78,11 @@ def test_everything_to_cover_has_an_entry(what: str) -> None:
 def test_numbers_have_the_digits_that_the_unit_needs() -> None:
     verdict = Verdict("c", "smoke", "supported", 5, 0.1234, 0.1, 0.2)
     assert ledger.numbers(verdict, "points") == "+0.1 points (+0.1 to +0.2), n=5"
-    assert ledger.numbers(verdict, "times") == "+0.12 times (+0.10 to +0.20), n=5"
+    assert ledger.numbers(verdict, "times") == "0.12 times (0.10 to 0.20), n=5"
+    assert ledger.numbers(verdict, "") == "+0.12 (+0.10 to +0.20), n=5"
+    assert ledger.numbers(dataclasses.replace(verdict, effect=87.5, low=80, high=95), "percent") == (
+        "88 percent (80 to 95), n=5"
+    )
     assert ledger.numbers(dataclasses.replace(verdict, effect=None), "points") == ""
 
 

@@ -1,4 +1,4 @@
-"""The paper's tables and figures: quoted as printed, never mixed with ours, and silent about nothing that was not run."""
+"""The paper's tables and figures: quoted as printed, never mixed with ours, and gaps are named as gaps."""
 
 from pathlib import Path
 from statistics import mean, median

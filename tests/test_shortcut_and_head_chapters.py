@@ -148,10 +148,12 @@ def test_data_are_named_with_what_is_left_out_of_them() -> None:
 def test_a_caption_names_the_data_and_the_profile_of_runs_on_other_data() -> None:
     few = SUITES["heads"].settings["ResNet-20 A, 600 images"]
     records = [made_up_record(few(SMOKE, seed)) for seed in (0, 1)]
-    assert tables.describe(records) == "fashion-mnist-mini, 600 images; 2 seeds (profile smoke)"
+    few_text = "fashion-mnist-mini, 600 images, 200 iterations; 2 seeds (profile smoke)"
+    assert tables.describe(records) == few_text
     records.append(made_up_record(on_features("wine", 1)(SMOKE, 2)))
-    assert tables.describe(records) == "fashion-mnist-mini, 600 images and wine; 3 seeds (profile smoke)"
-    assert tables.describe([on_data(records[0], num_train=500)]) == "1 run outside the profiles"
+    assert tables.describe(records) == f"{few_text}; wine, 600 iterations; 1 seed (profile smoke)"
+    outside = tables.describe([on_data(records[0], num_train=500)])
+    assert outside == "fashion-mnist-mini, 500 images, 200 iterations; 1 seed"
 
 
 # Figures.

@@ -1,0 +1,157 @@
+"""Studies of trained nets: what they measure, where nets come from, what is repeated and what is not."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from samples import tiny_config, tiny_dataset
+
+from resnet_lib import campaign, data, studies, surgery, tables, training
+from resnet_lib.experiments import PROFILES, SUITES, plain, resnet
+from resnet_lib.runs import Records, committed_dir, load_study, local_dir
+from resnet_lib.studies import WHOLE, Trained
+
+CPU = training.Hardware(torch.device("cpu"), "fp32", False)
+
+
+TINY = tiny_dataset()
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> Trained:
+    """A ResNet-14 that was hardly trained."""
+    monkeypatch.setattr(data, "load", lambda *_: TINY)
+    return studies.train_now(tiny_config(resnet(14)), num_images=100)
+
+
+def test_lesions_are_errors_of_the_nets_without(trained: Trained) -> None:
+    before = copy.deepcopy(trained.net.state_dict())
+    errors = studies.delete_block(trained)
+    assert list(errors) == [WHOLE, "layer1.0", "layer1.1", "layer2.1", "layer3.1"]
+    images = trained.dataset.normalize(TINY.test_images[:100])
+    for label, error in errors.items():
+        net = trained.net if label == WHOLE else surgery.delete_blocks(trained.net, label)
+        wrong = net.eval()(images).argmax(dim=1) != TINY.test_labels[:100]
+        assert error == pytest.approx(100 * wrong.double().mean().item()), label
+    swaps = studies.swap_blocks(trained)
+    assert list(swaps) == [WHOLE, "layer1.0"]
+    assert all(torch.equal(value, before[name]) for name, value in trained.net.state_dict().items())
+
+
+def test_error_as_in_training_takes_each_batchs_own_statistics(trained: Trained) -> None:
+    net, size = trained.net, trained.config.recipe.batch_size
+    before = copy.deepcopy(net.state_dict())
+    error = studies.error_as_in_training(trained, net)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    images = trained.dataset.normalize(trained.dataset.test_images)
+    train_net = copy.deepcopy(net).train()
+    guesses = torch.cat([train_net(batch).argmax(dim=1) for batch in images.split(size)])
+    assert error == pytest.approx(100 * (guesses != trained.dataset.test_labels).double().mean().item())
+
+
+def test_growth_keeps_the_residual_net_and_erases_the_plain_one(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "GROWN_DEPTH", 20)
+    monkeypatch.setattr(studies, "GROWTH_ITERATIONS", 2)
+    values = studies.growth(trained)
+    assert values["zero"] == values[WHOLE]
+    assert values["zero, as in training"] == values[f"{WHOLE}, as in training"]
+    assert set(values) == {s + t for s in (WHOLE, "zero", "random") for t in ("", ", as in training", ", trained on")}
+    values = studies.growth(studies.train_now(tiny_config(plain(14)), num_images=100))
+    assert values["dirac"] == values["dirac, settled"] == values[WHOLE]
+    assert values["zero"] == values["zero, trained on"]  # no gradient passes a ReLU that sees nothing but zeros
+    assert {label.removesuffix(", trained on") for label in values} >= set(tables.GROWTH)
+
+
+def test_training_on_is_training() -> None:
+    """From the first weights, at the recipe's rate, `train_on` does what `training.train` does."""
+    config = tiny_config(milestones=())
+    _, expected = training.train(config, TINY, CPU)
+    net = training.build(config.net, in_channels=1).to(memory_format=torch.channels_last)
+    training.initialize(net, config.seed)
+    losses = studies.train_on(Trained(config, net, TINY, CPU), net, config.recipe.iterations, config.recipe.lr)
+    assert len(losses) == config.recipe.iterations
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(net.state_dict()[name], value, msg=name)
+
+
+def test_nets_come_from_stored_weights_and_else_are_trained(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = trained.config
+    asked = []
+
+    def work(configs: list, **_: object) -> None:
+        asked.extend(configs)
+        path = campaign.weights_path(configs[0])
+        path.parent.mkdir(parents=True)
+        safetensors.torch.save_file({k: v.contiguous() for k, v in trained.net.state_dict().items()}, path)
+
+    monkeypatch.setattr(campaign, "work", work)
+    for _ in range(2):
+        loaded = studies.load_trained(config, num_images=100)
+        assert all(torch.equal(v, loaded.net.state_dict()[k]) for k, v in trained.net.state_dict().items())
+    assert asked == [config]  # once
+    study = studies.make_study("delete-block", config, num_images=100)
+    assert dict(zip(study.label, study.value, strict=True)) == pytest.approx(studies.delete_block(trained))
+    assert (study.num_images, study.provenance.precision) == (100, "fp32")
+
+
+def test_weights_that_are_gone_are_told(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "work", lambda *_, **__: [])
+    with pytest.raises(studies.UserError, match="recorded, but its weights are gone"):
+        studies.load_trained(trained.config)
+
+
+def test_what_is_stored_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def make(name: str, config: object, num_images: int) -> object:
+        made.append((name, config))
+        return committed().model_copy(update={"study": name, "config": config, "num_images": num_images})
+
+    monkeypatch.setattr(studies, "make_study", make)
+    monkeypatch.setattr(Records, "all", lambda: Records(local_dir()))
+    arguments = ["--study", "swap-blocks", "growth", "--seeds", "2", "--net", "plain-20"]
+    assert studies.main(arguments) == 0
+    assert len(made) == 4
+    assert studies.main([*arguments, "--seeds", "3"]) == 0
+    assert len(made) == 6
+    config = SUITES["degradation"].settings["plain-20"](PROFILES["smoke"], 2)
+    assert made[-1] == ("growth", config)
+    assert Records(local_dir()).study("growth", config).num_images == studies.NUM_IMAGES
+
+
+def test_a_mistake_takes_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise studies.UserError("no such folder")
+
+    monkeypatch.setattr(studies, "work", refuse)
+    assert studies.main([]) == 2
+    assert capsys.readouterr().err == "resnet_lib.studies: no such folder\n"
+
+
+def committed() -> object:
+    return load_study(next(iter(sorted((committed_dir() / "studies").glob("*.json")))))
+
+
+def test_committed_studies_are_of_the_recorded_nets() -> None:
+    """Where a study used all test images, its whole net has the error that the run recorded."""
+    compared = 0
+    for path in sorted((committed_dir() / "studies").glob("*.json")):
+        study = load_study(path)
+        record = Records.committed().get(study.config)
+        assert record is not None
+        assert study.provenance.data_digest == record.provenance.data_digest
+        assert study.provenance.precision == record.provenance.precision
+        if study.num_images == 2000:  # all of fashion-mnist-mini's
+            whole = dict(zip(study.label, study.value, strict=True))[WHOLE]
+            # Not exactly: the weights at hand may come from a repetition of the run, which rounded differently.
+            assert whole == pytest.approx(record.final.test_error, abs=1.0)
+            compared += 1
+    smoke = SUITES["degradation"].runs(PROFILES["smoke"])
+    expected = sum(len(nets) for _, nets in studies.STUDIES.values()) * PROFILES["smoke"].num_seeds
+    assert compared == expected, f"{expected} studies at smoke should be committed, of {len(smoke)} runs"
