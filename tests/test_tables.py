@@ -94,7 +94,7 @@ def test_ledger_and_verdict_table_show_effect_interval_and_seeds(tmp_path: Path)
     row = row_of(tables.verdict_table(SMOKE, records), "degradation")
     assert (row["verdict"], row["effect"], row["95% interval"], row["seeds"]) == (
         "supported",
-        "+5.00",
+        "+5.00 points",
         "+2.52 to +7.48",
         3,
     )
