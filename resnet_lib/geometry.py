@@ -6,9 +6,11 @@ Shapes and costs are computed on the meta device, where tensors have shapes and 
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from resnet_lib.models import ImageNetNet, num_parameters
@@ -24,29 +26,35 @@ class Cost:
 
     parameters: int
     multiply_adds: int
-    activations: int  # values that convolutions, batch norms and fully connected layers put out, kept for training
-
-
-def on_meta(net: nn.Module) -> nn.Module:
-    """A copy of a net without values, in evaluation mode."""
-    return copy.deepcopy(net).to("meta").eval()
+    activations: int  # values between the layers that training keeps for the way back
 
 
 def output_shape(net: nn.Module, shape: Shape) -> Shape:
     """The shape, without the batch, of what a net makes of one image (C, H, W)."""
-    return tuple(on_meta(net)(torch.empty(1, *shape, device="meta")).shape[1:])
+    return tuple(copy.deepcopy(net).to("meta").eval()(torch.empty(1, *shape, device="meta")).shape[1:])
 
 
 def cost(net: nn.Module, shape: Shape) -> Cost:
-    """The cost of one image (C, H, W). torch's own counter counts a multiply-add as two operations."""
-    net = on_meta(net)
-    values: list[int] = []
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
-            module.register_forward_hook(lambda _m, _i, out: values.append(out.numel()))
-    with FlopCounterMode(display=False) as counter:
-        net(torch.empty(1, *shape, device="meta"))
-    return Cost(num_parameters(net), counter.get_total_flops() // 2, sum(values))
+    """The cost of one image (C, H, W): torch's counter counts the operations, autograd tells what it keeps.
+
+    Kept values that several layers need are counted once. Weights are no activations; nor are the statistics of a
+    channel and the positions of a maximum, which are few.
+    """
+    net = copy.deepcopy(net).to("meta").train()
+    images = torch.empty(2, *shape, device="meta")  # two, since batch norm in training refuses a single value
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda tensor: tensor):
+        net(images)
+    for parameter in net.parameters():
+        kept.pop(parameter.untyped_storage()._cdata, None)
+    values = sum(tensor.numel() for tensor in kept.values() if tensor.dim() > 1 and tensor.is_floating_point())
+    multiply_adds = counter.get_total_flops() // 2  # each of which the counter takes for two operations
+    return Cost(num_parameters(net), multiply_adds // len(images), values // len(images))
 
 
 # ---------------------------------------------------------------------------------------------------- receptive fields
@@ -173,6 +181,7 @@ def table1() -> Table:
     return Table(rows)
 
 
+@cache
 def table1_cost(depth: int, shortcut: str | None = None) -> Cost:
     """The cost of a net of Table 1 at 224x224 pixels; option A below 50 layers and B from there on, as in Table 3."""
     with torch.device("meta"):

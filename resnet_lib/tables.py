@@ -207,8 +207,7 @@ def lesions(study: str, profile: Profile, records: Records, nets: Sequence[str])
                 "whole net (%)": spread([whole for _, whole in found]),
                 "median block adds (points)": spread([median(cost) for cost in costs]),
                 "worst block adds (points)": spread([max(cost) for cost in costs]),
-                "blocks that add less than 1 point": spread([100 * mean(c < 1 for c in cost) for cost in costs])
-                + (" %" if costs else ""),
+                "blocks that add less than 1 point (%)": spread([100 * mean(c < 1 for c in cost) for cost in costs]),
             }
         )
     return Table(rows)

@@ -12,7 +12,7 @@ from resnet_lib.geometry import Cost, cost, extent, gradient_map, output_shape, 
 
 def test_cost_of_one_convolution_is_counted_as_by_hand() -> None:
     layer = nn.Conv2d(3, 16, 5, stride=2, padding=2)
-    assert cost(layer, (3, 32, 32)) == Cost(3 * 16 * 25 + 16, 16 * 16 * 16 * 3 * 25, 16 * 16 * 16)
+    assert cost(layer, (3, 32, 32)) == Cost(3 * 16 * 25 + 16, 16 * 16 * 16 * 3 * 25, 3 * 32 * 32)  # keeps its input
 
 
 def test_cost_of_a_net_is_that_of_its_layers() -> None:
@@ -20,8 +20,27 @@ def test_cost_of_a_net_is_that_of_its_layers() -> None:
     by_hand = 32 * 32 * 9 * (3 * 16 + 2 * 16 * 16) + 16 * 16 * 9 * (16 * 32 + 32 * 32) + 8 * 8 * 9 * (32 * 64 + 64 * 64)
     assert cost(net, (3, 32, 32)).multiply_adds == by_hand + 64 * 10
     assert cost(net, (3, 32, 32)).parameters == models.num_parameters(net)
-    maps = 2 * (3 * 16 * 32 * 32 + 2 * 32 * 16 * 16 + 2 * 64 * 8 * 8)  # convolution and batch norm
-    assert cost(net, (3, 32, 32)).activations == maps + 10
+    maps = 3 * 16 * 32 * 32 + 2 * 32 * 16 * 16 + 2 * 64 * 8 * 8
+    # Each map once for batch norm and once after the ReLU; the image, and the features that the last layer takes.
+    assert cost(net, (3, 32, 32)).activations == 2 * maps + 3 * 32 * 32 + 64
+
+
+def test_a_projection_keeps_one_more_map_for_its_batch_norm_and_a_sum_keeps_nothing() -> None:
+    costs = {option: geometry.table1_cost(50, option) for option in ("B", "C")}
+    twelve = 2 * 256 * 56**2 + 3 * 512 * 28**2 + 5 * 1024 * 14**2 + 2 * 2048 * 7**2  # the blocks that keep the shape
+    assert costs["C"].activations - costs["B"].activations == twelve
+    weights = 2 * (256**2 + 2 * 256) + 3 * (512**2 + 2 * 512) + 5 * (1024**2 + 2 * 1024) + 2 * (2048**2 + 2 * 2048)
+    assert costs["C"].parameters - costs["B"].parameters == weights
+
+
+def test_what_is_kept_is_what_autograd_keeps_of_real_images() -> None:
+    net, images = models.CifarNet(11, "B", in_channels=1, block="bottleneck"), torch.randn(4, 1, 16, 16)
+    kept: dict[int, torch.Tensor] = {}
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.setdefault(t.data_ptr(), t), lambda t: t):
+        net(images)
+    weights = {parameter.data_ptr() for parameter in net.parameters()}
+    values = sum(tensor.numel() for place, tensor in kept.items() if place not in weights and tensor.dim() > 1)
+    assert cost(net, (1, 16, 16)).activations == values / 4
 
 
 def test_measuring_leaves_the_net_as_it_was() -> None:

@@ -1,6 +1,8 @@
 """Studies of trained nets: what they measure, where nets come from, what is repeated and what is not."""
 
 import copy
+import dataclasses
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,30 +12,47 @@ from samples import tiny_config, tiny_dataset
 
 from resnet_lib import campaign, data, studies, surgery, tables, training
 from resnet_lib.experiments import PROFILES, SUITES, plain, resnet
-from resnet_lib.runs import Records, committed_dir, load_study, local_dir
+from resnet_lib.runs import NetConfig, Records, committed_dir, load_study, local_dir
 from resnet_lib.studies import WHOLE, Trained
 
 CPU = training.Hardware(torch.device("cpu"), "fp32", False)
 
 
-TINY = tiny_dataset()
+TINY = dataclasses.replace(
+    tiny_dataset(), test_images=tiny_dataset().test_images[:100], test_labels=tiny_dataset().test_labels[:100]
+)
+
+
+@cache
+def hardly_trained(net: NetConfig) -> Trained:
+    config = tiny_config(net)
+    return Trained(config, training.train(config, TINY, CPU)[1], TINY, CPU)
 
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> Trained:
     """A ResNet-14 that was hardly trained."""
     monkeypatch.setattr(data, "load", lambda *_: TINY)
-    return studies.train_now(tiny_config(resnet(14)), num_images=100)
+    return copy.deepcopy(hardly_trained(resnet(14)))
+
+
+def test_train_now_trains_and_keeps_so_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "load", lambda *_: TINY)
+    made, expected = studies.train_now(tiny_config(), num_images=30), hardly_trained(tiny_config().net)
+    assert torch.equal(made.dataset.test_images, TINY.test_images[:30])
+    assert len(made.dataset.train_images) == len(TINY.train_images)
+    for name, value in expected.net.state_dict().items():
+        assert torch.equal(made.net.state_dict()[name], value), name
 
 
 def test_lesions_are_errors_of_the_nets_without(trained: Trained) -> None:
     before = copy.deepcopy(trained.net.state_dict())
     errors = studies.delete_block(trained)
     assert list(errors) == [WHOLE, "layer1.0", "layer1.1", "layer2.1", "layer3.1"]
-    images = trained.dataset.normalize(TINY.test_images[:100])
+    images = trained.dataset.normalize(TINY.test_images)
     for label, error in errors.items():
         net = trained.net if label == WHOLE else surgery.delete_blocks(trained.net, label)
-        wrong = net.eval()(images).argmax(dim=1) != TINY.test_labels[:100]
+        wrong = net.eval()(images).argmax(dim=1) != TINY.test_labels
         assert error == pytest.approx(100 * wrong.double().mean().item()), label
     swaps = studies.swap_blocks(trained)
     assert list(swaps) == [WHOLE, "layer1.0"]
@@ -60,7 +79,7 @@ def test_growth_keeps_the_residual_net_and_erases_the_plain_one(
     assert values["zero"] == values[WHOLE]
     assert values["zero, as in training"] == values[f"{WHOLE}, as in training"]
     assert set(values) == {s + t for s in (WHOLE, "zero", "random") for t in ("", ", as in training", ", trained on")}
-    values = studies.growth(studies.train_now(tiny_config(plain(14)), num_images=100))
+    values = studies.growth(copy.deepcopy(hardly_trained(plain(14))))
     assert values["dirac"] == values["dirac, settled"] == values[WHOLE]
     assert values["zero"] == values["zero, trained on"]  # no gradient passes a ReLU that sees nothing but zeros
     assert {label.removesuffix(", trained on") for label in values} >= set(tables.GROWTH)
@@ -98,6 +117,12 @@ def test_nets_come_from_stored_weights_and_else_are_trained(
     study = studies.make_study("delete-block", config, num_images=100)
     assert dict(zip(study.label, study.value, strict=True)) == pytest.approx(studies.delete_block(trained))
     assert (study.num_images, study.provenance.precision) == (100, "fp32")
+
+
+def test_weights_beside_the_records_come_first() -> None:
+    config = SUITES["degradation"].settings["ResNet-56 A"](PROFILES["quick"], 0)
+    assert studies.committed_weights(config).exists()
+    assert studies.committed_weights(config).with_suffix(".json").exists()
 
 
 def test_weights_that_are_gone_are_told(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +177,4 @@ def test_committed_studies_are_of_the_recorded_nets() -> None:
             # Not exactly: the weights at hand may come from a repetition of the run, which rounded differently.
             assert whole == pytest.approx(record.final.test_error, abs=1.0)
             compared += 1
-    smoke = SUITES["degradation"].runs(PROFILES["smoke"])
-    expected = sum(len(nets) for _, nets in studies.STUDIES.values()) * PROFILES["smoke"].num_seeds
-    assert compared == expected, f"{expected} studies at smoke should be committed, of {len(smoke)} runs"
+    assert compared == sum(len(nets) for _, nets in studies.STUDIES.values()) * PROFILES["smoke"].num_seeds
