@@ -461,7 +461,9 @@ def responses(panels: dict[str, Sequence[RunRecord]], title: str = "") -> Figure
         for row, (panel, records) in enumerate(panels.items()):
             for axes, order in zip(all_axes[2 * row : 2 * row + 2], ("in order of depth", "sorted"), strict=True):
                 draw_responses(axes, records, largest_first=order == "sorted")
-                axes.set(title=f"{panel}, {order}", yscale="log")
+                axes.set(title=f"{panel}, {order}", yscale="log", ylim=RESPONSES_SHOWN)
+                axes.set_yticks((0.5, 1, 2, 5, 10, 20, 50), ("0.5", "1", "2", "5", "10", "20", "50"))
+                axes.minorticks_off()
         for axes, order in zip(all_axes[-2:], ("3×3 layer, from the image on", "rank of the layer"), strict=True):
             axes.set_xlabel(order)
         figure.supylabel("standard deviation of the response", fontsize=10)
@@ -469,8 +471,20 @@ def responses(panels: dict[str, Sequence[RunRecord]], title: str = "") -> Figure
         handles = [Line2D([], [], color=depth_color(depth), lw=2, label=f"{depth} layers") for depth in depths]
         figure.legend(handles=handles, loc="outside right upper")
         figure.suptitle(textwrap.fill(title, round(11 * figure.get_figwidth())), fontsize=11, x=0.01, ha="left")
-        note(figure, shown, "Solid: residual, dashed: plain; medians over seeds. ")
+        largest = {name: max(drawn_values(all_axes, name)) for name in by_net(shown)}
+        beyond = [
+            f"{name} leaves the axis, up to {top:,.0f}. " for name, top in largest.items() if top > RESPONSES_SHOWN[1]
+        ]
+        note(figure, shown, "Solid: residual, dashed: plain; medians over seeds. " + "".join(beyond))
     return figure
+
+
+RESPONSES_SHOWN = (0.3, 50.0)  # what lies beyond is told below the figure; else it would leave no room for the rest
+
+
+def drawn_values(all_axes: Sequence[Axes], label: str) -> list[float]:
+    """The heights of all points of the lines with this label."""
+    return [float(y) for axes in all_axes for line in axes.lines if line.get_label() == label for y in line.get_ydata()]
 
 
 def draw_responses(axes: Axes, records: Sequence[RunRecord], largest_first: bool) -> None:
@@ -497,7 +511,7 @@ def lesions(profile: Profile, records: Records, depths: Sequence[int], title: st
             for axes, study, done in zip(
                 all_axes[2 * row : 2 * row + 2],
                 ("delete-block", "swap-blocks"),
-                ("one block deleted", "exchanged with the next"),
+                ("a block deleted", "two exchanged"),
                 strict=True,
             ):
                 for net, color in ((f"plain-{depth}", ORANGE), (f"ResNet-{depth} A", BLUE)):
@@ -505,6 +519,8 @@ def lesions(profile: Profile, records: Records, depths: Sequence[int], title: st
                     if found:
                         draw_lesions(axes, found, net, color)
                         shown += found
+                if not axes.lines:
+                    write_missing(axes, (), alone=True)
                 axes.set(title=f"{depth} layers: {done}", ylim=(0, 100), xlabel="block, from the image on")
             all_axes[2 * row].set_ylabel("test error (%)")
         handles = [Line2D([], [], color=c, lw=2, label=label) for c, label in ((ORANGE, "plain"), (BLUE, "residual"))]
