@@ -210,17 +210,25 @@ def mean_response(record: RunRecord) -> float:
     return mean(record.probes.response_std) if record.probes else 0.0
 
 
-def _lesions_are_cheap(profile: Profile, records: Records) -> list[float]:
-    def costs(setting: str) -> Values:
-        values = {}
-        for config in SUITES["degradation"].setting(setting, profile):
-            if study := records.study("delete-block", config):
-                errors = dict(zip(study.label, study.value, strict=True))
-                whole = errors.pop("whole net")
-                values[config.seed] = median(errors.values()) - whole
-        return values
+def _lesion_costs(setting: str, profile: Profile, records: Records) -> Values:
+    """Per seed, the median over blocks of what deleting one adds to the test error."""
+    values = {}
+    for config in SUITES["degradation"].setting(setting, profile):
+        if study := records.study("delete-block", config):
+            errors = dict(zip(study.label, study.value, strict=True))
+            whole = errors.pop("whole net")
+            values[config.seed] = median(errors.values()) - whole
+    return values
 
-    return [a - b for a, b in paired(costs("plain-56"), costs("ResNet-56 A"))]
+
+def lesions_cost_less(plain: str, residual: str) -> Effects:
+    """The effect "what deleting a block costs the plain net minus what it costs the residual one"."""
+
+    def effects(profile: Profile, records: Records) -> list[float]:
+        costs = (_lesion_costs(setting, profile, records) for setting in (plain, residual))
+        return [a - b for a, b in paired(*costs)]
+
+    return effects
 
 
 def _options_beat_plain(profile: Profile, records: Records) -> list[float]:
@@ -440,7 +448,16 @@ CLAIMS = {
             CH[3],
             ("S5", "note 2"),
             "median over blocks of what deleting one adds to the test error, plain-56 minus ResNet-56",
-            _lesions_are_cheap,
+            lesions_cost_less("plain-56", "ResNet-56 A"),
+        ),
+        Claim(
+            "lesion-cheap-20",
+            "The same of two nets of 20 layers, which both train well.",
+            "reading notes S5 and 2; added when plain-56 turned out to have little left to lose",
+            CH[3],
+            ("S5", "note 2"),
+            "median over blocks of what deleting one adds to the test error, plain-20 minus ResNet-20",
+            lesions_cost_less("plain-20", "ResNet-20 A"),
         ),
         Claim(
             "zero-init-helps",

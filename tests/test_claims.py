@@ -200,7 +200,11 @@ CONSTRUCTED: dict[str, Callable[[float], Told]] = {
         "transformers", "transformer-12 without shortcuts", "transformer-2 without shortcuts"
     ),
 }
-ELSEWHERE = {"lesion-cheap", "diagnosis-right"}  # not made of records' numbers alone: tested below and with diagnosis
+ELSEWHERE = {
+    "lesion-cheap",
+    "lesion-cheap-20",
+    "diagnosis-right",
+}  # not made of records' numbers alone: tested below and with diagnosis
 SMALL = {"gradients-healthy": 0.01, "responses-smaller": 0.1, "responses-shrink-with-depth": 0.1}
 NOT_NEGATIVE = {"best-epoch-flatters"}  # no lowest error lies above the last
 
@@ -272,15 +276,16 @@ def test_a_seed_counts_only_with_all_its_runs(tmp_path: Path) -> None:
     assert (verdict.num_seeds, verdict.effect) == (3, 5)
 
 
-def test_lesions_are_compared_by_their_median_cost(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "depth"), [("lesion-cheap", 56), ("lesion-cheap-20", 20)])
+def test_lesions_are_compared_by_their_median_cost(name: str, depth: int, tmp_path: Path) -> None:
     for seed, effect in enumerate((4, 5, 6)):
-        for net, costs in (("plain-56", (50, 2 + effect, 1)), ("ResNet-56 A", (40, 2, 0))):
+        for net, costs in ((f"plain-{depth}", (50, 2 + effect, 1)), (f"ResNet-{depth} A", (40, 2, 0))):
             config = SUITES["degradation"].settings[net](SMOKE, seed)
             blocks = {f"layer1.{block}": 20.0 + cost for block, cost in enumerate(costs)}
             save_study(made_up_study("delete-block", config, {"whole net": 20.0, **blocks}), tmp_path)
-    verdict = CLAIMS["lesion-cheap"].verdict(SMOKE, Records(tmp_path))
+    verdict = CLAIMS[name].verdict(SMOKE, Records(tmp_path))
     assert (verdict.status, verdict.num_seeds, verdict.effect) == ("supported", 3, 5)
-    assert CLAIMS["lesion-cheap"].verdict(SMOKE, Records()).status == "not yet run"
+    assert CLAIMS[name].verdict(SMOKE, Records()).status == "not yet run"
 
 
 def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
@@ -339,7 +344,7 @@ def test_something_is_decided() -> None:
     assert {"supported", "refuted"} & {verdict["status"] for verdict in json.loads(STATED.read_text())}
 
 
-NOT_ABOUT_ERRORS = {*SMALL, "lesion-cheap", "diagnosis-right", "resnet-18-faster"}
+NOT_ABOUT_ERRORS = {*SMALL, "lesion-cheap", "lesion-cheap-20", "diagnosis-right", "resnet-18-faster"}
 
 
 def runs_of(claim: Claim, profile: Profile, folder: Path) -> list[Path]:
