@@ -12,7 +12,18 @@ from samples import made_up_record, python, tiny_config, tiny_dataset
 
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import PAPER_RECIPE, PROFILES, SUITES, changed, plain, run
-from resnet_lib.runs import NetConfig, Records, RunConfig, RunRecord, committed_dir, load_record, local_dir, save_record
+from resnet_lib.runs import (
+    STUDIES,
+    NetConfig,
+    Records,
+    RunConfig,
+    RunRecord,
+    committed_dir,
+    load_record,
+    load_study,
+    local_dir,
+    save_record,
+)
 from resnet_lib.training import train
 
 Field = tuple[str | int, ...]
@@ -167,9 +178,10 @@ def test_a_record_comes_back_byte_for_byte(record: RunRecord, path: Path, tmp_pa
 
 def test_committed_records_are_whole_and_written_as_the_code_writes_them() -> None:
     for path in sorted(committed_dir().rglob("*.json")):
-        record = load_record(path)
-        assert path.read_text(encoding="utf-8") == record.to_json(), path
-        assert path.parent.name == record.config.data.name, path
+        stored = (load_study if path.parent.name == STUDIES else load_record)(path)
+        assert path.read_text(encoding="utf-8") == stored.to_json(), path
+        assert path.parent.name in (STUDIES, stored.config.data.name), path
+        assert not stored.provenance.git_dirty, path
 
 
 def test_committed_records_and_weights_stay_small() -> None:
