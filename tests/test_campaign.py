@@ -32,11 +32,22 @@ PLAIN_8 = run(plain(8), SMOKE, seed=0)
 TRAIN = (sys.executable, "-u", "-m", "resnet_lib", "train", "--net", "plain-8", "--jobs", "1")
 
 
+def heed_interrupts() -> None:
+    """As at a terminal. A shell's background job is told to ignore them, and so are all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(cache: Path, *options: str) -> subprocess.Popen[str]:
     environment = os.environ | {"RESNET_LIB_CACHE": str(cache), "PYTHONPATH": str(PACKAGE.parent)}
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        [*TRAIN, *options], env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        [*TRAIN, *options],
+        env=environment,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
 
 
