@@ -149,9 +149,10 @@ def build_parser() -> Parser:
     sub.add_argument("name", nargs="?", help="a data set (default: all of them, for list and verify)")
     add_json(sub)
 
-    sub = command("bench", bench, "measure the training loop beside the usual one (about three minutes)")
-    sub.add_argument("--depth", type=int, default=20, metavar="L", help="layers of the ResNet (default: 20)")
+    sub = command("bench", bench, "measure the training loop beside the usual one and the machine's limits (minutes)")
+    sub.add_argument("--depth", type=int, nargs="+", default=[20, 56], metavar="L", help="ResNets (default: 20 56)")
     sub.add_argument("--no-compile", dest="compile", action="store_false", help="leave out the compiled loop")
+    sub.add_argument("--into-book", action="store_true", help="store the result in the package, for the book to show")
     add_device(sub)
     add_json(sub)
     return parser
@@ -318,20 +319,30 @@ def data(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Prints images per second and the ratio to the usual loop."""
-    from resnet_lib.bench import bench as measure
+    """Prints speeds, ratios to the usual loop, the machine's limits and where the time of a step goes."""
+    from resnet_lib import bench as benchmarks
+    from resnet_lib.tables import plain_text
 
-    net_config(f"resnet-{options.depth}")  # complains of an impossible depth
-    print("measuring, in turn: the usual loop (best number of workers), this book's", file=sys.stderr)
-    speeds = measure(options.depth, options.device, options.compile)
-    usual = speeds[0].images_per_second
+    for depth in options.depth:
+        net_config(f"resnet-{depth}")  # complains of an impossible depth
+    result = benchmarks.bench(
+        options.depth, options.device, options.compile, say=lambda line: print(line, file=sys.stderr)
+    )
+    if options.into_book:
+        print(f"stored in {benchmarks.save(result)}", file=sys.stderr)
     if options.json:
-        print(json.dumps([speed._asdict() | {"ratio": speed.images_per_second / usual} for speed in speeds]))
+        print(result.model_dump_json())
         return 0
-    print(f"ResNet-{options.depth}, batch 128, 32 x 32 pixels")
-    print(f"training images per second, median of {len(speeds[0].rounds)} rounds, and ratio to the usual loop:")
-    for speed in speeds:
-        print(f"{speed.name:32}{speed.images_per_second:8,.0f}  {speed.images_per_second / usual:.1f} x")
+    print(f"{result.device}, {result.threads} threads, torch {result.torch}, {result.date}; batch 128, 32 x 32 pixels")
+    print(
+        f"training images per second, median of {len(result.speeds[0].rounds)} rounds; ratio to the usual loop alone:\n"
+    )
+    print(plain_text(benchmarks.speed_table(result)))
+    memory, arithmetic = f"{result.bandwidth / 1e9:.0f} GB/s", f"{result.peak / 1e9:,.0f} billion multiply-adds/s"
+    print(f"\nwhat memory ({memory}) and arithmetic ({arithmetic}) allow:\n")
+    print(plain_text(benchmarks.limit_table(result)))
+    print("\nwhere the time of a step goes:\n")
+    print(plain_text(benchmarks.share_table(result)))
     return 0
 
 

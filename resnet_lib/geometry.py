@@ -57,6 +57,17 @@ def cost(net: nn.Module, shape: Shape) -> Cost:
     return Cost(num_parameters(net), multiply_adds // len(images), values // len(images))
 
 
+def batch_norm_outputs(net: nn.Module, shape: Shape) -> int:
+    """Values that all batch norms of a net put out for one image (C, H, W): as many as their convolutions do."""
+    net = copy.deepcopy(net).to("meta").eval()
+    sizes: list[int] = []
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_forward_hook(lambda _module, _inputs, output: sizes.append(output.numel()))
+    net(torch.empty(1, *shape, device="meta"))
+    return sum(sizes)
+
+
 # ---------------------------------------------------------------------------------------------------- receptive fields
 
 

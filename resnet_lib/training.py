@@ -240,6 +240,8 @@ def train(
     initialize(net, config.seed)
     net = net.to(device, memory_format=torch.channels_last)
     optimizer = make_optimizer(net, recipe)
+    if hardware.compiled:
+        torch.compiler.reset()  # after a few nets in one process torch would give up and compile no more
     step_net = torch.compile(net) if hardware.compiled else net
 
     iteration, seconds_before = 0, 0.0
