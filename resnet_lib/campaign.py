@@ -19,7 +19,7 @@ from resnet_lib.data import Dataset
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import PROFILES, SUITES, Profile, Suite, lookup
 from resnet_lib.files import cache_dir, locked, write_atomically
-from resnet_lib.runs import Records, RunConfig, RunRecord, local_dir, save_record
+from resnet_lib.runs import WEIGHTS, Records, RunConfig, RunRecord, local_dir, save_record
 from resnet_lib.training import Hardware, Progress, TimeLimitReached, train
 
 BEST = "best"
@@ -37,8 +37,8 @@ def checkpoint_path(config: RunConfig) -> Path:
 
 
 def weights_path(config: RunConfig) -> Path:
-    """Where a finished run leaves its trained weights and batch-norm statistics."""
-    return cache_dir() / "weights" / f"{config.name}.safetensors"
+    """Where a finished run leaves its trained weights and batch-norm statistics: beside its record."""
+    return local_dir() / f"{config.name}{WEIGHTS}"
 
 
 def say(line: str) -> None:

@@ -188,9 +188,10 @@ def train(options: argparse.Namespace) -> int:
     except TimeLimitReached as reached:
         print(reached, file=sys.stderr)
         finished = False
-    records = (Records(local_dir()) if options.retrain else Records.all()).select(configs)
+    source = Records(local_dir()) if options.retrain else Records.all()
+    records = source.select(configs)
     if options.out:
-        print(f"{len(records)} records in {export(records, options.out)}", file=sys.stderr)
+        print(f"{len(records)} records in {export(configs, source, options.out)}", file=sys.stderr)
     if options.json:
         print(json.dumps([record.model_dump(mode="json") for record in records]))
     else:

@@ -131,7 +131,7 @@ class Suite:
     """The runs that one part of the book needs: named settings, each a function of profile and seed.
 
     `witnesses` are the settings of which a reader's `make reproduce` trains the first seed again: enough to see the
-    suite's main result happen. None means all.
+    suite's main result happen. None means all. They also come first when a suite is trained.
     """
 
     name: str
@@ -141,9 +141,10 @@ class Suite:
     witnesses: tuple[str, ...] | None = None
 
     def runs(self, profile: Profile, seeds: range | None = None) -> list[RunConfig]:
-        """All runs, seed by seed, so that an interrupted suite has whole seeds to show. Each run comes once."""
+        """All runs, each once: seed by seed and witnesses first, so that what is done tells the most there can be."""
         seeds = range(profile.num_seeds) if seeds is None else seeds
-        return list(dict.fromkeys(make(profile, seed) for seed in seeds for make in self.settings.values()))
+        names = dict.fromkeys((*(self.witnesses or ()), *self.settings))
+        return list(dict.fromkeys(self.settings[name](profile, seed) for seed in seeds for name in names))
 
     def retrained(self, profile: Profile) -> list[RunConfig]:
         """The runs that a chapter trains again when it is told to: the first seed of the witnesses."""
@@ -165,6 +166,20 @@ def degradation() -> Suite:
     settings = by_name(*map(plain, depths), *map(resnet, depths))
     witnesses = ("plain-20", "plain-56", "ResNet-20 A", "ResNet-56 A")
     return Suite("degradation", "Plain and residual nets of rising depth", "sections 1 and 4.2", settings, witnesses)
+
+
+LESIONED = ("plain-56", "ResNet-56 A", "plain-20", "ResNet-20 A")
+"""The settings of `degradation` whose trained nets are looked into afterwards."""
+
+
+def keeps_weights(config: RunConfig) -> bool:
+    """Whether trained weights should travel with a record: those of the first seed of a net that is looked into.
+
+    At `smoke` they should not, since a net takes seconds to train again.
+    """
+    settings = degradation().settings
+    long = [profile for profile in PROFILES.values() if profile.name != "smoke"]
+    return any(settings[name](profile, 0) == config for name in LESIONED for profile in long)
 
 
 def deepest() -> Suite:

@@ -18,6 +18,7 @@ from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE, cache_dir, write_atomically
 
 STUDIES = "studies"  # the folder of studies, inside one of records
+WEIGHTS = ".safetensors"  # the ending of a file with trained weights and batch-norm statistics
 
 Shortcut = Literal["none", "A", "B", "C", "scaled", "gated"]
 Optimizer = Literal["sgd", "adam", "rmsprop"]
@@ -400,11 +401,17 @@ class Records:
 
     def get(self, config: RunConfig) -> RunRecord | None:
         """The record of this run, or None if there is none."""
-        for folder in self.folders:
-            for path in (folder / config.data.name / f"{config.name}.json", folder / f"{config.name}.json"):
-                if path.exists():
-                    return load_record(path)
-        return None
+        path = self._find(config, ".json")
+        return None if path is None else load_record(path)
+
+    def weights(self, config: RunConfig) -> Path | None:
+        """The file with the trained weights of this run, which lies beside its record, or None if there is none."""
+        return self._find(config, WEIGHTS)
+
+    def _find(self, config: RunConfig, ending: str) -> Path | None:
+        name = f"{config.name}{ending}"
+        places = (path for folder in self.folders for path in (folder / config.data.name / name, folder / name))
+        return next((path for path in places if path.exists()), None)
 
     def select(self, configs: Iterable[RunConfig]) -> list[RunRecord]:
         """The records there are of these runs, in the order of the configs."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 
 import safetensors.torch
 import torch
@@ -22,9 +21,9 @@ from resnet_lib import campaign, data, surgery, training
 from resnet_lib.cli import Parser, positive
 from resnet_lib.data import Dataset, Epoch
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import PROFILES, SUITES, Profile, lookup
+from resnet_lib.experiments import LESIONED, PROFILES, SUITES, Profile, lookup
 from resnet_lib.probes import as_in_training
-from resnet_lib.runs import Provenance, Records, RunConfig, Study, committed_dir, local_dir, save_study
+from resnet_lib.runs import Provenance, Records, RunConfig, Study, local_dir, save_study
 from resnet_lib.training import Hardware
 
 WHOLE = "whole net"  # the label of the net as it was trained
@@ -43,11 +42,6 @@ class Trained:
     hardware: Hardware
 
 
-def committed_weights(config: RunConfig) -> Path:
-    """Where the weights of a run lie, if they ship with the package: beside its record."""
-    return committed_dir() / config.data.name / f"{config.name}.safetensors"
-
-
 def load_trained(config: RunConfig, num_images: int = NUM_IMAGES) -> Trained:
     """The net of a run, from its weights; trains it again if there are none.
 
@@ -58,10 +52,10 @@ def load_trained(config: RunConfig, num_images: int = NUM_IMAGES) -> Trained:
     Raises:
         UserError: the weights are gone though their run is recorded; or as `campaign.work` does.
     """
-    paths = (committed_weights(config), campaign.weights_path(config))
-    if not any(path.exists() for path in paths):
+    records = Records.all()
+    if records.weights(config) is None:
         campaign.work([config], retrain=True)
-    path = next((path for path in paths if path.exists()), None)
+    path = records.weights(config)
     if path is None:
         raise UserError(f"{config.name}: recorded, but its weights are gone; delete its record in {local_dir()}")
     trained = _trained(config, None, num_images)
@@ -186,7 +180,6 @@ def train_on(trained: Trained, net: nn.Module, iterations: int, lr: float) -> li
     return losses
 
 
-LESIONED = ("plain-56", "ResNet-56 A", "plain-20", "ResNet-20 A")
 STUDIES: dict[str, tuple[Callable[[Trained], dict[str, float]], tuple[str, ...]]] = {
     "delete-block": (delete_block, LESIONED),
     "swap-blocks": (swap_blocks, LESIONED),

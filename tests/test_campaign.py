@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -136,6 +137,66 @@ def test_an_interrupt_takes_one_line_and_leaves_nobody_behind(tmp_path: Path) ->
     assert errors.splitlines()[-1] == (
         "resnet_lib: interrupted; finished runs are recorded, repeat the command to go on"
     )
+
+
+# A whole campaign, which saves its runs several times a second; spawned workers read the script, too.
+
+CAMPAIGN = """
+from samples import tiny_config
+from resnet_lib.campaign import work
+from resnet_lib.experiments import plain, resnet
+from resnet_lib.training import train
+
+train.__kwdefaults__["checkpoint_every"] = 0.1
+lasting = {"iterations": 200, "milestones": (150,), "log_every": 5, "eval_every": 100}
+CONFIGS = [tiny_config(net, seed, **lasting) for seed in (0, 1) for net in (plain(8), resnet(8))]
+if __name__ == "__main__":
+    work(CONFIGS, jobs=2)
+"""
+
+
+def start_campaign(folder: Path) -> subprocess.Popen[str]:
+    folder.mkdir(exist_ok=True)
+    (folder / "campaign.py").write_text(CAMPAIGN)
+    paths = os.pathsep.join((str(PACKAGE.parent), str(Path(__file__).parent)))
+    return subprocess.Popen(
+        [sys.executable, "-u", str(folder / "campaign.py")],
+        env=os.environ | {"RESNET_LIB_CACHE": str(folder), "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_a_campaign_killed_five_times_leaves_the_records_of_one_left_alone(tmp_path: Path) -> None:
+    alone = start_campaign(tmp_path / "alone")
+    _, errors = finish(alone)
+    assert alone.returncode == 0, errors
+
+    killed, resumable = tmp_path / "killed", []
+    lengths = random.Random(5)
+    for _ in range(5):
+        process = start_campaign(killed)
+        for _ in range(lengths.randint(1, 25)):
+            wait_for("iteration", process)
+        process.kill()
+        finish(process, timeout=15)
+        resumable += (killed / "checkpoints").glob("*.pt")
+    assert resumable
+    last = start_campaign(killed)
+    _, errors = finish(last)
+    assert last.returncode == 0, errors
+
+    records = [
+        sorted(Records(folder / "records"), key=lambda record: record.config.name)
+        for folder in (tmp_path / "alone", killed)
+    ]
+    assert len(records[0]) == 4
+    assert [measured(record) for record in records[0]] == [measured(record) for record in records[1]]
+    for weights in (tmp_path / "alone" / "records").glob("*.safetensors"):
+        assert weights.read_bytes() == (killed / "records" / weights.name).read_bytes()
+    assert not list((killed / "checkpoints").glob("*.pt"))
 
 
 # Two short runs in a pool of two workers.
@@ -317,6 +378,15 @@ def test_only_the_witnesses_of_a_suite_are_trained_again(
     book("plain-20", "smoke", range(3))
     assert [seed for _, _, seed, _ in found("smoke", True, settings=["plain-20", "plain-32"])] == [1, 2, 0, 1, 2]
     assert asked == ["plain-20"]  # whose first seed is this machine's, and is not there, since `work` did nothing
+
+
+def test_the_most_telling_runs_of_a_suite_come_first() -> None:
+    suite = SUITES["degradation"]
+    configs = suite.runs(SMOKE, range(2))
+    first = [suite.settings[name](SMOKE, 0) for name in suite.witnesses]
+    assert configs[:4] == first
+    assert {config.seed for config in configs[: len(suite.settings)]} == {0}, "seed by seed"
+    assert len(set(configs)) == len(configs) == 2 * len(suite.settings)
 
 
 def test_every_witness_is_a_setting_of_its_suite() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import made_up_record, python
+from samples import BENCHMARK, made_up_record, python
 
 from resnet_lib import bench as bench_module
 from resnet_lib import cli, runs
@@ -46,6 +46,8 @@ def quick_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_module, "NUM_IMAGES", 256)
     monkeypatch.setattr(bench_module, "WORKER_COUNTS", (0,))
     monkeypatch.setattr(bench_module, "bench", functools.partial(bench_module.bench, iterations=1, rounds=2))
+    monkeypatch.setattr(bench_module, "bandwidth", functools.partial(bench_module.bandwidth, size=2**20))
+    monkeypatch.setattr(bench_module, "peak", functools.partial(bench_module.peak, side=256))
 
 
 @pytest.fixture
@@ -350,31 +352,38 @@ def test_status_counts_what_is_recorded_in_text_and_in_json(
     assert re.search(r"^longer-training +smoke +10 of 10 +-$", text, re.MULTILINE)
 
 
-def test_bench_measures_the_usual_loop_and_ours(command: Callable[..., Outcome], quick_measures: None) -> None:
-    status, out, err = command("bench", "--depth", "8", "--no-compile", "--json")
+def test_bench_measures_both_loops_the_limits_and_the_parts_of_a_step(
+    command: Callable[..., Outcome], quick_measures: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = functools.partial(bench_module.save, folder=tmp_path / "book")
+    monkeypatch.setattr(bench_module, "save", save)
+    status, out, err = command("bench", "--depth", "8", "--no-compile", "--json", "--into-book")
     assert status == 0
-    assert "measuring" in err
-    usual, ours = json.loads(out)
-    assert usual["name"] == "usual, fp32, 0 workers"
-    assert ours["name"].startswith("this book's, ")
-    assert usual["ratio"] == 1
-    assert ours["ratio"] == pytest.approx(ours["images_per_second"] / usual["images_per_second"])
-    for speed in (usual, ours):
-        assert len(speed["rounds"]) == 2
-        assert 0 < min(speed["rounds"]) <= speed["images_per_second"] <= max(speed["rounds"])
+    assert "round 2 of 2" in err
+    (stored,) = bench_module.committed(tmp_path / "book")
+    assert stored == bench_module.Benchmark.model_validate_json(out)
+    assert [row.loop.rpartition(",")[0] for row in stored.speeds[:1]] == ["usual, fp32"]
+    assert all(row.loop.startswith(("usual, fp32, 0 workers", "this book's, ")) for row in stored.speeds)
+    for row in stored.speeds:
+        assert len(row.rounds) == 2
+        assert 0 < min(row.rounds) <= row.images_per_second <= max(row.rounds)
+    assert {row.at_once for row in stored.speeds} == {1, stored.threads}
+    shares = {row.part: row.percent for row in stored.shares}
+    assert sum(shares.values()) == pytest.approx(100)
+    assert shares["convolutions, backward"] > shares["optimiser"] > 0
 
 
-def test_bench_prints_speeds_and_ratios_to_the_usual_loop(
+def test_bench_prints_speeds_ratios_limits_and_parts(
     command: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = bench_module.Speed("usual, fp32, 2 workers", 500.0, (490.0, 500.0, 510.0))
-    ours = bench_module.Speed("this book's, bf16", 1400.0, (1300.0, 1400.0, 1500.0))
-    monkeypatch.setattr(bench_module, "bench", lambda *_: [usual, ours])
+    monkeypatch.setattr(bench_module, "bench", lambda *_, **__: BENCHMARK)
     _, text, _ = command("bench")
-    assert "ResNet-20, batch 128" in text
+    assert "a processor, 2 threads, torch 2.13.0, 2026-01-01" in text
     assert "median of 3 rounds" in text
-    assert re.search(r"^usual, fp32, 2 workers +500  1\.0 x$", text, re.MULTILINE)
-    assert re.search(r"^this book's, bf16 +1,400  2\.8 x$", text, re.MULTILINE)
+    assert re.search(r"^ResNet-20 +usual +1 +500 +1\.0 +12% +4\.55$", text, re.MULTILINE)  # 8,192,000 / 500 / 3600
+    assert re.search(r"^ResNet-20 +ours +2 +1,600 +3\.2 +40% +2\.84$", text, re.MULTILINE)  # two nets in that time
+    assert re.search(r"^ResNet-20 +4,000 +8,000$", text, re.MULTILINE)
+    assert re.search(r"^optimiser +12\.5$", text, re.MULTILINE)
 
 
 def test_train_lists_what_is_recorded_without_training_it_again(command: Callable[..., Outcome], book: Path) -> None:

@@ -121,8 +121,10 @@ def test_nets_come_from_stored_weights_and_else_are_trained(
 
 def test_weights_beside_the_records_come_first() -> None:
     config = SUITES["degradation"].settings["ResNet-56 A"](PROFILES["quick"], 0)
-    assert studies.committed_weights(config).exists()
-    assert studies.committed_weights(config).with_suffix(".json").exists()
+    weights = Records.all().weights(config)
+    assert weights is not None
+    assert weights.with_suffix(".json").exists()
+    assert weights.is_relative_to(committed_dir())
 
 
 def test_weights_that_are_gone_are_told(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:

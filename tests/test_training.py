@@ -401,3 +401,14 @@ def test_probed_layers_are_the_3x3_ones_in_order_of_depth() -> None:
     assert len(names) == 19  # 6n + 1
     assert names[:3] == ["conv1", "layer1.0.conv1", "layer1.0.conv2"]
     assert names[-1] == "layer3.2.conv2"
+
+
+def test_each_compiled_net_starts_with_an_empty_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else torch would count the nets of a process as changes of one, and compile no more after eight of them."""
+    done: list[str] = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: done.append("reset"))
+    monkeypatch.setattr(torch, "compile", lambda net: done.append("compile") or net)
+    train(tiny_config(), tiny_dataset(), Hardware(CPU, "fp32", compiled=True))
+    assert done == ["reset", "compile"]
+    train(tiny_config(), tiny_dataset(), FP32)
+    assert done == ["reset", "compile"]
