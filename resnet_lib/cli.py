@@ -306,7 +306,7 @@ def data(options: argparse.Namespace) -> int:
         path = data_module.locate(name)
         row = {"name": name, "title": SOURCES[name].title, "path": str(path) if path else None}
         if options.action != "list" and path is not None:
-            row["digest"] = data_module.load(name, 32).digest  # raises if anything is wrong with it
+            row["digest"] = data_module.load(name, SOURCES[name].image_sizes[-1]).digest  # raises if anything is wrong
         rows.append(row)
     if options.action == "verify" and options.name and rows[0]["path"] is None:
         raise UserError(f"{options.name} is not on this machine; {data_module.how_to_bring(options.name)}")

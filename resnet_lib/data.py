@@ -1,7 +1,7 @@
 """Data sets as one tensor on the training device, and augmentation of whole batches.
 
-`cifar10` and `cifar100` are found in a folder of yours or downloaded; `fashion-mnist-mini` ships with the package, and
-those of `tabular` with scikit-learn.
+`cifar10` and `cifar100` are found in a folder of yours or downloaded, those of `tiny_imagenet` only found;
+`fashion-mnist-mini` ships with the package, and those of `tabular` with scikit-learn.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from resnet_lib import tabular
+from resnet_lib import tabular, tiny_imagenet
 from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE, cache_dir, writable
 from resnet_lib.tabular import TABULAR
@@ -34,15 +34,30 @@ class Source:
     num_classes: int
     num_train: int
     num_test: int
-    torchvision_class: str | None = None  # None: ships with the package
-    torchvision_folder: str = ""
+    files: tuple[str, ...] = ()  # under which names it is looked for; none: it ships with the package
+    torchvision_class: str | None = None  # what downloads it; None: nothing does
     megabytes: int = 0
+
+    @property
+    def image_sizes(self) -> tuple[int, ...]:
+        """The sides in pixels at which it can be had, the largest last."""
+        return (16, 32) if self.shape[0] <= 32 else (self.shape[0],)
 
 
 SOURCES = {
-    "cifar10": Source("CIFAR-10", (32, 32, 3), 10, 50_000, 10_000, "CIFAR10", "cifar-10-batches-py", 170),
-    "cifar100": Source("CIFAR-100", (32, 32, 3), 100, 50_000, 10_000, "CIFAR100", "cifar-100-python", 169),
+    "cifar10": Source(
+        "CIFAR-10", (32, 32, 3), 10, 50_000, 10_000, ("cifar10.npz", "cifar-10-batches-py"), "CIFAR10", 170
+    ),
+    "cifar100": Source(
+        "CIFAR-100", (32, 32, 3), 100, 50_000, 10_000, ("cifar100.npz", "cifar-100-python"), "CIFAR100", 169
+    ),
     "fashion-mnist-mini": Source("Fashion-MNIST, 8,000 of its images", (28, 28, 1), 10, 6_000, 2_000),
+    "tiny-imagenet-100": Source(
+        "Tiny ImageNet, every second class", (64, 64, 3), 100, 50_000, 5_000, tiny_imagenet.FILES
+    ),
+    "tiny-imagenet-25": Source(
+        "Tiny ImageNet, every eighth class", (64, 64, 3), 25, 12_500, 1_250, tiny_imagenet.FILES
+    ),
 }
 
 
@@ -80,13 +95,14 @@ class Dataset:
 def load(name: str, image_size: int) -> Dataset:
     """Finds, checks and reads a data set; downloads it when it has to.
 
-    Looks for `NAME.npz` and for torchvision's extracted folder, first in `RESNET_LIB_DATA`, then in the cache. The
-    archive holds `x_train`, `y_train`, `x_test`, `y_test`, uint8, images as (N, H, W, C).
+    Looks for the names in `Source.files`, first in `RESNET_LIB_DATA`, then in the cache. For CIFAR these are `NAME.npz`
+    and torchvision's extracted folder; the former holds `x_train`, `y_train`, `x_test`, `y_test`, uint8, images as
+    (N, H, W, C).
 
     Args:
         name: a key of `SOURCES`.
         image_size: side in pixels: 32, or 16 for means over 2x2 pixels. Fashion-MNIST's 28 pixels are first given a
-            black border of 2. Data sets of `tabular` have one size: 8 pixels for digits, 1 for features.
+            black border of 2. Other data sets have one size: 64 pixels for Tiny ImageNet, 8 for digits, 1 for features.
 
     Raises:
         UserError: unknown name or size; a file that is truncated, or whose arrays are not what they should be; no
@@ -99,8 +115,9 @@ def load(name: str, image_size: int) -> Dataset:
             raise UserError(f"image size is {image_size}; {name} has only {TABULAR[name].image_size}")
         arrays, num_classes = tabular.read(name), TABULAR[name].num_classes
     else:
-        if image_size not in (16, 32):
-            raise UserError(f"image size is {image_size}; {name} comes at 32 pixels, or at 16 by averaging 2x2")
+        if image_size not in SOURCES[name].image_sizes:
+            sizes = " or ".join(map(str, SOURCES[name].image_sizes))
+            raise UserError(f"image size is {image_size}; {name} can be had at {sizes} pixels")
         arrays, num_classes = _read(name), SOURCES[name].num_classes
     digest = hashlib.sha256()
     for key in ("x_train", "y_train", "x_test", "y_test"):
@@ -124,7 +141,7 @@ def load(name: str, image_size: int) -> Dataset:
 def centred(dataset: Dataset) -> Dataset:
     """The data set with `mean` and `std` of the training images that it has."""
     images = dataset.train_images
-    mean = images.double().mean(dim=0)
+    mean = sum(part.double().sum(dim=0) for part in images.split(5000)) / len(images)  # exact for pixels
     squares = sum(((part.double() - mean) ** 2).sum(dim=0) for part in images.split(5000))
     features = images.shape[-1] == 1  # features have scales of their own, pixels one in common
     variance = squares / len(images) if features else squares.sum() / images.numel()
@@ -197,22 +214,20 @@ def data_dirs() -> list[Path]:
 
 def locate(name: str) -> Path | None:
     """The file or folder this data set would be read from, or None if it would have to be downloaded."""
-    source = SOURCES[name]
-    if source.torchvision_class is None:
+    files = SOURCES[name].files
+    if not files:
         return PACKAGE / "datasets" / f"{name}.npz"
-    for folder in data_dirs():
-        for path in (folder / f"{name}.npz", folder / source.torchvision_folder):
-            if path.exists():
-                return path
-    return None
+    return next((path for folder in data_dirs() for file in files if (path := folder / file).exists()), None)
 
 
 def how_to_bring(name: str) -> str:
-    """One sentence: how to have the data set without the download."""
-    source = SOURCES[name]
+    """One sentence: how to have the data set without a download by this package."""
+    files = SOURCES[name].files
+    if files == tiny_imagenet.FILES:
+        return tiny_imagenet.HOW_TO_BRING
     return (
-        f"put {name}.npz (x_train, y_train, x_test, y_test, uint8, images N x H x W x C) or torchvision's folder "
-        f"{source.torchvision_folder} into a folder and set RESNET_LIB_DATA to it"
+        f"put {files[0]} (x_train, y_train, x_test, y_test, uint8, images N x H x W x C) or torchvision's folder "
+        f"{files[1]} into a folder and set RESNET_LIB_DATA to it"
     )
 
 
@@ -220,11 +235,14 @@ def fetch(name: str) -> Path:
     """Makes sure the data set is on this machine, downloading it with torchvision if needed; returns where it is.
 
     Raises:
-        UserError: the download failed (no network, wrong checksum) or the cache cannot be written to.
+        UserError: the download failed (no network, wrong checksum), the cache cannot be written to, or the data set
+            is one that only its user can bring.
     """
     if (path := locate(name)) is not None:
         return path
     source = SOURCES[name]
+    if source.torchvision_class is None:
+        raise UserError(f"{source.title} is in none of {', '.join(map(str, data_dirs()))}; {how_to_bring(name)}")
     folder = writable(cache_dir() / "data")
     print(
         f"{source.title} is in none of {', '.join(map(str, data_dirs()))}: downloading {source.megabytes} MB from its "
@@ -239,14 +257,19 @@ def fetch(name: str) -> Path:
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{source.title} could not be downloaded ({reason}); {how_to_bring(name)}") from None
-    return folder / source.torchvision_folder
+    return folder / source.files[1]
 
 
 def _read(name: str) -> dict[str, np.ndarray]:
     path = fetch(name)
     source = SOURCES[name]
     try:
-        arrays = _read_npz(path) if path.suffix == ".npz" else _read_torchvision(source, path)
+        if path.name in tiny_imagenet.FILES:
+            arrays = tiny_imagenet.read(path, source.num_classes)
+        else:
+            arrays = _read_npz(path) if path.suffix == ".npz" else _read_torchvision(source, path)
+    except UserError:  # is a ValueError, too, and says more than what follows
+        raise
     except (
         OSError,
         RuntimeError,
@@ -259,9 +282,8 @@ def _read(name: str) -> dict[str, np.ndarray]:
         pickle.PickleError,
     ) as error:
         reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path} is truncated or damaged ({reason}); replace it, or delete it to download {name} again"
-        ) from None
+        again = f", or delete it to download {name} again" if source.torchvision_class else ""
+        raise UserError(f"{path} is truncated or damaged ({reason}); replace it{again}") from None
     for split, count in (("train", source.num_train), ("test", source.num_test)):
         _check(path, f"x_{split}", arrays[f"x_{split}"], (count, *source.shape))
         labels = arrays[f"y_{split}"]

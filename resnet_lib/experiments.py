@@ -40,16 +40,44 @@ def longer(recipe: Recipe, factor: int) -> Recipe:
     )
 
 
+def imagenet_recipe(images_per_epoch: int, batch_size: int, epochs: int, milestones: tuple[int, ...]) -> Recipe:
+    """Section 3.4 for images of 64 pixels: a recipe in epochs, which become iterations.
+
+    The learning rate is the paper's 0.1 for a batch of 256, in proportion for other sizes (Goyal et al. 2017). The
+    paper steps it down when the error stops falling; epochs fixed beforehand keep the schedule a function of the
+    iteration alone. Its augmentation crops an enlarged image. At 64 pixels there is nothing to enlarge, so crops are
+    taken as on CIFAR-10, with a border that is twice as wide, as the image is.
+    """
+    epoch = images_per_epoch // batch_size
+    return changed(
+        PAPER_RECIPE,
+        iterations=epochs * epoch,
+        milestones=tuple(milestone * epoch for milestone in milestones),
+        batch_size=batch_size,
+        lr=0.1 * batch_size / 256,
+        crop_padding=8,
+        log_every=epoch,
+        eval_every=epoch,
+    )
+
+
 @dataclass(frozen=True)
 class Profile:
-    """A scale at which every suite can be run: which images, how long, and how many seeds the book records."""
+    """A scale at which every suite can be run: which images, how long, and how many seeds the book records.
+
+    The nets of Table 1 have images and a recipe of their own.
+    """
 
     name: str
     summary: str
     data: DataConfig
     recipe: Recipe
+    imagenet_data: DataConfig
+    imagenet_recipe: Recipe
     num_seeds: int
 
+
+SMOKE_RECIPE = changed(PAPER_RECIPE, iterations=200, milestones=(150,), crop_padding=0, log_every=25, eval_every=50)
 
 PROFILES = {
     profile.name: profile
@@ -58,9 +86,9 @@ PROFILES = {
             name="smoke",
             summary="6,000 images of Fashion-MNIST at 16 x 16 pixels, 200 iterations",
             data=DataConfig(name="fashion-mnist-mini", image_size=16),
-            recipe=changed(
-                PAPER_RECIPE, iterations=200, milestones=(150,), crop_padding=0, log_every=25, eval_every=50
-            ),
+            recipe=SMOKE_RECIPE,
+            imagenet_data=DataConfig(name="fashion-mnist-mini", image_size=32),
+            imagenet_recipe=SMOKE_RECIPE,
             num_seeds=5,
         ),
         Profile(
@@ -68,6 +96,8 @@ PROFILES = {
             summary="CIFAR-10, one tenth of the paper's schedule (6,400 iterations)",
             data=DataConfig(name="cifar10", image_size=32),
             recipe=changed(PAPER_RECIPE, iterations=6400, milestones=(3200, 4800), log_every=100, eval_every=400),
+            imagenet_data=DataConfig(name="tiny-imagenet-25", image_size=64),
+            imagenet_recipe=imagenet_recipe(12_500, batch_size=128, epochs=20, milestones=(10, 15)),
             num_seeds=3,
         ),
         Profile(
@@ -75,11 +105,13 @@ PROFILES = {
             summary="CIFAR-10, the paper's schedule (64,000 iterations)",
             data=DataConfig(name="cifar10", image_size=32),
             recipe=PAPER_RECIPE,
+            imagenet_data=DataConfig(name="tiny-imagenet-100", image_size=64),
+            imagenet_recipe=imagenet_recipe(50_000, batch_size=256, epochs=90, milestones=(30, 60)),
             num_seeds=5,
         ),
     )
 }
-"""From seconds a run to hours a run. Nothing but `quick` and `paper` ever needs CIFAR-10."""
+"""From seconds a run to hours a run. Nothing but `quick` and `paper` ever needs CIFAR-10 or Tiny ImageNet."""
 
 DEPTHS = (20, 32, 44, 56)
 WARMED_UP_DEPTH = 110  # from here on the paper starts with a smaller learning rate
@@ -96,16 +128,23 @@ def resnet(depth: int, shortcut: str = "A", **varied: object) -> NetConfig:
     return NetConfig(family="cifar", depth=depth, shortcut=shortcut, **varied)
 
 
+def table1_net(depth: int, shortcut: str) -> NetConfig:
+    """A net of Table 1, plain if the shortcut is "none"."""
+    return NetConfig(family="imagenet", depth=depth, shortcut=shortcut)
+
+
 def run(net: NetConfig, profile: Profile, seed: int, data: DataConfig | None = None, **changes: object) -> RunConfig:
     """One run of a profile, on other data perhaps, with some of the recipe's fields changed.
 
     The 110-layer net is warmed up: lr 0.01 for 400 iterations. The paper ends its warm-up when the training error
     falls below 80%, "about 400 iterations", and a fixed number keeps the schedule a function of the iteration alone.
     """
-    recipe = profile.recipe
+    of_table1 = net.family == "imagenet"
+    recipe = profile.imagenet_recipe if of_table1 else profile.recipe
+    data = data or (profile.imagenet_data if of_table1 else profile.data)
     if net.family == "cifar" and net.depth >= WARMED_UP_DEPTH:
         recipe = changed(recipe, warmup_iterations=min(WARMUP_ITERATIONS, recipe.iterations // 10))
-    return RunConfig(net=net, data=data or profile.data, recipe=changed(recipe, **changes), seed=seed)
+    return RunConfig(net=net, data=data, recipe=changed(recipe, **changes), seed=seed)
 
 
 Setting = Callable[[Profile, int], RunConfig]
@@ -115,7 +154,7 @@ def setting(net: NetConfig, data: dict[str, object] | None = None, **changes: ob
     """A net under the profile's recipe and on its images, with some fields of either changed."""
 
     def make(profile: Profile, seed: int) -> RunConfig:
-        other = profile.data.model_copy(update=data) if data else None
+        other = profile.data.model_copy(update=data) if data else None  # nets of Table 1 have no such variants
         return run(net, profile, seed, other, **changes)
 
     return make
@@ -386,17 +425,24 @@ def transformers() -> Suite:
 
 
 def table2() -> Suite:
-    """Table 2, scaled down: the nets of Table 1 with 18 and 34 layers on images of 32x32 pixels.
+    """Table 2, scaled down: the nets of Table 1 with 18 and 34 layers, on small images.
 
-    Their stem was made for 224 pixels: at 32 the four stages see 8, 4, 2 and 1.
+    Their stem was made for 224 pixels: at 64 the four stages see 16, 8, 4 and 2, and 8, 4, 2 and 1 at `smoke`'s 32.
     """
-    settings = {
-        net.name: setting(net, {"image_size": 32})
-        for shortcut in ("none", "A")
-        for depth in (18, 34)
-        for net in [NetConfig(family="imagenet", depth=depth, shortcut=shortcut)]
-    }
-    return Suite("table2", "Table 2, scaled down", "section 4.1, Table 2", settings, ())
+    nets = [table1_net(depth, shortcut) for shortcut in ("none", "A") for depth in (18, 34)]
+    return Suite("table2", "Table 2, scaled down", "section 4.1, Table 2", by_name(*nets), ())
+
+
+def table3() -> Suite:
+    """Table 3, scaled down: the plain net of 34 layers and the three shortcut options."""
+    nets = [table1_net(34, shortcut) for shortcut in ("none", "A", "B", "C")]
+    return Suite("table3", "Table 3, scaled down", "section 4.1, Table 3", by_name(*nets), ())
+
+
+def table3_deep() -> Suite:
+    """The rest of Table 3, scaled down: 50, 101 and 152 layers in bottlenecks. Wants a GPU at any profile but smoke."""
+    nets = [table1_net(depth, "B") for depth in (50, 101, 152)]
+    return Suite("table3-deep", "Table 3's deep nets, scaled down", "section 4.1, Table 3", by_name(*nets), ())
 
 
 VALIDATION = 1000
@@ -424,7 +470,7 @@ def diagnoses() -> Suite:
 
 _suites = (degradation, deepest, longer_training, other_images, optimizers, batch_norm, early, formulation)
 _suites += (shortcut_options, shortcut_density, bottlenecks, heads, backbone_or_head, features, folklore)
-_suites += (transformers, table2, diagnoses)
+_suites += (transformers, table2, table3, table3_deep, diagnoses)
 SUITES = {suite.name: suite for suite in (make() for make in _suites)}
 
 T = TypeVar("T")

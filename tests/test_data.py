@@ -177,7 +177,7 @@ def torchvision_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str, A
 
     def write(parent: Path, name: str, arrays: Arrays) -> Path:
         source = SOURCES[name]
-        path = parent / source.torchvision_folder
+        path = parent / source.files[1]
         path.mkdir(parents=True)
         published = getattr(torchvision.datasets, source.torchvision_class)
 
@@ -327,9 +327,9 @@ def test_an_unknown_name_or_size_is_refused_with_the_right_ones() -> None:
     message = complaint(lambda: data.load("cifar", 32))
     assert message.startswith("no data set is called 'cifar'; choose one of cifar10, cifar100, fashion-mnist-mini, ")
     assert message.endswith("digits, breast-cancer, wine, parity")
-    assert "image size is 24; fashion-mnist-mini comes at 32 pixels, or at 16" in complaint(
-        lambda: data.load("fashion-mnist-mini", 24)
-    )
+    for name, sizes in (("fashion-mnist-mini", "16 or 32"), ("tiny-imagenet-100", "64")):
+        message = complaint(lambda name=name: data.load(name, 24))
+        assert message == f"image size is 24; {name} can be had at {sizes} pixels"
 
 
 # The download. Only the loopback interface is used: a closed port, and a server that breaks off.
