@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from threading import Barrier
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -124,18 +124,19 @@ class Benchmark(_Frozen):
 
 
 FOLDER = PACKAGE / "benchmarks"
+Stored = TypeVar("Stored", bound=BaseModel)  # with a device and its number of threads
 
 
-def save(benchmark: Benchmark, folder: Path = FOLDER) -> Path:
-    """Writes a benchmark, in the place of an earlier one of the same device, and returns its path."""
+def save(benchmark: Stored, folder: Path = FOLDER) -> Path:
+    """Writes a result, in the place of an earlier one of the same device, and returns its path."""
     name = re.sub(r"[^a-z0-9]+", "-", f"{benchmark.device}-{benchmark.threads}-threads".lower()).strip("-")
     path = folder / f"{name}.json"
     write_atomically(path, lambda file: file.write((benchmark.model_dump_json(indent=1) + "\n").encode()))
     return path
 
 
-def committed(folder: Path = FOLDER) -> list[Benchmark]:
-    """The benchmarks that ship with the package.
+def committed(folder: Path = FOLDER, kind: type[Stored] = Benchmark) -> list[Stored]:
+    """The results of a kind that ship with the package, each kind in a folder of its own.
 
     Raises:
         UserError: one is malformed.
@@ -143,7 +144,7 @@ def committed(folder: Path = FOLDER) -> list[Benchmark]:
     benchmarks = []
     for path in sorted(folder.glob("*.json")):
         try:
-            benchmarks.append(Benchmark.model_validate_json(path.read_bytes()))
+            benchmarks.append(kind.model_validate_json(path.read_bytes()))
         except ValidationError as error:
             raise UserError(f"{path}: {first_problem(error)}") from None
     return benchmarks

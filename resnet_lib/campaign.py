@@ -13,6 +13,7 @@ from threading import Thread
 
 import safetensors.torch
 import torch
+from torch import nn
 
 from resnet_lib import data, training
 from resnet_lib.data import Dataset
@@ -182,11 +183,16 @@ def _run(config: RunConfig, device: str | None, compiled: bool, deadline: float 
         hardware = Hardware.choose(device, config.recipe.precision, compiled)
         dataset = _dataset(config.data.name, config.data.image_size)
         record, net = train(config, dataset, hardware, checkpoint=checkpoint, time_limit=left, progress=_reports.put)
-        weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
-        write_atomically(weights_path(config), lambda file: file.write(weights))
-        save_record(record, local_dir())
-        checkpoint.unlink(missing_ok=True)  # else a later retraining would find nothing left to do
+        store(record, net)
     return record
+
+
+def store(record: RunRecord, net: nn.Module) -> None:
+    """Stores a finished run on this machine: its record and its trained weights, in the place of its checkpoint."""
+    weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
+    write_atomically(weights_path(record.config), lambda file: file.write(weights))
+    save_record(record, local_dir())
+    checkpoint_path(record.config).unlink(missing_ok=True)  # else a retraining would find nothing left to do
 
 
 def _tell(reports: "SimpleQueue[Progress | None]", configs: Sequence[RunConfig]) -> None:

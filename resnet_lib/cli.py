@@ -3,14 +3,18 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import PROFILES, SUITES, Profile, lookup
 from resnet_lib.runs import NetConfig, Records, RunConfig, committed_dir, local_dir
+
+if TYPE_CHECKING:  # torch takes seconds to import, and --help should not
+    from resnet_lib.training import Progress
 
 EPILOG = """
 examples:
@@ -21,7 +25,8 @@ examples:
   python -m resnet_lib data fetch cifar10
 
 environment:
-  RESNET_LIB_DATA   folder with data sets of yours (cifar10.npz, or torchvision's cifar-10-batches-py)
+  RESNET_LIB_DATA   folder with data sets of yours: cifar10.npz, or torchvision's cifar-10-batches-py; for the nets of
+                    Table 1 tiny-imagenet-200.zip
   RESNET_LIB_CACHE  folder for downloads, checkpoints and local records (default: ~/.cache/resnet_lib)
 """
 
@@ -125,6 +130,16 @@ def build_parser() -> Parser:
     )
     sub.add_argument("--plan", action="store_true", help="only print what would run, in which order, and how long")
     sub.add_argument("--out", type=Path, metavar="DIR", help="leave the finished records in DIR as one archive")
+    full = sub.add_argument_group("ImageNet at full size", "table2, table3 or table3-deep; many processes by torchrun")
+    full.add_argument(
+        "--imagenet", type=Path, metavar="DIR", help="train on DIR/train/CLASS/*, test on DIR/val/CLASS/*"
+    )
+    full.add_argument("--epochs", type=positive, metavar="E", help="the paper's schedule in so many (default: 120)")
+    full.add_argument("--batch-size", type=positive, metavar="B", help="of all processes together (default: 256)")
+    full.add_argument(
+        "--accumulate", type=positive, metavar="K", help="work on a process's share in K parts (default: 1)"
+    )
+    full.add_argument("--workers", type=positive, metavar="W", help="readers of images per process (default: 4)")
     add_device(sub)
     add_json(sub)
 
@@ -151,6 +166,7 @@ def build_parser() -> Parser:
 
     sub = command("bench", bench, "measure the training loop beside the usual one and the machine's limits (minutes)")
     sub.add_argument("--depth", type=int, nargs="+", default=[20, 56], metavar="L", help="ResNets (default: 20 56)")
+    sub.add_argument("--scaling", action="store_true", help="instead: training on folders of images, by more processes")
     sub.add_argument("--no-compile", dest="compile", action="store_false", help="leave out the compiled loop")
     sub.add_argument("--into-book", action="store_true", help="store the result in the package, for the book to show")
     add_device(sub)
@@ -161,10 +177,13 @@ def build_parser() -> Parser:
 def train(options: argparse.Namespace) -> int:
     """Trains a suite or a net."""
     from resnet_lib.campaign import pending, work
-    from resnet_lib.exchange import export
     from resnet_lib.experiments import run
     from resnet_lib.training import TimeLimitReached
 
+    if options.imagenet:
+        return train_on_imagenet(options)
+    if given := [name for name in ("epochs", "batch_size", "accumulate", "workers") if getattr(options, name)]:
+        raise UserError(f"--{given[0].replace('_', '-')} is for ImageNet at full size; add --imagenet DIR")
     profile = lookup(PROFILES, options.profile, "profile")
     if options.suite:
         configs = lookup(SUITES, options.suite, "suite").runs(profile, options.seeds)
@@ -188,6 +207,13 @@ def train(options: argparse.Namespace) -> int:
     except TimeLimitReached as reached:
         print(reached, file=sys.stderr)
         finished = False
+    return tell_results(configs, options, finished)
+
+
+def tell_results(configs: Sequence[RunConfig], options: argparse.Namespace, finished: bool) -> int:
+    """Prints the errors of the runs that are recorded, and exports their records if that is wanted."""
+    from resnet_lib.exchange import export
+
     source = Records(local_dir()) if options.retrain else Records.all()
     records = source.select(configs)
     if options.out:
@@ -202,6 +228,73 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
+def plan_on_imagenet(todo: Sequence[RunConfig]) -> int:
+    """Prints the runs to do in their order with the work in each, since a device for it need not be at hand."""
+    from resnet_lib.geometry import table1_cost
+
+    for config in todo:
+        images = config.recipe.iterations * config.recipe.batch_size
+        work = 3 * images * table1_cost(config.net.depth, config.net.shortcut).multiply_adds  # backward counts twice
+        print(f"{work:.1e} multiply-adds  {config.name}")
+    return 0
+
+
+def tell(progress: "Progress") -> None:
+    """A line on how far a run on ImageNet is."""
+    from resnet_lib.campaign import clock, say
+
+    left = progress.seconds / progress.iteration * (progress.iterations - progress.iteration)
+    say(
+        f"{progress.name.rpartition('_')[0]}: iteration {progress.iteration} of {progress.iterations}, loss "
+        f"{progress.loss:.3f}, training error {progress.error:.1f}%; {clock(left)} left for this run"
+    )
+
+
+def train_on_imagenet(options: argparse.Namespace) -> int:
+    """Trains the nets of a suite on ImageNet at full size, as one of the processes of torchrun or alone."""
+    from resnet_lib import campaign, imagenet
+    from resnet_lib.training import Hardware, TimeLimitReached
+
+    if not options.suite or options.jobs:
+        raise UserError("--imagenet goes with --suite, and one run at a time; torchrun spreads a run over processes")
+    suite = lookup(SUITES, options.suite, "suite")
+    nets = imagenet.nets_of(suite.runs(PROFILES["paper"], range(1)), suite.name)
+    folder = imagenet.open_folder(options.imagenet)
+    num_images, accumulate = len(folder.train.files), options.accumulate or 1
+    recipe = imagenet.recipe(num_images, options.batch_size or imagenet.BATCH_SIZE, options.epochs or imagenet.EPOCHS)
+    configs = [imagenet.run(net, folder, seed, recipe) for seed in options.seeds or range(1) for net in nets]
+    todo = campaign.pending(configs, options.retrain)
+    with imagenet.joined(options.device) as (group, device):
+        hardware = Hardware.choose(device, recipe.precision, options.compile)
+        if first := group.rank == 0:
+            print(imagenet.arithmetic(recipe, group, accumulate, num_images), file=sys.stderr)
+            print(f"runs: {len(configs)}, to train: {len(todo)}", file=sys.stderr)
+        if options.plan:
+            return plan_on_imagenet(todo) if first else 0
+        started, finished = time.monotonic(), True
+        try:
+            for config in todo:
+                left = options.time_limit and max(0.0, options.time_limit - (time.monotonic() - started))
+                record, net = imagenet.train(
+                    config,
+                    folder,
+                    hardware,
+                    group,
+                    accumulate=accumulate,
+                    workers=options.workers or 4,
+                    checkpoint=campaign.checkpoint_path(config),
+                    time_limit=left,
+                    progress=tell if first else None,
+                )
+                if first:
+                    campaign.store(record, net)
+        except TimeLimitReached as reached:
+            finished = False
+            if first:
+                print(reached, file=sys.stderr)
+    return tell_results(configs, options, finished) if first else 0
+
+
 def plan(todo: Sequence[RunConfig], options: argparse.Namespace) -> int:
     """Prints the runs to do in their order, and the time each would take alone on this device."""
     from resnet_lib.bench import seconds_per_cost
@@ -210,10 +303,10 @@ def plan(todo: Sequence[RunConfig], options: argparse.Namespace) -> int:
     price = seconds_per_cost(options.device)
     seconds = {config.name: price * cost(config) for config in todo}
     if options.json:
-        print(json.dumps([{"run": name, "seconds": round(time)} for name, time in seconds.items()]))
+        print(json.dumps([{"run": name, "seconds": round(took)} for name, took in seconds.items()]))
         return 0
-    for name, time in seconds.items():
-        print(f"{clock(time):>10}  {name}")
+    for name, took in seconds.items():
+        print(f"{clock(took):>10}  {name}")
     print(f"{clock(sum(seconds.values())):>10}  all of them, one after the other")
     return 0
 
@@ -324,6 +417,8 @@ def bench(options: argparse.Namespace) -> int:
     from resnet_lib import bench as benchmarks
     from resnet_lib.tables import plain_text
 
+    if options.scaling:
+        return bench_scaling(options)
     for depth in options.depth:
         net_config(f"resnet-{depth}")  # complains of an impossible depth
     result = benchmarks.bench(
@@ -344,6 +439,26 @@ def bench(options: argparse.Namespace) -> int:
     print(plain_text(benchmarks.limit_table(result)))
     print("\nwhere the time of a step goes:\n")
     print(plain_text(benchmarks.share_table(result)))
+    return 0
+
+
+def bench_scaling(options: argparse.Namespace) -> int:
+    """Prints how much faster more processes are together."""
+    from resnet_lib import bench as benchmarks
+    from resnet_lib import scaling
+    from resnet_lib.tables import plain_text
+
+    result = scaling.measure(options.device, say=lambda line: print(line, file=sys.stderr))
+    if options.into_book:
+        print(f"stored in {benchmarks.save(result, scaling.FOLDER)}", file=sys.stderr)
+    if options.json:
+        print(result.model_dump_json())
+        return 0
+    print(
+        f"{result.device}, {result.threads} threads, torch {result.torch}, {result.precision}, {result.date}; ResNet-"
+        f"{result.depth}, batch {result.batch_size}, {result.image_size} x {result.image_size} pixels"
+    )
+    print(plain_text(scaling.scaling_table(result)))
     return 0
 
 

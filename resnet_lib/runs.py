@@ -218,7 +218,10 @@ class Probes(_Frozen):
 
 
 class Provenance(_Frozen):
-    """Where a record comes from. It names no path and no person."""
+    """Where a record comes from. It names no path and no person.
+
+    With several processes, or parts of a batch worked on one after the other, batch norm sees only so much of a batch.
+    """
 
     package: str
     git_commit: str | None
@@ -233,6 +236,8 @@ class Provenance(_Frozen):
     date: str
     seconds: Annotated[Finite, Field(ge=0)]  # training and evaluation, over all parts of an interrupted run
     images_per_second: Annotated[Finite, Field(ge=0)]  # training images, evaluation time included
+    processes: Positive = 1
+    parts: Positive = 1  # of the share that each process has of a batch
 
 
 class RunRecord(_Frozen):

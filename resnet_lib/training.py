@@ -232,7 +232,7 @@ def train(
     hardware = hardware or Hardware.choose(precision=config.recipe.precision)
     recipe, device = config.recipe, hardware.device
     started = time.perf_counter()
-    commit, dirty = git_state()  # now: the checkout may change while a long run goes on with the code it has loaded
+    code = git_state()  # now: the checkout may change while a long run goes on with the code it has loaded
     dataset = dataset or data.load(config.data.name, config.data.image_size)
     dataset = data.split(dataset, config.data.num_train, config.data.validation)
     dataset = data.subtract(dataset, recipe.subtract).to(device)
@@ -320,36 +320,37 @@ def train(
             save()
             saved_at = now
 
-    provenance = _provenance(config, dataset, hardware, commit, dirty, seconds(), iteration)
-    return _record(config, net, dataset, hardware, train_points, test_points, provenance), net
+    trained = evaluate(net, dataset, "train", hardware)
+    measured = None if diverged else measure(net, dataset)
+    origin = provenance(config, dataset.digest, hardware, code, seconds(), iteration)
+    return make_record(config, train_points, test_points, trained, measured, origin), net
 
 
-def _record(
+def make_record(
     config: RunConfig,
-    net: nn.Module,
-    dataset: Dataset,
-    hardware: Hardware,
     train_points: list[TrainPoint],
     test_points: list[TestPoint],
+    trained: tuple[float, float],
+    probes: Probes | None,
     provenance: Provenance,
 ) -> RunRecord:
-    """The record of a trained net."""
-    train_loss, train_error = evaluate(net, dataset, "train", hardware)
+    """The record of a finished run; `trained` is the net's loss and error on the whole training set."""
     diverged = not isfinite(train_points[-1][2])
     iterations, lrs, losses, errors = zip(*train_points, strict=True)
     test_iterations, test_losses, test_errors = zip(*test_points, strict=True)
+    train_loss, train_error = _round(trained)
     return RunRecord(
         format=1,
         config=config,
         train_curve=TrainCurve(iteration=iterations, lr=lrs, loss=_round(losses), error=_round(errors)),
         test_curve=TestCurve(iteration=test_iterations, loss=_round(test_losses), error=_round(test_errors)),
         final=Final(
-            train_loss=_round([train_loss])[0],
-            train_error=_round([train_error])[0],
+            train_loss=train_loss,
+            train_error=train_error,
             test_loss=_round(test_losses)[-1],
             test_error=_round(test_errors)[-1],
         ),
-        probes=None if diverged else measure(net, dataset),
+        probes=probes,
         diverged_at=iterations[-1] if diverged else None,
         provenance=provenance,
     )
@@ -369,16 +370,16 @@ def measure(net: nn.Module, dataset: Dataset) -> Probes | None:
     )
 
 
-def _provenance(
+def provenance(
     config: RunConfig,
-    dataset: Dataset,
+    data_digest: str,
     hardware: Hardware,
-    commit: str | None,
-    dirty: bool | None,
+    code: tuple[str | None, bool | None],
     seconds: float,
     iterations: int,
 ) -> Provenance:
-    """Where a record comes from."""
+    """Where a record comes from; `code` is the `git_state` in which its run began."""
+    commit, dirty = code
     return Provenance(
         package=package_version(),
         git_commit=commit,
@@ -389,7 +390,7 @@ def _provenance(
         threads=torch.get_num_threads(),
         precision=hardware.precision,
         compiled=hardware.compiled,
-        data_digest=dataset.digest,
+        data_digest=data_digest,
         date=datetime.now(UTC).date().isoformat(),
         seconds=round(seconds, 1),
         images_per_second=round(iterations * config.recipe.batch_size / seconds, 1),

@@ -1,0 +1,357 @@
+"""Training from folders of images: views, sharing out of batches, many processes, interruptions."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from resnet_lib import imagenet
+from resnet_lib.data import Epoch
+from resnet_lib.errors import UserError
+from resnet_lib.experiments import changed, table1_net
+from resnet_lib.imagenet import COLOUR_DIRECTIONS, Folder, Group, TrainingViews, open_folder, parts
+from resnet_lib.protocols import MEAN, STD, find_images
+from resnet_lib.runs import RunConfig
+from resnet_lib.training import Hardware, build, initialize
+
+CPU = Hardware.choose("cpu", "fp32")
+SIZE = 32
+
+
+def make_folder(path: Path, classes: int = 3, train: int = 16, val: int = 4) -> Path:
+    """Images of random colours, sizes and shapes, which can be learnt by heart."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", val)):
+        for label in range(classes):
+            folder = path / split / f"n{label:08d}"
+            folder.mkdir(parents=True)
+            for number in range(count):
+                height, width = generator.integers(40, 90, 2)
+                pixels = generator.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).resize((int(width), int(height))).save(folder / f"{number}.JPEG")
+    return path
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def folder(path: Path) -> Folder:
+    return open_folder(path)
+
+
+def small(folder: Folder, **changes: object) -> RunConfig:
+    """ResNet-18 at 32 pixels, 12 iterations of 16 images, with a test every 3."""
+    recipe = changed(imagenet.recipe(len(folder.train.files), batch_size=16, epochs=4), precision="fp32", **changes)
+    return imagenet.run(table1_net(18, "A"), folder, 0, recipe, SIZE)
+
+
+# The folder and the recipe.
+
+
+def test_the_papers_recipe_comes_out_for_imagenets_own_size() -> None:
+    recipe = imagenet.recipe(1_281_167)
+    assert recipe.iterations == 120 * 5004  # of the paper's 600,000
+    assert recipe.milestones == (30 * 5004, 60 * 5004, 90 * 5004)
+    assert (recipe.batch_size, recipe.lr, recipe.momentum, recipe.weight_decay) == (256, 0.1, 0.9, 1e-4)
+
+
+def test_the_learning_rate_grows_with_the_batch_and_the_steps_keep_their_place() -> None:
+    recipe = imagenet.recipe(10_240, batch_size=1024, epochs=12)
+    assert recipe.lr == pytest.approx(0.4)
+    assert (recipe.iterations, recipe.milestones) == (120, (30, 60, 90))
+
+
+def test_a_folder_tells_its_contents_apart_and_is_not_taken_for_imagenet(tmp_path: Path) -> None:
+    first = open_folder(make_folder(tmp_path / "a"))
+    assert first.digest == open_folder(make_folder(tmp_path / "b")).digest
+    assert first.name == f"folder-{first.digest}"
+    (tmp_path / "a" / "train" / "n00000000" / "0.JPEG").unlink()
+    assert open_folder(tmp_path / "a").digest != first.digest
+
+
+def complaint(call: object) -> str:
+    with pytest.raises(UserError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path = make_folder(tmp_path / "images", train=1, val=1)
+    (path / "val" / "n00000001").rename(path / "val" / "n00000009")
+    assert "train and val have different classes (n00000001 is in one of them)" in complaint(lambda: open_folder(path))
+    assert str(tmp_path / "train") in complaint(lambda: open_folder(tmp_path))
+    assert complaint(lambda: imagenet.recipe(100)) == (
+        "batch size is 256, but there are 100 training images; take a smaller batch"
+    )
+
+
+# Views.
+
+
+def normalised(image: Image.Image) -> torch.Tensor:
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+    return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+
+
+def test_a_view_is_a_crop_of_a_resized_or_mirrored_image_with_one_colour_added(tmp_path: Path) -> None:
+    """An independent search: some side, place and mirroring must explain each view up to a constant per channel."""
+    rows, columns = np.mgrid[:60, :90]
+    pixels = np.stack([rows * 4, columns * 2, (rows * columns) % 256], axis=2).astype(np.uint8)
+    original = Image.fromarray(pixels)
+    (tmp_path / "a").mkdir()
+    original.save(tmp_path / "a" / "0.png")
+    views = TrainingViews(find_images(tmp_path), SIZE, seed=3)
+    sides, mirrored, shifts = set(), set(), []
+    for epoch in range(4):
+        view, label = views[epoch, 0]
+        assert (view.shape, view.dtype, label) == ((3, SIZE, SIZE), torch.float32, 0)
+        found = None
+        for side in range(256 * SIZE // 224, 480 * SIZE // 224 + 1):
+            resized = normalised(original.resize((90 * side // 60, side), Image.Resampling.BILINEAR))
+            for flip in (False, True):
+                candidates = (resized.flip(2) if flip else resized).unfold(1, SIZE, 1).unfold(2, SIZE, 1)
+                difference = view[:, None, None] - candidates  # (3, places, places, S, S)
+                spread = (difference.amax((3, 4)) - difference.amin((3, 4))).amax(0)
+                if spread.min() < 1e-4:
+                    y, x = divmod(int(spread.argmin()), spread.shape[1])
+                    found = side, flip, difference[:, y, x].mean((1, 2)) * torch.tensor(STD)
+        assert found, epoch
+        sides.add(found[0]), mirrored.add(found[1]), shifts.append(found[2])
+    assert len(sides) > 2
+    assert mirrored == {False, True}
+    deviations = torch.stack(shifts).abs()
+    assert 0 < deviations.max() < 0.2175  # a multiple of about 0.1 of the main direction
+
+
+def test_colours_shift_along_orthogonal_directions() -> None:
+    directions = torch.tensor(COLOUR_DIRECTIONS)
+    assert torch.allclose(directions.T @ directions, torch.eye(3), atol=1e-3)
+
+
+def test_a_view_depends_on_seed_epoch_and_image_alone(folder: Folder) -> None:
+    views = TrainingViews(folder.train, SIZE, seed=0)
+    first, _ = views[2, 5]
+    torch.manual_seed(99)
+    before = torch.get_rng_state()
+    assert torch.equal(views[2, 5][0], first)
+    assert torch.equal(torch.get_rng_state(), before)
+    for other in (views[3, 5][0], views[2, 6][0], TrainingViews(folder.train, SIZE, seed=1)[2, 5][0]):
+        assert not torch.equal(other, first)
+
+
+# Sharing out.
+
+
+@pytest.mark.parametrize(("processes", "accumulate"), [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1)])
+def test_every_batch_is_shared_out_whole(processes: int, accumulate: int, folder: Folder) -> None:
+    config = small(folder)
+    shares = [
+        list(parts(48, config.recipe, 0, Group(rank, processes), accumulate, start=0)) for rank in range(processes)
+    ]
+    for iteration in range(config.recipe.iterations):
+        epoch, position = divmod(iteration, 3)
+        order = Epoch.draw(48, 0, 0, epoch, torch.device("cpu")).order.tolist()
+        parts_of = [part for share in shares for part in share[iteration * accumulate : (iteration + 1) * accumulate]]
+        assert [len(part) for part in parts_of] == [16 // (processes * accumulate)] * processes * accumulate
+        wanted = [(epoch, image) for image in order[position * 16 : (position + 1) * 16]]
+        assert [key for part in parts_of for key in part] == wanted
+
+
+def test_what_is_left_after_an_interruption_is_the_rest(folder: Folder) -> None:
+    recipe = small(folder).recipe
+    whole = list(parts(48, recipe, 0, Group(1, 2), 2, start=0))
+    assert list(parts(48, recipe, 0, Group(1, 2), 2, start=7)) == whole[14:]
+
+
+# Training.
+
+
+def test_losses_are_those_of_a_plain_loop(folder: Folder) -> None:
+    """Written out without anything of the library's but the net, its start and the views."""
+    config = small(folder, log_every=1, milestones=(2,), iterations=4)
+    record, net = imagenet.train(config, folder, CPU)
+    views = TrainingViews(folder.train, SIZE, seed=0)
+    slow = build(config.net, num_classes=3)
+    initialize(slow, 0)
+    weights = [p for p in slow.parameters() if p.dim() > 1]
+    others = [p for p in slow.parameters() if p.dim() <= 1]
+    momenta = {p: torch.zeros_like(p) for p in slow.parameters()}
+    for iteration in range(4):
+        epoch, position = divmod(iteration, 3)
+        order = Epoch.draw(48, 0, 0, epoch, torch.device("cpu")).order[position * 16 : (position + 1) * 16]
+        batch = [views[epoch, int(image)] for image in order]
+        loss = F.cross_entropy(
+            slow(torch.stack([view for view, _ in batch])), torch.tensor([label for _, label in batch])
+        )
+        assert record.train_curve.loss[iteration] == pytest.approx(loss.item(), rel=2e-3)
+        slow.zero_grad()
+        loss.backward()
+        lr = config.recipe.lr * (0.1 if iteration >= 2 else 1)
+        with torch.no_grad():
+            for p in [*weights, *others]:
+                momenta[p] = 0.9 * momenta[p] + p.grad + (1e-4 * p if p.dim() > 1 else 0)
+                p -= lr * momenta[p]
+    for ours, theirs in zip(net.parameters(), slow.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-2, atol=1e-4)
+
+
+def test_the_errors_recorded_are_those_by_centre_crop(folder: Folder) -> None:
+    record, net = imagenet.train(small(folder), folder, CPU)
+    assert record.test_curve.iteration == (3, 6, 9, 12)
+    net.eval()
+    for images, measured in ((folder.val, record.final.test_error), (folder.train, record.final.train_error)):
+        wrong = 0
+        for file, label in zip(images.files, images.labels, strict=True):
+            image = Image.open(file).convert("RGB")
+            side = 256 * SIZE // 224
+            short = min(image.size)
+            image = image.resize((side * image.width // short, side * image.height // short), Image.Resampling.BILINEAR)
+            left, top = round((image.width - SIZE) / 2), round((image.height - SIZE) / 2)
+            view = normalised(image.crop((left, top, left + SIZE, top + SIZE)))
+            with torch.no_grad():
+                wrong += int(net(view[None]).argmax() != label)
+        assert measured == pytest.approx(100 * wrong / len(images.files), rel=1e-5)
+    assert record.provenance.data_digest == folder.digest
+
+
+def test_a_damaged_training_image_is_named_also_by_a_loaders_worker(tmp_path: Path) -> None:
+    path = make_folder(tmp_path / "images")
+    damaged = path / "train" / "n00000001" / "3.JPEG"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    folder = open_folder(path)
+    for workers in (0, 1):
+        message = complaint(lambda workers=workers: imagenet.train(small(folder), folder, CPU, workers=workers))
+        assert message.startswith(f"{damaged} cannot be read as an image (")
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(folder: Folder) -> None:
+    message = complaint(lambda: imagenet.train(small(folder), folder, CPU, accumulate=3))
+    assert message.startswith("a batch of 16 cannot be shared out evenly among 1 processes with 3 parts each")
+
+
+def test_a_run_stopped_at_its_time_limit_goes_on_to_the_same_record(folder: Folder, tmp_path: Path) -> None:
+    config, checkpoint = small(folder), tmp_path / "run.pt"
+    whole, net = imagenet.train(config, folder, CPU)
+    stops = 0
+    while True:
+        try:
+            record, resumed = imagenet.train(config, folder, CPU, checkpoint=checkpoint, time_limit=1e-6)
+            break
+        except imagenet.TimeLimitReached:
+            stops += 1
+    assert stops == 3  # at each epoch's end but the last
+    assert (record.train_curve, record.test_curve, record.final) == (whole.train_curve, whole.test_curve, whole.final)
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), resumed.parameters(), strict=True))
+
+
+# Two processes.
+
+PROGRAM = """
+import json, os, sys
+from pathlib import Path
+import torch
+from resnet_lib import imagenet
+from resnet_lib.runs import RunConfig
+from resnet_lib.training import Hardware
+
+config, images, out = RunConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+with imagenet.joined("cpu") as (group, device):
+    (out / f"pid{group.rank}").write_text(str(os.getpid()))
+
+    def progress(point):
+        with open(out / "progress", "a") as file:
+            print(point.iteration, file=file)
+
+    record, net = imagenet.train(
+        config, imagenet.open_folder(images), Hardware.choose("cpu", "fp32"), group, accumulate=int(sys.argv[4]),
+        checkpoint=out / "run.pt", checkpoint_every=0, progress=progress if group.rank == 0 else None,
+    )
+    torch.save(dict(net.named_parameters()), out / f"net{group.rank}.pt")
+    if group.rank == 0:
+        (out / "record.json").write_text(record.to_json())
+"""
+
+
+def start(config: RunConfig, path: Path, out: Path, processes: int, accumulate: int) -> subprocess.Popen:
+    out.mkdir()
+    (out / "program.py").write_text(PROGRAM)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    launcher += ["--standalone", "--max-restarts", "1", "--monitor-interval", "0.1"]
+    arguments = [config.model_dump_json(exclude_defaults=True), str(path), str(out), str(accumulate)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*launcher, str(out / "program.py"), *arguments],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen, out: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+    _, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors[-3000:]
+    return json.loads((out / "record.json").read_text()), torch.load(out / "net0.pt", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def longer(folder: Folder) -> RunConfig:
+    """At this learning rate training is no chaos yet: rounding stays what it is, and does not grow tenfold a step."""
+    return small(folder, iterations=12, milestones=(8,), log_every=1, lr=1e-3)
+
+
+@pytest.fixture(scope="module")
+def two(longer: RunConfig, path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict, dict]]:
+    """What two undisturbed processes give."""
+    out = tmp_path_factory.mktemp("two") / "out"
+    yield finish(start(longer, path, out, processes=2, accumulate=1), out)
+    same = [torch.load(out / f"net{rank}.pt", weights_only=True) for rank in (0, 1)]
+    assert all(torch.equal(same[0][name], same[1][name]) for name in same[0])
+
+
+def test_two_processes_give_what_one_gives_that_accumulates_the_halves(
+    two: tuple[dict, dict], longer: RunConfig, folder: Folder
+) -> None:
+    record, weights = two
+    alone, net = imagenet.train(longer, folder, CPU, accumulate=2)
+    losses = record["train_curve"]["loss"]
+    assert losses == pytest.approx(alone.train_curve.loss, rel=1e-4)
+    for name, parameter in net.named_parameters():
+        assert (weights[name] - parameter).norm() <= 1e-4 * max(parameter.norm(), 1), name
+    whole, _ = imagenet.train(longer, folder, CPU)  # batch norm over whole batches: not the same
+    assert losses != pytest.approx(whole.train_curve.loss, rel=1e-2)
+
+
+def test_when_a_process_is_killed_torchrun_starts_again_from_the_checkpoint(
+    two: tuple[dict, dict], longer: RunConfig, path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process = start(longer, path, out, processes=2, accumulate=1)
+    deadline = time.monotonic() + 120
+    told = out / "progress"
+    while not told.exists() or len(told.read_text().split()) < 6:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    os.kill(int((out / "pid1").read_text()), signal.SIGKILL)
+    record, weights = finish(process, out)
+    iterations = [int(line) for line in told.read_text().split()]
+    again = next(i for i in range(1, len(iterations)) if iterations[i] != iterations[i - 1] + 1 or i == len(iterations))
+    assert iterations[again] > 1  # it went on, instead of beginning anew
+    assert {key: record[key] for key in ("train_curve", "test_curve", "final")} == {
+        key: two[0][key] for key in ("train_curve", "test_curve", "final")
+    }
+    assert all(torch.equal(weights[name], two[1][name]) for name in weights)
