@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from resnet_lib import imagenet
+from resnet_lib import campaign, imagenet, protocols
+from resnet_lib.cli import main
 from resnet_lib.data import Epoch
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import changed, table1_net
 from resnet_lib.imagenet import COLOUR_DIRECTIONS, Folder, Group, TrainingViews, open_folder, parts
 from resnet_lib.protocols import MEAN, STD, find_images
-from resnet_lib.runs import RunConfig
+from resnet_lib.runs import Records, RunConfig, local_dir
 from resnet_lib.training import Hardware, build, initialize
 
 CPU = Hardware.choose("cpu", "fp32")
@@ -258,6 +260,57 @@ def test_a_run_stopped_at_its_time_limit_goes_on_to_the_same_record(folder: Fold
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), resumed.parameters(), strict=True))
 
 
+# The command.
+
+
+def test_table_3_trains_at_full_size_and_its_weights_are_tested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make_folder(tmp_path / "images", classes=2, train=2, val=1)
+    command = ["train", "--suite", "table3", "--imagenet", str(path), "--epochs", "1", "--batch-size", "4"]
+    command += ["--accumulate", "2", "--workers", "1", "--device", "cpu"]
+    assert main([*command, "--plan"]) == 0
+    planned = capsys.readouterr()
+    assert "batch 4 = 1 processes x 2 parts x 2 images at once; lr 0.0015625 = 0.1 x 4 / 256" in planned.err
+    assert planned.out.startswith("4.4e+10 multiply-adds  plain-34-Table-1_")  # 3 x 4 images x 3.64e9
+    assert not list(Records(local_dir()))
+    assert main(command) == 0
+    assert "4 of 4 runs recorded" in capsys.readouterr().out
+    assert main(command) == 0
+    assert "runs: 4, to train: 0" in capsys.readouterr().err
+    records = {record.config.net.name: record for record in Records(local_dir())}
+    for name in ("plain-34", "resnet-34-A", "resnet-34-B", "resnet-34-C"):
+        kind, _, option = name.partition("-34")
+        record = records[f"{'ResNet' if option else kind}-34{option.replace('-', ' ')} (Table 1)"]
+        assert (record.provenance.processes, record.provenance.parts) == (1, 2)
+        assert isfinite(record.train_curve.loss[-1])
+        net = protocols.load_net(f"{name}={campaign.weights_path(record.config)}")
+        result = protocols.evaluate([net], find_images(path / "val"), protocols.PROTOCOLS["centre"], device="cpu")
+        assert result.images == 2
+        assert result.top1_error in (0, 50, 100)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--suite", "table3", "--epochs", "3"], "--epochs is for ImageNet at full size; add --imagenet DIR"),
+        (["--suite", "table3", "--batch-size", "3"], "--batch-size is for ImageNet at full size"),
+        (["--net", "resnet-20", "--imagenet", "IMAGES"], "--imagenet goes with --suite"),
+        (["--suite", "table2", "--imagenet", "IMAGES", "--jobs", "2"], "--imagenet goes with --suite, and one run at"),
+        (["--suite", "degradation", "--imagenet", "IMAGES"], "suite degradation has nets that are not made for ImageN"),
+        (["--suite", "table2", "--imagenet", "NOWHERE"], "NOWHERE/train is no folder"),
+        (["--suite", "table2", "--imagenet", "IMAGES"], "batch size is 256, but there are 48 training images"),
+    ],
+)
+def test_words_that_make_no_sense_together_are_refused(
+    words: list[str], message: str, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *(str(path) if word == "IMAGES" else word for word in words)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"resnet_lib: {message}")
+    assert told.count("\n") == 1
+
+
 # Two processes.
 
 PROGRAM = """
@@ -265,7 +318,7 @@ import json, os, sys
 from pathlib import Path
 import torch
 from resnet_lib import imagenet
-from resnet_lib.runs import RunConfig
+from resnet_lib.runs import Records, RunConfig, local_dir
 from resnet_lib.training import Hardware
 
 config, images, out = RunConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
