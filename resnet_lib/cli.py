@@ -159,6 +159,25 @@ def build_parser() -> Parser:
 
     sub.add_argument("--verdicts", action="store_true", help="print only the verdicts from the book's records, as JSON")
 
+    sub = command("evaluate", evaluate, "test nets on a folder of images in the paper's ways (ImageNet's val, say)")
+    sub.add_argument("folder", type=Path, help="one folder of images for each class")
+    sub.add_argument(
+        "--net",
+        action="append",
+        required=True,
+        metavar="NET[=FILE]",
+        help="resnet-34-B=weights.safetensors, or torchvision:resnet50; several also make an ensemble",
+    )
+    sub.add_argument("--protocol", default="all", metavar="W", help="centre, 10-crop, multi-scale or all (default)")
+    sub.add_argument(
+        "--weights", type=Path, metavar="DIR", help="where torchvision's weights are, or go (default: its cache)"
+    )
+    sub.add_argument(
+        "--skip-corrupt", action="store_true", help="go on when an image cannot be read, and name it at the end"
+    )
+    add_device(sub)
+    add_json(sub)
+
     sub = command("data", data, "list the data sets, fetch one, or verify it")
     sub.add_argument("action", choices=("list", "fetch", "verify"))
     sub.add_argument("name", nargs="?", help="a data set (default: all of them, for list and verify)")
@@ -380,6 +399,40 @@ def report(options: argparse.Namespace) -> int:
     print(tables.plain_text(table))
     print("\nVerdicts from the book's records (effect in points of error):\n")
     print(tables.plain_text(tables.verdict_table(profile, recorded)))
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Tests nets by the paper's protocols."""
+    from resnet_lib import protocols, tables
+
+    chosen = dict(protocols.PROTOCOLS)
+    if options.protocol != "all":
+        chosen = {options.protocol: lookup(protocols.PROTOCOLS, options.protocol, "protocol")}
+    images = protocols.find_images(options.folder)
+    nets = [protocols.load_net(text, options.weights) for text in options.net]
+    results = []
+    for protocol in chosen.values():
+        results += protocols.evaluate(
+            nets,
+            images,
+            protocol,
+            device=options.device,
+            skip_corrupt=options.skip_corrupt,
+            say=lambda line: print(line, file=sys.stderr),
+        )
+    if options.json:
+        print(json.dumps([asdict(result) for result in results]))
+        return 0
+    print("top-1 / top-5 error in percent; the paper's on ImageNet's 50,000 validation images:\n")
+    print(tables.plain_text(tables.tested(results)))
+    if any(name.startswith("torchvision:") for name, _ in nets):
+        print(
+            "\ntorchvision's weights come of another recipe than the paper's, and its bottlenecks have the stride in "
+            "the 3x3 layer."
+        )
+    for name in results[0].skipped:
+        print(f"skipped: {name}", file=sys.stderr)
     return 0
 
 

@@ -52,6 +52,7 @@ from resnet_lib.training import (
 )
 
 IMAGE_SIZE = 224
+IMAGENET_IMAGES = 1_281_167  # for training
 SHORTER_SIDE = (256, 480)  # of a training image before a square of 224 is cut from it: drawn anew each time
 BATCH_SIZE = 256
 EPOCHS = 120  # 600,000 iterations of 256 images
@@ -77,7 +78,7 @@ class Folder:
     @property
     def name(self) -> str:
         """What a record calls the data: "imagenet" only if there are as many classes and images as ImageNet has."""
-        whole = (len(self.train.classes), len(self.train.files), len(self.val.files)) == (1000, 1_281_167, 50_000)
+        whole = (len(self.train.classes), len(self.train.files), len(self.val.files)) == (1000, IMAGENET_IMAGES, 50_000)
         return "imagenet" if whole else f"folder-{self.digest}"
 
 

@@ -12,9 +12,10 @@ Pixels in [0, 1] are normalised by torchvision's mean and deviation per channel 
 The paper subtracts a mean per pixel instead, so weights of other origin may do a little worse here.
 
     images = find_images(Path("imagenet/val"))
-    result = evaluate([load_net("torchvision:resnet50")], images, PROTOCOLS["10-crop"])
+    (result,) = evaluate([load_net("torchvision:resnet50")], images, PROTOCOLS["10-crop"])
 """
 
+import http.client
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -180,26 +181,23 @@ def resize(image: Image.Image, shorter: int) -> Image.Image:
 
 
 @torch.inference_mode()
-def scores(nets: Sequence[nn.Module], views: Sequence[Tensor]) -> Tensor:
-    """Class probabilities, averaged over nets, scales and views (sections 3.4 and 4.1).
+def scores(net: nn.Module, views: Sequence[Tensor]) -> Tensor:
+    """Class probabilities, averaged over scales and views (sections 3.4 and 4.1).
 
     Args:
-        nets: in evaluation mode, on one device.
+        net: in evaluation mode.
         views: for each scale the views of N images as bytes (N, V, 3, H, W) in [0, 255], on any device.
 
     Returns:
-        (N, num_classes) on the nets' device; each row sums to 1.
+        (N, num_classes) on the net's device; each row sums to 1.
     """
-    device = next(nets[0].parameters()).device
+    device = next(net.parameters()).device
     mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))
     total = 0
     for one_scale in views:
-        n, v = one_scale.shape[:2]
         batch = (one_scale.to(device).flatten(0, 1) / 255 - mean) / std  # (N * V, 3, H, W)
-        for net in nets:
-            probabilities = net(batch).softmax(dim=1)
-            total = total + probabilities.unflatten(0, (n, v)).mean(dim=1)  # (N, num_classes)
-    return total / (len(views) * len(nets))
+        total = total + net(batch).softmax(dim=1).unflatten(0, one_scale.shape[:2]).mean(dim=1)  # (N, num_classes)
+    return total / len(views)
 
 
 def evaluate(
@@ -210,15 +208,18 @@ def evaluate(
     device: str | None = None,
     skip_corrupt: bool = False,
     say: Callable[[str], object] = lambda line: None,
-) -> Result:
-    """Top-1 and top-5 error of a net, or of an ensemble, in fp32. The nets end on the device, in evaluation mode.
+) -> list[Result]:
+    """Top-1 and top-5 error of each net, and of all together if there are several, in one pass over the images.
+
+    Together they are an ensemble as in Table 5: their scores are averaged. The arithmetic is fp32. The nets end on the
+    device, in evaluation mode.
 
     Args:
-        nets: names and nets with a last layer `fc`; several make an ensemble (Table 5).
+        nets: names and nets with a last layer `fc`.
         images: from `find_images`.
         protocol: one of `PROTOCOLS`, or another.
         device: CUDA if there is any, else the CPU.
-        skip_corrupt: leave out images that cannot be read; the result names them.
+        skip_corrupt: leave out images that cannot be read; the results name them.
         say: is told every thousand images how far it is.
 
     Raises:
@@ -233,28 +234,35 @@ def evaluate(
             )
         net.to(chosen).eval()
 
-    names, members = zip(*nets, strict=True)
+    names = [(name,) for name, _ in nets]
+    names += [tuple(name for name, _ in nets)] if len(nets) > 1 else []  # the ensemble
+    wrong = [[0, 0] for _ in names]  # top-1, top-5
     skipped: list[str] = []
-    tested, wrong1, wrong5 = 0, 0, 0
+    tested = 0
     for views, labels in _batches(images, protocol, skipped if skip_corrupt else None):
-        probabilities = scores(members, views)
-        if not probabilities.isfinite().all():
-            which = ", ".join(names)
-            raise UserError(f"scores of {which} are not numbers; weights are damaged, or their training diverged")
-        best = probabilities.topk(min(5, len(images.classes))).indices.cpu()  # (N, 5), the best one first
-        hits = best == labels[:, None]
-        wrong1 += int((~hits[:, 0]).sum())
-        wrong5 += int((~hits.any(dim=1)).sum())
+        of_each = [scores(net, views) for _, net in nets]
+        for (name, _), probabilities in zip(nets, of_each, strict=True):
+            if not probabilities.isfinite().all():
+                raise UserError(f"scores of {name} are not numbers; its weights are damaged, or its training diverged")
+        of_all = [torch.stack(of_each).mean(dim=0)] if len(nets) > 1 else []
+        for counts, probabilities in zip(wrong, of_each + of_all, strict=True):
+            best = probabilities.topk(min(5, len(images.classes))).indices.cpu()  # (N, 5), the best one first
+            hits = best == labels[:, None]
+            counts[0] += int((~hits[:, 0]).sum())
+            counts[1] += int((~hits.any(dim=1)).sum())
         tested += len(labels)
         if tested // 1000 > (tested - len(labels)) // 1000:
-            say(f"{tested} of {len(images.files)} images")
+            say(f"{protocol.name}: {tested} of {len(images.files)} images")
     if not tested:
         raise UserError(f"none of the {len(skipped)} images in {images.folder} can be read; replace them")
-    return Result(protocol.name, names, tested, tuple(skipped), 100 * wrong1 / tested, 100 * wrong5 / tested)
+    return [
+        Result(protocol.name, members, tested, tuple(skipped), 100 * top1 / tested, 100 * top5 / tested)
+        for members, (top1, top5) in zip(names, wrong, strict=True)
+    ]
 
 
 def _batches(images: Images, protocol: Protocol, skipped: list[str] | None) -> Iterator[tuple[list[Tensor], Tensor]]:
-    """Views for each scale, (N, V, 3, H, W), and labels (N,); names what cannot be read in `skipped` if there is one."""
+    """Views for each scale, (N, V, 3, H, W), and labels (N,). What cannot be read is named in `skipped`, or raised."""
 
     def read(path: Path) -> list[Tensor] | None:
         try:
@@ -366,6 +374,7 @@ def _fetch(depth: int, folder: Path | None) -> Path:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(path), digest, progress=False)
-        except (OSError, RuntimeError) as error:
-            raise UserError(f"{url} could not be downloaded ({error}); put it into {path.parent}") from None
+        except (OSError, RuntimeError, http.client.HTTPException) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(f"{url} could not be downloaded ({reason}); put it into {path.parent}") from None
     return path

@@ -24,6 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from resnet_lib import bench, imagenet
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import changed, table1_net
+from resnet_lib.geometry import table1_cost
+from resnet_lib.models import IMAGENET_BLOCKS
 from resnet_lib.runs import RunConfig
 from resnet_lib.tables import Table
 from resnet_lib.training import Hardware, Progress, device_name, git_state
@@ -33,6 +35,7 @@ BATCH_SIZE = 32
 NUM_IMAGES = 64  # of noise; speed does not depend on what they show
 ITERATIONS = 6  # of which the first half warms up
 ROUNDS = 3
+PAPER_ITERATIONS = 600_000
 TIME_LIMIT = 600.0  # for one team and round, in seconds
 FOLDER = bench.FOLDER / "scaling"
 
@@ -176,6 +179,53 @@ def scaling_table(scaling: Scaling) -> Table:
         }
         for team in scaling.teams
     )
+
+
+def full_size_table(scaling: Scaling, gpu_rate: float, gpus: tuple[int, ...] = (1, 8, 64)) -> Table:
+    """How long the paper's schedule on ImageNet takes for each net of Table 1, from its multiply-adds alone.
+
+    The first column takes the rate that the whole machine of `scaling` has shown. The others take a rate in
+    multiply-adds per second for each GPU, and no loss from sharing the work.
+    """
+    best = max(team.images_per_second for team in scaling.teams)
+    per_image = table1_cost(scaling.depth).multiply_adds * (scaling.image_size / imagenet.IMAGE_SIZE) ** 2
+    images = PAPER_ITERATIONS * imagenet.BATCH_SIZE
+    rows = []
+    for depth in IMAGENET_BLOCKS:
+        work = images * table1_cost(depth).multiply_adds
+        rows.append(
+            {
+                "net": f"ResNet-{depth}",
+                "multiply-adds (10¹⁸)": f"{3 * work / 1e18:.1f}",  # the way back costs twice the way forward
+                "this machine (days)": f"{work / per_image / best / 86400:,.0f}",
+            }
+            | {f"{n} GPU{'s' if n > 1 else ''} (hours)": f"{3 * work / gpu_rate / n / 3600:.1f}" for n in gpus}
+        )
+    return Table(rows)
+
+
+def shares_table(batch_size: int, images_at_once: int, teams: tuple[tuple[int, int], ...]) -> Table:
+    """How batches are shared out when each GPU takes `images_at_once`: for so many nodes of so many GPUs.
+
+    The first row keeps the batch and works on it in parts; in the others the batch grows with the GPUs.
+    """
+    rows = []
+    for nodes, gpus in teams:
+        processes = nodes * gpus
+        parts = max(1, batch_size // (processes * images_at_once))
+        size = processes * parts * images_at_once
+        recipe = imagenet.recipe(imagenet.IMAGENET_IMAGES, size)
+        rows.append(
+            {
+                "nodes × GPUs": f"{nodes} × {gpus}",
+                "parts": parts,
+                "images at once": images_at_once,
+                "batch": f"{size:,}",
+                "learning rate": f"{recipe.lr:g}",
+                "iterations": f"{recipe.iterations:,}",
+            }
+        )
+    return Table(rows)
 
 
 if __name__ == "__main__":

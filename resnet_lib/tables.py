@@ -13,8 +13,9 @@ from resnet_lib.experiments import FOLKLORE, PROFILES, SUITES, WARMED_UP_DEPTH, 
 from resnet_lib.paper import figure4_error, figure6_error, paper, paper_table, table6_error, table6_mean
 from resnet_lib.runs import DataConfig, NetConfig, Recipe, Records, RunConfig, RunRecord, Study
 
-if TYPE_CHECKING:
-    from resnet_lib.probes import LayerStatistics  # which needs torch
+if TYPE_CHECKING:  # these need torch
+    from resnet_lib.probes import LayerStatistics
+    from resnet_lib.protocols import Result
 
 NO_RUN = "no run yet"
 
@@ -418,6 +419,68 @@ def table3() -> Table:
             }
         )
     return Table(rows)
+
+
+def table3_scaled(records: Records, profiles: Sequence[str] = ("quick", "paper")) -> Table:
+    """Tables 2 and 3 scaled down: the paper's top-1 errors, and ours on the small images of these profiles.
+
+    The numbers of different columns are of different images and classes. What can be compared is the order of the nets
+    in one column with their order in another.
+    """
+    printed = {f"plain-{depth}": paper_table(2)[f"plain{depth}"] for depth in (18, 34)}
+    printed |= {f"ResNet-{depth} A": paper_table(2)[f"resnet{depth}"] for depth in (18, 34)}
+    printed |= {net: errors[0] for net, errors in paper_table(3).items()}
+    settings = {
+        name: make for suite in ("table2", "table3", "table3-deep") for name, make in SUITES[suite].settings.items()
+    }
+    rows = []
+    for name, make in settings.items():
+        net = name.removesuffix(" (Table 1)")
+        row = {"net": net, "the paper: ImageNet, 10-crop (%)": f"{printed.get(net) or printed[net.split()[0]]:.2f}"}
+        for profile in (PROFILES[name] for name in profiles):
+            found = [record.final for seed in range(profile.num_seeds) if (record := records.get(make(profile, seed)))]
+            images = profile.imagenet_data.name
+            row |= {
+                f"{images}, training (%)": spread([final.train_error for final in found]),
+                f"{images}, test (%)": spread([final.test_error for final in found]),
+            }
+        rows.append(row)
+    return Table(rows)
+
+
+def tested(results: "Sequence[Result]") -> Table:
+    """What nets make of ImageNet's validation images, top-1 / top-5 error, beside the paper's for the same protocol.
+
+    An ensemble has no row in the paper: Table 5 is on test images. Errors by centre crop are read off Figure 4 (≈).
+    """
+    return Table(
+        {
+            "net": " + ".join(result.nets),
+            "protocol": result.protocol,
+            "images": f"{result.images:,}" + (f", {len(result.skipped)} skipped" if result.skipped else ""),
+            "here (%)": pair_of_errors((result.top1_error, result.top5_error)),
+            "the paper (%)": paper_errors(result.nets[0], result.protocol) if len(result.nets) == 1 else "",
+        }
+        for result in results
+    )
+
+
+def paper_errors(net: str, protocol: str) -> str:
+    """The paper's error of a net, called as `protocols.NETS` does, on ImageNet's validation images; "" if none."""
+    name = net.partition("=")[0].replace("torchvision:resnet", "resnet-")
+    kind, depth, *option = name.split("-")
+    deep = int(depth) >= 50
+    shortcut = option[0] if option else "B"  # torchvision's
+    if deep and (kind == "plain" or shortcut != "B"):
+        return ""
+    key = f"plain-{depth}" if kind == "plain" else f"ResNet-{depth}" + ("" if deep else f" {shortcut}")
+    if protocol == "centre":
+        drawn = None if deep or key.endswith((" B", " C")) else figure4_error(kind, int(depth), "validation")
+        return f"≈ {drawn:.1f}" if drawn else ""
+    if protocol == "10-crop" and key in ("plain-18", "ResNet-18 A"):
+        return f"{paper_table(2)[f'{kind}18']:.2f}"
+    errors = paper_table({"10-crop": 3, "multi-scale": 4}[protocol]).get(key)
+    return pair_of_errors(errors) if errors else ""
 
 
 def protocols() -> Table:

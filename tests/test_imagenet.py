@@ -64,7 +64,7 @@ def small(folder: Folder, **changes: object) -> RunConfig:
 
 
 def test_the_papers_recipe_comes_out_for_imagenets_own_size() -> None:
-    recipe = imagenet.recipe(1_281_167)
+    recipe = imagenet.recipe(imagenet.IMAGENET_IMAGES)
     assert recipe.iterations == 120 * 5004  # of the paper's 600,000
     assert recipe.milestones == (30 * 5004, 60 * 5004, 90 * 5004)
     assert (recipe.batch_size, recipe.lr, recipe.momentum, recipe.weight_decay) == (256, 0.1, 0.9, 1e-4)
@@ -285,7 +285,7 @@ def test_table_3_trains_at_full_size_and_its_weights_are_tested(
         assert (record.provenance.processes, record.provenance.parts) == (1, 2)
         assert isfinite(record.train_curve.loss[-1])
         net = protocols.load_net(f"{name}={campaign.weights_path(record.config)}")
-        result = protocols.evaluate([net], find_images(path / "val"), protocols.PROTOCOLS["centre"], device="cpu")
+        (result,) = protocols.evaluate([net], find_images(path / "val"), protocols.PROTOCOLS["centre"], device="cpu")
         assert result.images == 2
         assert result.top1_error in (0, 50, 100)
 
