@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from functools import lru_cache
 from multiprocessing.queues import SimpleQueue
@@ -173,16 +173,47 @@ def _dataset(name: str, image_size: int) -> Dataset:
 
 
 def _run(config: RunConfig, device: str | None, compiled: bool, deadline: float | None) -> RunRecord:
-    """One run, in a worker."""
+    """One run, in a worker of `work`."""
+    return run_here(config, device, compiled, deadline, _reports.put)
+
+
+def run_here(
+    config: RunConfig,
+    device: str | None,
+    compiled: bool,
+    deadline: float | None,
+    progress: Callable[[Progress], object],
+    *,
+    patience: float = 0.0,
+    checkpoint_every: float = 180.0,
+) -> RunRecord:
+    """Trains one run in this process on one thread, from its checkpoint if there is one, and stores what comes of it.
+
+    Args:
+        config, device, compiled: as in `work`.
+        deadline: the `time.time()` at which to save and stop.
+        progress: see `training.train`.
+        patience: seconds to wait for another process that trains this run.
+        checkpoint_every: seconds between saves.
+
+    Raises:
+        TimeLimitReached, UserError: as `training.train`; or another process trains this run.
+    """
     left = None if deadline is None else deadline - time.time()
     if left is not None and left <= 0:
         raise TimeLimitReached(f"{config.name}: no time left to start it")
     torch.set_num_threads(1)
     checkpoint = checkpoint_path(config)
-    with locked(checkpoint.with_suffix(".lock")):
-        hardware = Hardware.choose(device, config.recipe.precision, compiled)
-        dataset = _dataset(config.data.name, config.data.image_size)
-        record, net = train(config, dataset, hardware, checkpoint=checkpoint, time_limit=left, progress=_reports.put)
+    with locked(checkpoint.with_suffix(".lock"), patience):
+        record, net = train(
+            config,
+            _dataset(config.data.name, config.data.image_size),
+            Hardware.choose(device, config.recipe.precision, compiled),
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            time_limit=left,
+            progress=progress,
+        )
         store(record, net)
     return record
 
@@ -213,6 +244,15 @@ def _tell(reports: "SimpleQueue[Progress | None]", configs: Sequence[RunConfig])
             f"{progress.name.rpartition('_')[0]}: iteration {progress.iteration} of {progress.iterations}, training "
             f"error {progress.error:.1f}%; {finished} of {len(configs)} runs done{left}"
         )
+
+
+def tell_one(progress: Progress) -> None:
+    """A line on how far one run is, with the time left for it."""
+    left = progress.seconds / progress.iteration * (progress.iterations - progress.iteration)
+    say(
+        f"{progress.name.rpartition('_')[0]}: iteration {progress.iteration} of {progress.iterations}, training error "
+        f"{progress.error:.1f}%; {clock(left)} left for this run"
+    )
 
 
 def clock(seconds: float) -> str:

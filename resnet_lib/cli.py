@@ -7,14 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import PROFILES, SUITES, Profile, lookup
 from resnet_lib.runs import NetConfig, Records, RunConfig, committed_dir, local_dir
-
-if TYPE_CHECKING:  # torch takes seconds to import, and --help should not
-    from resnet_lib.training import Progress
 
 EPILOG = """
 examples:
@@ -130,6 +127,9 @@ def build_parser() -> Parser:
     )
     sub.add_argument("--plan", action="store_true", help="only print what would run, in which order, and how long")
     sub.add_argument("--out", type=Path, metavar="DIR", help="leave the finished records in DIR as one archive")
+    many = sub.add_argument_group("many machines", "pip install 'resnet-lib[cluster]'")
+    many.add_argument("--executor", choices=("processes", "ray"), default="processes", help="what places the runs")
+    many.add_argument("--address", metavar="A", help="of a Ray cluster, or auto (default: this machine alone)")
     full = sub.add_argument_group("ImageNet at full size", "table2, table3 or table3-deep; many processes by torchrun")
     full.add_argument(
         "--imagenet", type=Path, metavar="DIR", help="train on DIR/train/CLASS/*, test on DIR/val/CLASS/*"
@@ -199,6 +199,8 @@ def train(options: argparse.Namespace) -> int:
     from resnet_lib.experiments import run
     from resnet_lib.training import TimeLimitReached
 
+    if options.address and options.executor != "ray":
+        raise UserError("--address is of a Ray cluster; add --executor ray")
     if options.imagenet:
         return train_on_imagenet(options)
     if given := [name for name in ("epochs", "batch_size", "accumulate", "workers") if getattr(options, name)]:
@@ -214,15 +216,14 @@ def train(options: argparse.Namespace) -> int:
     if options.plan:
         return plan(todo, options)
     finished = True
+    how = {"device": options.device, "compiled": options.compile, "time_limit": options.time_limit}
     try:
-        work(
-            configs,
-            retrain=options.retrain,
-            device=options.device,
-            compiled=options.compile,
-            jobs=options.jobs,
-            time_limit=options.time_limit,
-        )
+        if options.executor == "ray":
+            from resnet_lib import cluster
+
+            cluster.work(configs, retrain=options.retrain, address=options.address, at_once=options.jobs, **how)
+        else:
+            work(configs, retrain=options.retrain, jobs=options.jobs, **how)
     except TimeLimitReached as reached:
         print(reached, file=sys.stderr)
         finished = False
@@ -258,23 +259,12 @@ def plan_on_imagenet(todo: Sequence[RunConfig]) -> int:
     return 0
 
 
-def tell(progress: "Progress") -> None:
-    """A line on how far a run on ImageNet is."""
-    from resnet_lib.campaign import clock, say
-
-    left = progress.seconds / progress.iteration * (progress.iterations - progress.iteration)
-    say(
-        f"{progress.name.rpartition('_')[0]}: iteration {progress.iteration} of {progress.iterations}, loss "
-        f"{progress.loss:.3f}, training error {progress.error:.1f}%; {clock(left)} left for this run"
-    )
-
-
 def train_on_imagenet(options: argparse.Namespace) -> int:
     """Trains the nets of a suite on ImageNet at full size, as one of the processes of torchrun or alone."""
     from resnet_lib import campaign, imagenet
     from resnet_lib.training import Hardware, TimeLimitReached
 
-    if not options.suite or options.jobs:
+    if not options.suite or options.jobs or options.executor == "ray":
         raise UserError("--imagenet goes with --suite, and one run at a time; torchrun spreads a run over processes")
     suite = lookup(SUITES, options.suite, "suite")
     nets = imagenet.nets_of(suite.runs(PROFILES["paper"], range(1)), suite.name)
@@ -303,7 +293,7 @@ def train_on_imagenet(options: argparse.Namespace) -> int:
                     workers=options.workers or 4,
                     checkpoint=campaign.checkpoint_path(config),
                     time_limit=left,
-                    progress=tell if first else None,
+                    progress=campaign.tell_one if first else None,
                 )
                 if first:
                     campaign.store(record, net)

@@ -62,17 +62,17 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, patience: float = 0.0) -> Iterator[None]:
     """Holds a lock file, so that two processes do not train the same run into one checkpoint.
 
     The lock is the operating system's: a killed process leaves none behind.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds it, and still does after `patience` seconds.
     """
     writable(path.parent)
     try:
-        with FileLock(path, timeout=0):
+        with FileLock(path, timeout=patience):
             yield
     except Timeout:
         raise UserError(f"{path.stem} is being trained by another process; wait for it or stop it") from None

@@ -296,7 +296,7 @@ def test_code_in_a_file_of_weights_is_not_run(tmp_path: Path) -> None:
     path, trace = tmp_path / "weights.pt", tmp_path / "trace"
     for write in (
         lambda: torch.save({"fc.weight": Evil(trace)}, path),
-        lambda: path.write_bytes(pickle.dumps(Evil(trace))),
+        lambda: path.write_bytes(pickle.dumps(Evil(trace), protocol=2)),
     ):
         write()
         assert "is damaged, or holds more than weights" in complaint(lambda: load_net(f"resnet-18-A={path}"))
