@@ -421,24 +421,23 @@ def table3() -> Table:
     return Table(rows)
 
 
-def table3_scaled(records: Records, profiles: Sequence[str] = ("quick", "paper")) -> Table:
-    """Tables 2 and 3 scaled down: the paper's top-1 errors, and ours on the small images of these profiles.
+def table3_scaled(records: Records, nets: Sequence[str] = ()) -> Table:
+    """Tables 2 and 3 scaled down: the paper's top-1 errors, and ours on the small images of `quick` and `paper`.
 
     The numbers of different columns are of different images and classes. What can be compared is the order of the nets
-    in one column with their order in another.
+    in one column with their order in another. `nets` are the rows wanted, by default all.
     """
     printed = {f"plain-{depth}": paper_table(2)[f"plain{depth}"] for depth in (18, 34)}
     printed |= {f"ResNet-{depth} A": paper_table(2)[f"resnet{depth}"] for depth in (18, 34)}
     printed |= {net: errors[0] for net, errors in paper_table(3).items()}
-    settings = {
-        name: make for suite in ("table2", "table3", "table3-deep") for name, make in SUITES[suite].settings.items()
-    }
+    suites = (SUITES[name] for name in ("table2", "table3", "table3-deep"))
+    settings = {name.removesuffix(" (Table 1)"): make for suite in suites for name, make in suite.settings.items()}
     rows = []
-    for name, make in settings.items():
-        net = name.removesuffix(" (Table 1)")
+    for net in nets or settings:
         row = {"net": net, "the paper: ImageNet, 10-crop (%)": f"{printed.get(net) or printed[net.split()[0]]:.2f}"}
-        for profile in (PROFILES[name] for name in profiles):
-            found = [record.final for seed in range(profile.num_seeds) if (record := records.get(make(profile, seed)))]
+        for profile in (PROFILES["quick"], PROFILES["paper"]):
+            configs = [settings[net](profile, seed) for seed in range(profile.num_seeds)]
+            found = [record.final for record in records.select(configs)]
             images = profile.imagenet_data.name
             row |= {
                 f"{images}, training (%)": spread([final.train_error for final in found]),

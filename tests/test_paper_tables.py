@@ -203,3 +203,27 @@ def test_figure_4_shows_the_papers_ends_and_says_whose_they_are() -> None:
     assert drawn["ResNet, validation"] == [31.0, 28.2]
     assert "read off" in figure.get_supxlabel()
     assert rows_of(tables.figure4())["ResNet-34"]["validation error at the end, centre crop (%)"] == "≈ 28.2"
+
+
+def test_the_scaled_tables_keep_the_papers_numbers_in_a_column_of_their_own(tmp_path: Path) -> None:
+    setting = SUITES["table2"].settings["plain-18 (Table 1)"]
+    for seed in (0, 1):
+        save_record(made_up_record(setting(PROFILES["quick"], seed), train_error=20 + seed, test_error=40), tmp_path)
+    rows = {row["net"]: row for row in tables.table3_scaled(Records(tmp_path)).to_dict("records")}
+    assert list(rows) == [
+        *("plain-18", "plain-34", "ResNet-18 A", "ResNet-34 A", "ResNet-34 B", "ResNet-34 C"),
+        *("ResNet-50 B", "ResNet-101 B", "ResNet-152 B"),
+    ]
+    printed = [row["the paper: ImageNet, 10-crop (%)"] for row in rows.values()]
+    assert printed == ["27.94", "28.54", "27.88", "25.03", "24.52", "24.19", "22.85", "21.75", "21.43"]
+    assert rows["plain-18"]["tiny-imagenet-25, training (%)"] == "20.50 ± 0.71 (n=2)"
+    assert rows["plain-18"]["tiny-imagenet-25, test (%)"] == "40.00 ± 0.00 (n=2)"
+    assert (
+        rows["plain-18"]["tiny-imagenet-100, test (%)"]
+        == rows["plain-34"]["tiny-imagenet-25, test (%)"]
+        == "no run yet"
+    )
+    assert list(tables.table3_scaled(Records(tmp_path), ["ResNet-34 C", "plain-34"])["net"]) == [
+        "ResNet-34 C",
+        "plain-34",
+    ]
