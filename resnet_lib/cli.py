@@ -158,6 +158,15 @@ def build_parser() -> Parser:
     add_json(sub)
 
     sub.add_argument("--verdicts", action="store_true", help="print only the verdicts from the book's records, as JSON")
+    sub.add_argument(
+        "--against",
+        metavar="R",
+        help="print only what moved since R: a commit, a folder or archive of records, or book",
+    )
+    sub.add_argument(
+        "--of", metavar="R", default="book", help="in which records (default: book; local: this machine's)"
+    )
+    sub.add_argument("--markdown", action="store_true", help="print what moved as Markdown")
 
     sub = command("evaluate", evaluate, "test nets on a folder of images in the paper's ways (ImageNet's val, say)")
     sub.add_argument("folder", type=Path, help="one folder of images for each class")
@@ -371,6 +380,8 @@ def report(options: argparse.Namespace) -> int:
     from resnet_lib import tables
     from resnet_lib.claims import verdicts
 
+    if options.against:
+        return report_changes(options)
     if options.verdicts:
         stated = verdicts(Records.committed())
         print(json.dumps([{"claim": v.claim, "profile": v.profile, "status": v.status} for v in stated], indent=1))
@@ -390,6 +401,22 @@ def report(options: argparse.Namespace) -> int:
     print("\nVerdicts from the book's records (effect in points of error):\n")
     print(tables.plain_text(tables.verdict_table(profile, recorded)))
     return 0
+
+
+def report_changes(options: argparse.Namespace) -> int:
+    """Prints what is different between two sets of records; status 1 if it is more than chance explains."""
+    from resnet_lib import comparison
+
+    with comparison.opened(options.against) as before, comparison.opened(options.of) as after:
+        found = comparison.compare(before, after)
+    if options.json:
+        told = asdict(found) | {"alarming": found.alarming, "summary": comparison.summary(found)}
+        for change, row in zip(found.changes, told["changes"], strict=True):
+            row |= {"difference": change.difference, "in_spreads": change.in_spreads, "moved": change.moved}
+        print(json.dumps(told))
+    else:
+        print(comparison.text(found, options.markdown))
+    return int(found.alarming)
 
 
 def evaluate(options: argparse.Namespace) -> int:
