@@ -148,7 +148,7 @@ def test_the_commands_status_says_whether_it_is_alarming(tmp_path: Path, capsys:
     assert "2 settings the same to the last digit; 2 errors moved beyond chance, 0 within it" in printed
     assert "+30.00" in printed and "+15.0" in printed
     assert main([*words, os.fspath(tmp_path / "b"), "--markdown"]) == 1
-    assert "| +30.00 | +15.0 " in capsys.readouterr().out
+    assert "| +30.00   | +15.0 " in capsys.readouterr().out
     assert main([*words, os.fspath(tmp_path / "b"), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["alarming"] is True
