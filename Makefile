@@ -8,13 +8,14 @@ STAMP := .venv/.installed
 # One thread to each worker: two that want both cores each spend their time waiting.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help reproduce test lint unit nbval notebooks verdicts book clean
+.PHONY: help reproduce test lint unit nbval notebooks alone verdicts book clean
 
 help:
 	@echo 'make reproduce   run every chapter, retraining its nets, then print a report and build the book'
 	@echo '                 PROFILE=smoke (default: minutes, embedded data), quick (hours) or paper (needs a GPU)'
 	@echo 'make test        check the code, the committed notebooks and the book'
 	@echo 'make notebooks   make the committed notebooks from the texts in chapters/, executed'
+	@echo 'make alone       run each notebook in an empty folder of a new environment, as on Colab'
 	@echo 'make verdicts    store the verdicts that the committed records give, for the tests to hold'
 	@echo 'make book        build the pages from the committed notebooks'
 	@echo 'make clean       remove what the other commands made, except .venv'
@@ -52,6 +53,10 @@ nbval: $(STAMP)
 
 notebooks: $(STAMP)
 	$(BIN)/python tools/book.py sync
+
+alone: $(STAMP)
+	$(BIN)/python tools/book.py alone
+	@echo '== alone: each notebook ran by itself in an empty folder'
 
 verdicts: $(STAMP)
 	$(BIN)/python -m resnet_lib report --verdicts > tests/verdicts.json

@@ -174,7 +174,7 @@ def _dataset(name: str, image_size: int) -> Dataset:
 
 def _run(config: RunConfig, device: str | None, compiled: bool, deadline: float | None) -> RunRecord:
     """One run, in a worker of `work`."""
-    return run_here(config, device, compiled, deadline, _reports.put)
+    return run_here(config, device, compiled, deadline, lambda progress: _reports.put(progress))
 
 
 def run_here(

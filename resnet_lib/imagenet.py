@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
@@ -33,7 +34,6 @@ from resnet_lib.experiments import PAPER_RECIPE, changed
 from resnet_lib.models import initialize
 from resnet_lib.protocols import MEAN, STD, Images, Protocol, find_images, read_image
 from resnet_lib.runs import DataConfig, NetConfig, Recipe, RunConfig, RunRecord
-from resnet_lib.torchvision_compat import torchvision
 from resnet_lib.training import (
     Hardware,
     Progress,
@@ -159,9 +159,12 @@ def joined(device: str | None = None) -> Iterator[tuple[Group, str | None]]:
     if on_cuda := device != "cpu" and torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         device = f"cuda:{os.environ['LOCAL_RANK']}"
-    distributed.init_process_group("nccl" if on_cuda else "gloo")
+    store, rank, size = next(rendezvous("env://"))
+    # The launcher may keep one store for all attempts, in which the address of a process that was lost is still found.
+    store = distributed.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}, {size} processes", store)
+    distributed.init_process_group("nccl" if on_cuda else "gloo", store=store, rank=rank, world_size=size)
     try:
-        yield Group(distributed.get_rank(), distributed.get_world_size()), device
+        yield Group(rank, size), device
     finally:
         distributed.destroy_process_group()
 
@@ -185,7 +188,8 @@ class TrainingViews(torch.utils.data.Dataset):
     """
 
     def __init__(self, images: Images, image_size: int, seed: int) -> None:
-        v2 = torchvision.transforms.v2
+        from torchvision.transforms import v2  # here, since `torchvision_compat` has to come first
+
         shortest, longest = (side * image_size // IMAGE_SIZE for side in SHORTER_SIDE)
         self.images, self.seed = images, seed
         self.transform = v2.Compose(
@@ -337,7 +341,7 @@ def train(
     if group.sum(torch.tensor(iteration, device=device)) != group.size * iteration:
         raise UserError(f"checkpoint {checkpoint} is not there for all processes; RESNET_LIB_CACHE must be shared")
 
-    parallel = DistributedDataParallel(net, broadcast_buffers=False) if group.size > 1 else net
+    parallel = DistributedDataParallel(net) if group.size > 1 else net
     step_net = torch.compile(parallel) if hardware.compiled else parallel
     views = TrainingViews(folder.train, config.data.image_size, config.seed)
     keys = parts(len(folder.train.files), recipe, config.seed, group, accumulate, iteration)

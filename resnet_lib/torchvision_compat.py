@@ -17,7 +17,7 @@ SCHEMAS = (
 )
 
 try:
-    import torchvision.transforms.v2  # binds torchvision, which does not import this part by itself
+    import torchvision
 except RuntimeError as error:
     if "operator torchvision::" not in str(error):
         raise
@@ -29,6 +29,6 @@ except RuntimeError as error:
     declared = torch.library.Library("torchvision", "FRAGMENT")
     for schema in SCHEMAS:
         declared.define(schema)
-    import torchvision.transforms.v2
+    import torchvision
 
 __all__ = ["torchvision"]

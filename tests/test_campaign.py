@@ -143,11 +143,10 @@ def test_an_interrupt_takes_one_line_and_leaves_nobody_behind(tmp_path: Path) ->
 
 CAMPAIGN = """
 from samples import tiny_config
-from resnet_lib.campaign import work
+from resnet_lib.campaign import run_here, work
 from resnet_lib.experiments import plain, resnet
-from resnet_lib.training import train
 
-train.__kwdefaults__["checkpoint_every"] = 0.1
+run_here.__kwdefaults__["checkpoint_every"] = 0.1
 lasting = {"iterations": 200, "milestones": (150,), "log_every": 5, "eval_every": 100}
 CONFIGS = [tiny_config(net, seed, **lasting) for seed in (0, 1) for net in (plain(8), resnet(8))]
 if __name__ == "__main__":

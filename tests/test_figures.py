@@ -145,9 +145,22 @@ def test_a_digest_tells_iterations_apart_too() -> None:
 
 WITHOUT_TORCH = ("figures", "tables", "claims", "diagnosis", "experiments", "runs", "paper", "tabular", "files")
 WITHOUT_TORCH += ("errors",)
-CORE = ("models", "others", "data", "tabular", "training", "probes", "surgery", "runs", "files", "errors")
+CORE = (
+    "models",
+    "others",
+    "data",
+    "tabular",
+    "tiny_imagenet",
+    "training",
+    "probes",
+    "surgery",
+    "runs",
+    "files",
+    "errors",
+)
 DRAWS_OR_DRIVES = {"figures", "tables", "claims", "ledger", "facts", "geometry", "studies", "diagnosis"}
-DRAWS_OR_DRIVES |= {"campaign", "exchange", "cli", "bench", "experiments"}
+DRAWS_OR_DRIVES |= {"campaign", "cluster", "exchange", "cli", "bench", "scaling", "experiments", "comparison"}
+DRAWS_OR_DRIVES |= {"imagenet", "protocols"}
 
 
 def imports(module: str) -> set[str]:

@@ -57,23 +57,29 @@ def lay_out(root: Path, **texts: str) -> Path:
         (root / "chapters" / f"{name}.md").write_text(text)
     entries = "".join(f"  - file: notebooks/{name}.ipynb\n" for name in texts)
     (root / "_toc.yml").write_text(f"format: jb-book\nroot: intro\nchapters:\n{entries}")
+    (root / "_config.yml").write_text("repository: { url: https://example.org/book }\n")
     return root
 
 
 def executed(root: Path) -> NotebookNode:
     """What executing TEXT would give."""
-    path = root / "text.md"
+    path = root / "chapters" / "text.md"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(TEXT)
+    (root / "_config.yml").write_text("repository: { url: https://example.org/book }\n")
     notebook = book.read_text(path)
-    first, second, third = code_cells(notebook)
-    first.execution_count, second.execution_count, third.execution_count = 1, 2, 3
+    path.unlink()
+    for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
+        cell.execution_count = count
+    _, second, third = code_cells(notebook)
     second.outputs = [new_output("stream", name="stdout", text="2\n")]
     third.outputs = [new_output("display_data", {"image/png": "aGk=", "text/plain": "<Figure with 1 Axes>"})]
     return notebook
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+    """All but the first, which installs the package."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"][1:]
 
 
 def nbval(path: Path) -> subprocess.CompletedProcess[str]:
@@ -156,7 +162,7 @@ def set_alt(alt: str | None) -> Callable[[NotebookNode], None]:
         "no output": (strip_outputs, "no cell has an output"),
         "not executed": (set_count(None), "not those of one run"),
         "executed twice": (set_count(7), "not those of one run"),
-        "long cell": (set_source("x = 1\n" * 26), "code cell 2 has 26 lines, more than 25"),
+        "long cell": (set_source("x = 1\n" * 26), "code cell 3 has 26 lines, more than 25"),
         "stderr": (
             set_output(1, new_output("stream", name="stderr", text="a warning\n")),
             "stderr: a warning",
@@ -216,10 +222,10 @@ def test_text_and_notebook_agree(tmp_path):
     ("old", "new", "problem"),
     [
         ("# A chapter", "# Another chapter", "cell 1 differs from the text in its source"),
-        ("1 + 1", "1 + 2", "cell 3 differs from the text in its source"),
-        ("[parameters]", "[parameters, hide-input]", "cell 2 differs from the text in its metadata"),
-        ("A red dot", "A blue dot", "cell 4 differs from the text in its metadata"),
-        ("# A chapter", "# A chapter\n\n+++\n\nMore.", "4 cells, but 5 in the text"),
+        ("1 + 1", "1 + 2", "cell 4 differs from the text in its source"),
+        ("[parameters]", "[parameters, hide-input]", "cell 3 differs from the text in its metadata"),
+        ("A red dot", "A blue dot", "cell 5 differs from the text in its metadata"),
+        ("# A chapter", "# A chapter\n\n+++\n\nMore.", "5 cells, but 6 in the text"),
     ],
 )
 def test_an_edited_text_is_told(tmp_path, old, new, problem):
@@ -228,6 +234,30 @@ def test_an_edited_text_is_told(tmp_path, old, new, problem):
     (found,) = book.check(root)
     assert found.startswith("notebooks/one.ipynb: ")
     assert problem in found
+
+
+def test_the_first_cell_installs_from_the_one_line_that_names_the_repository(tmp_path):
+    root = lay_out(tmp_path, one=TEXT)
+    nbformat.write(executed(tmp_path), root / "notebooks" / "one.ipynb")
+    first, second = [cell for cell in book.read_notebook(root / "notebooks" / "one.ipynb").cells if cell.source][1:3]
+    assert "%pip install --quiet git+https://example.org/book" in first.source
+    assert first.metadata.tags == ["remove-cell"]
+    assert "parameters" in second.metadata.tags
+    (root / "_config.yml").write_text("repository: { url: https://example.org/fork }\n")
+    (problem,) = book.check(root)
+    assert "cell 2 differs from the text in its source: run `make notebooks`" in problem
+    (root / "_config.yml").write_text("title: no repository\n")
+    with pytest.raises(book.BookError, match="no repository with a url"):
+        book.check(root)
+
+
+def test_on_a_hosting_service_the_buttons_lead_to_its_repository(tmp_path, monkeypatch):
+    root = lay_out(tmp_path, one=TEXT)
+    assert "https://example.org/book" in book.served_config(root)
+    monkeypatch.setenv("GITHUB_REPOSITORY", "me/mine")
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://git.example")
+    assert book.served_config(root) == "repository: { url: https://git.example/me/mine }\n"
+    assert book.repository(root) == "https://example.org/book"  # which the committed notebooks go by
 
 
 def test_missing_stray_and_unlisted_notebooks_are_told(tmp_path):
@@ -242,7 +272,7 @@ def test_missing_stray_and_unlisted_notebooks_are_told(tmp_path):
 
 def test_long_cells_are_remarked_on(tmp_path):
     root = lay_out(tmp_path, one=TEXT.replace("print(1 + 1)", "x = 1\n" * 16))
-    assert book.long_cells(root) == ["chapters/one.md: code cell 2 has 16 lines, more than 15"]
+    assert book.long_cells(root) == ["chapters/one.md: code cell 3 has 16 lines, more than 15"]
 
 
 # -------------------------------------------------------------------------------------------------- executing
@@ -261,7 +291,7 @@ print(retrain)
     one, two = root / "notebooks" / "one.ipynb", root / "notebooks" / "two.ipynb"
     two.write_text("as it was")
     assert book.sync(root) == [
-        "chapters/two.md: code cell 2: ZeroDivisionError: division by zero (its old notebook stays)"
+        "chapters/two.md: code cell 3: ZeroDivisionError: division by zero (its old notebook stays)"
     ]
     first = one.read_bytes()
     book.sync(root)
@@ -271,7 +301,7 @@ print(retrain)
 
     notebook = book.read_notebook(one)
     assert [[output.text for output in cell.outputs] for cell in code_cells(notebook)] == [[]] + [["best\nFalse\n"]] * 2
-    assert len({cell.id for cell in notebook.cells}) == 4
+    assert len({cell.id for cell in notebook.cells}) == 5
 
 
 def test_nbval_compares_what_a_cell_gives_with_what_is_committed(tmp_path):
@@ -279,7 +309,7 @@ def test_nbval_compares_what_a_cell_gives_with_what_is_committed(tmp_path):
     assert book.sync(root) == []
     path = root / "notebooks" / "one.ipynb"
     whole = nbval(path)
-    assert (whole.returncode, "1 passed" in whole.stdout) == (0, True), whole.stdout
+    assert (whole.returncode, "2 passed" in whole.stdout) == (0, True), whole.stdout
 
     notebook = book.read_notebook(path)
     edit_a_number(notebook)
@@ -305,7 +335,7 @@ with open(os.environ["RESNET_LIB_PROGRESS"], "a") as file:
 
     dead, one = book.run(root, out, "smoke", retrain=True)
     assert dead == "dead: DeadKernelError: Kernel died"
-    assert one == "one: code cell 3: ZeroDivisionError: division by zero"
+    assert one == "one: code cell 4: ZeroDivisionError: division by zero"
     printed = capsys.readouterr().out
     assert "[1/3] dead, time left not known yet" in printed
     assert re.search(r"\[3/3\] two, about 0:0\d left\n    training smoke True\n\[3/3\] two done after 0:0", printed)

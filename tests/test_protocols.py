@@ -145,9 +145,7 @@ def test_the_papers_protocols_have_its_sizes_and_numbers_of_views() -> None:
 def test_the_centre_crop_is_torchvisions(size: tuple[int, int]) -> None:
     generator = np.random.default_rng(1)
     image = Image.fromarray(generator.integers(0, 256, (size[1] // 5, size[0] // 5, 3), dtype=np.uint8)).resize(size)
-    theirs = torchvision.transforms.v2.Compose(
-        [torchvision.transforms.v2.Resize(256), torchvision.transforms.v2.CenterCrop(224)]
-    )(image)
+    theirs = torchvision.transforms.CenterCrop(224)(torchvision.transforms.Resize(256)(image))
     assert np.array_equal(PROTOCOLS["centre"].views(image)[0][0].permute(1, 2, 0), np.asarray(theirs))
 
 

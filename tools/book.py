@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import venv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import papermill
+import yaml
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
@@ -35,6 +37,15 @@ NOTABLE_LINES, MOST_LINES = 15, 25  # of a code cell: over the first is remarked
 # A path that starts at the root or on a drive; not the tail of an address, an HTML tag or a ratio.
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<~*)\]}-])/(?:[\w.+-]+/)+[\w.+-]*|\b[A-Za-z]:\\\w+")
 FILE_NAME = re.compile(r"^\S*/\S*$|\.(png|jpe?g|svg|gif|webp)$", re.IGNORECASE)
+# The first code cell of every notebook. On Colab, or in a folder with nothing else, it brings what all chapters import.
+SETUP = """\
+# Where the book's package is not there yet, as on Colab, this installs it.
+import importlib.util
+
+if importlib.util.find_spec("resnet_lib") is None:
+    %pip install --quiet git+{url}"""
+COLAB_HAS = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "ipykernel", "nbclient")
+ALONE_SECONDS = 60  # for one notebook, with the installation of the package
 # MathJax comes as many ready-made bundles; the pages load this one, which finds its fonts beside itself.
 MATHJAX_BUNDLE = "tex-chtml.js"
 
@@ -54,11 +65,24 @@ def chapter_texts(root: Path) -> list[Path]:
 
 
 def read_text(path: Path) -> NotebookNode:
-    """The notebook that a chapter's text stands for, without outputs."""
+    """The notebook that a chapter's text stands for, without outputs, and with the cell that installs the package."""
     try:
-        return clean(jupytext.read(path, fmt="md:myst"))
+        notebook = jupytext.read(path, fmt="md:myst")
     except Exception as error:  # jupytext raises whatever its parsers raise
         raise BookError(f"{path}: {first_line(error)}") from None
+    first = next((n for n, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
+    setup = nbformat.v4.new_code_cell(SETUP.format(url=repository(path.parent.parent)))
+    setup.metadata.tags = ["remove-cell"]  # the pages do not show it: their readers have nothing to install
+    notebook.cells.insert(first, setup)
+    return clean(notebook)
+
+
+def repository(root: Path) -> str:
+    """The address of the repository, from the one line of _config.yml that names it."""
+    try:
+        return yaml.safe_load((root / "_config.yml").read_text())["repository"]["url"]
+    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise BookError(f"{root / '_config.yml'}: no repository with a url ({first_line(error)})") from None
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -315,6 +339,50 @@ def progress_lines(path: Path) -> Iterator[None]:
         del os.environ["RESNET_LIB_PROGRESS"]
 
 
+# ------------------------------------------------------------------------------------------------------ alone
+
+
+def alone(root: Path) -> list[str]:
+    """Executes each notebook by itself in an empty folder, as on Colab; returns the problems.
+
+    The environment is new and has only what Colab brings. The first cell installs the package, here from a clone of
+    this repository instead of the address that it names, and each notebook has to do that anew.
+    """
+    problems = []
+    with tempfile.TemporaryDirectory() as scratch:
+        environment, clone = Path(scratch, "env"), Path(scratch, "clone")
+        subprocess.run(["git", "clone", "--quiet", root, clone], check=True)
+        venv.create(environment, with_pip=True)
+        python = environment / "bin" / "python"
+        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "--constraint", root / "requirements.txt", *COLAB_HAS], check=True)
+        here, there = f"git+{repository(root)}", f"git+file://{clone}"
+        for text in chapter_texts(root):
+            start = time.monotonic()
+            subprocess.run([*pip, "uninstall", "--yes", "resnet-lib"], check=True, stderr=subprocess.DEVNULL)
+            with tempfile.TemporaryDirectory() as folder:
+                notebook = Path(folder, f"{text.stem}.ipynb")
+                source = (root / "notebooks" / notebook.name).read_text()
+                if here not in source:
+                    problems.append(f"{text.stem}: no cell installs the package from {repository(root)}")
+                    continue
+                notebook.write_text(source.replace(here, there))
+                result = subprocess.run(
+                    [environment / "bin" / "jupyter-execute", notebook, f"--timeout={ALONE_SECONDS}"],
+                    cwd=folder,
+                    env={name: value for name, value in os.environ.items() if not name.startswith("RESNET_LIB")},
+                    capture_output=True,
+                    text=True,
+                )
+            if result.returncode:
+                problems.append(f"{text.stem}: {(result.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+            taken = time.monotonic() - start
+            if taken > ALONE_SECONDS:
+                problems.append(f"{text.stem}: took {clock(taken)}, more than {clock(ALONE_SECONDS)}")
+            print(f"{text.stem}: ran alone in {clock(taken)}", flush=True)
+    return problems
+
+
 # ------------------------------------------------------------------------------------------------------ build
 
 
@@ -332,7 +400,10 @@ def build(root: Path) -> list[str]:
     target = root / "build" / "book"
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".book-") as folder:
+        config = Path(folder, "_config.yml")
+        config.write_text(served_config(root))
         command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "--path-output", folder]
+        command += ["--config", config, "--toc", root / "_toc.yml"]
         result = subprocess.run(
             [*command, "-W", "-n", "--keep-going", "--quiet"],
             stdout=subprocess.PIPE,
@@ -351,6 +422,15 @@ def build(root: Path) -> list[str]:
         pages.replace(target)
     print(f"{len(toc_pages(root))} pages; open {target / 'index.html'}")
     return []
+
+
+def served_config(root: Path) -> str:
+    """_config.yml; on a hosting service the buttons lead to the repository whose pipeline builds the pages."""
+    text = (root / "_config.yml").read_text()
+    if slug := os.environ.get("GITHUB_REPOSITORY"):
+        host = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+        return text.replace(repository(root), f"{host}/{slug}")
+    return text
 
 
 def drop_unused_mathjax(pages: Path) -> None:
@@ -439,6 +519,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=True,
         help="train, instead of showing what is recorded (default: train)",
     )
+    commands.add_parser("alone", help="execute each notebook in an empty folder of a new environment, as on Colab")
     commands.add_parser("build", help="the pages, with warnings as errors, into build/book")
     options = parser.parse_args(arguments)
 
@@ -452,6 +533,8 @@ def main(arguments: list[str] | None = None) -> int:
                 problems = check(ROOT)
             case "run":
                 problems = run(ROOT, options.out.resolve(), options.profile, options.retrain)
+            case "alone":
+                problems = alone(ROOT)
             case "build":
                 problems = build(ROOT)
     except (BookError, OSError) as error:
