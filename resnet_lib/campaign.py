@@ -82,6 +82,16 @@ def pending(configs: Sequence[RunConfig], retrain: bool = False) -> list[RunConf
     ]
 
 
+def load_data(configs: Sequence[RunConfig]) -> None:
+    """Loads their data sets here, once: a download or a complaint should not come from every worker.
+
+    Raises:
+        UserError: a data set is missing or damaged.
+    """
+    for name, size in {(config.data.name, config.data.image_size) for config in configs}:
+        data.load(name, size)
+
+
 def work(
     configs: Sequence[RunConfig],
     *,
@@ -119,8 +129,7 @@ def work(
         )
     if not todo:
         return []
-    for name, size in {(config.data.name, config.data.image_size) for config in todo}:
-        data.load(name, size)  # here, once: a download or a complaint should not come from every worker
+    load_data(todo)
     on_cpu = Hardware.choose(device).device.type == "cpu"
     jobs = min(jobs or (torch.get_num_threads() if on_cpu else 1), len(todo))  # torch counts the cores it may use
     deadline = None if time_limit is None else time.time() + time_limit

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from resnet_lib.campaign import pending, run_here, say, tell_one, weights_path
+from resnet_lib.campaign import load_data, pending, run_here, say, tell_one, weights_path
 from resnet_lib.errors import UserError
 from resnet_lib.files import write_atomically
 from resnet_lib.runs import RunConfig, RunRecord, local_dir, save_record
@@ -18,6 +18,12 @@ from resnet_lib.training import TimeLimitReached
 
 RESTARTS = 20  # of one run, each after a loss of its process or machine
 PATIENCE = 60.0  # seconds for a cluster to answer, and for a process that Ray has given up to let go of its run
+SETTINGS = {  # Ray reads them when it is imported; what the user has set stays
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_COLOR_PREFIX": "0",
+    "RAY_DEDUP_LOGS": "0",  # lines on two runs often differ in nothing but numbers, and Ray would hold back one run's
+    "RAY_NUM_REDIS_GET_RETRIES": "1",  # to reach a cluster; one takes 40 seconds, and by default there are 20
+}
 
 
 def work(
@@ -56,6 +62,8 @@ def work(
         return []
     if address and at_once:
         raise UserError("how many runs a cluster takes at once is its own affair; leave out --jobs or --address")
+    if address is None:
+        load_data(todo)
     ray = _connect(address, at_once)
     try:
         gpus = _gpus(ray, device)
@@ -92,7 +100,8 @@ def work(
 
 def _connect(address: str | None, at_once: int | None) -> Any:
     """The module of Ray, joined to a cluster."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError:
@@ -100,7 +109,7 @@ def _connect(address: str | None, at_once: int | None) -> Any:
     try:
         if address:
             host, _, port = address.rpartition("/")[2].rpartition(":")
-            if host:  # Ray itself would try for six minutes
+            if host:  # a closed port is known at once, and Ray would try its 40 seconds
                 socket.create_connection((host, int(port)), timeout=PATIENCE).close()
             ray.init(address, logging_level="ERROR")
         else:
@@ -112,15 +121,19 @@ def _connect(address: str | None, at_once: int | None) -> Any:
 
 
 def _gpus(ray: Any, device: str | None) -> int:
-    """How many GPUs each run takes: one if the cluster has any and the CPU was not asked for.
+    """How many GPUs each run takes beside its core: one if a machine has any and the CPU was not asked for.
 
     Raises:
-        UserError: a GPU was asked for, and the cluster has none: Ray would wait for one for ever.
+        UserError: no machine of the cluster has what a run needs: Ray would wait for one for ever.
     """
-    has_gpus = ray.cluster_resources().get("GPU", 0) >= 1
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    machines = [machine for machine in machines if machine.get("CPU", 0) >= 1]
+    if not machines:
+        raise UserError("no machine of the cluster has a core for a run; let one join: ray start --address A")
+    has_gpus = any(machine.get("GPU", 0) >= 1 for machine in machines)
     wants_gpu = device is not None and device.startswith("cuda")
     if wants_gpu and not has_gpus:
-        raise UserError(f"device {device!r} was asked for, but the cluster has no GPU; leave it out or say cpu")
+        raise UserError(f"device {device!r} was asked for, but no machine of the cluster has a GPU; say cpu or add one")
     return int(has_gpus and device != "cpu")
 
 

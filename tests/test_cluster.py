@@ -1,103 +1,192 @@
-"""Runs placed by Ray: the same records as without it, also when a worker is killed."""
+"""Runs placed by Ray: the same records as without it, also when a process or a machine is lost."""
 
 import json
 import os
-import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import safetensors.torch
-from samples import measured, tiny_config
+import torch
+from ray._private.node import Node
+from ray.cluster_utils import Cluster
+from samples import measured, python, tiny_config
 
 from resnet_lib import campaign, cluster
-from resnet_lib.campaign import checkpoint_path
+from resnet_lib.campaign import checkpoint_path, weights_path
 from resnet_lib.cli import main
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import plain, resnet
+from resnet_lib.experiments import SUITES, Suite, plain, resnet
 from resnet_lib.files import PACKAGE, locked
-from resnet_lib.runs import Records, local_dir
+from resnet_lib.runs import Records, RunConfig, local_dir
 from resnet_lib.training import TimeLimitReached
 
-PROGRAM = """
-import sys
+LASTING = {"iterations": 120, "milestones": (100,), "log_every": 10, "eval_every": 120}
+CONFIGS = [tiny_config(net, 0, **LASTING) for net in (plain(8), resnet(8))]
+
+Finished = dict[RunConfig, tuple[dict[str, object], bytes]]  # what was measured, and the weights
+
+
+def finished(cache: Path) -> Finished:
+    """What the runs recorded in this cache left behind."""
+    records = list(Records(cache / "records"))
+    weights = {record.config: cache / "records" / f"{record.config.name}.safetensors" for record in records}
+    return {record.config: (measured(record), weights[record.config].read_bytes()) for record in records}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The same runs without Ray."""
+    cache = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESNET_LIB_CACHE", str(cache))
+        for config in CONFIGS:
+            campaign.run_here(config, None, False, None, lambda _: None)
+    return finished(cache)
+
+
+# When something is lost. The runs save themselves several times a second.
+
+
+def wait_until_saved(cache: Path) -> list[str]:
+    """Waits until a run has saved itself after its first line of progress, and returns the names of those that have."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        states = [torch.load(path, weights_only=True) for path in cache.glob("checkpoints/*.pt")]
+        if saved := [state["run"] for state in states if state["iteration"] >= 10]:
+            return saved
+        time.sleep(0.01)
+    raise TimeoutError("no checkpoint in 90 seconds")
+
+
+def assert_resumed(saved: list[str], progress: list[str]) -> None:
+    """These runs told of their first iterations once, though their workers were lost afterwards."""
+    for name in saved:
+        told = [line for line in progress if f"{name.rpartition('_')[0]}: iteration 10 of 120, " in line]
+        assert len(told) == 1, "it began anew instead of going on from its checkpoint, or its lines did not arrive"
+
+
+PROGRAM = f"""
 from samples import tiny_config
 from resnet_lib.cluster import work
 from resnet_lib.experiments import plain, resnet
 
-LASTING = {"iterations": 300, "milestones": (150,), "log_every": 10, "eval_every": 300}
-CONFIGS = [tiny_config(net, 0, **LASTING) for net in (plain(8), resnet(8))]
 if __name__ == "__main__":
-    work(CONFIGS, at_once=2, checkpoint_every=0.2)
+    work([tiny_config(net, 0, **{LASTING}) for net in (plain(8), resnet(8))], at_once=2, checkpoint_every=0.2)
 """
 
 
-def start(cache: Path) -> subprocess.Popen[str]:
-    (cache / "program.py").write_text(PROGRAM)
+def test_a_suite_is_completed_after_its_workers_are_killed(undisturbed: Finished, tmp_path: Path) -> None:
     paths = os.pathsep.join((str(PACKAGE.parent), str(Path(__file__).parent)))
-    told = {"RESNET_LIB_CACHE": str(cache), "RESNET_LIB_PROGRESS": str(cache / "progress"), "PYTHONPATH": paths}
-    command = [sys.executable, str(cache / "program.py")]
-    return subprocess.Popen(command, env=os.environ | told, stderr=subprocess.PIPE, text=True)
+    environment = os.environ | {"RESNET_LIB_CACHE": str(tmp_path), "PYTHONPATH": paths}
+    with open(tmp_path / "told", "w") as told:
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=told, stderr=told)
+    try:
+        saved = wait_until_saved(tmp_path)
+        children = psutil.Process(process.pid).children(recursive=True)
+        workers = [child for child in children if "ray::_run" in child.name()]
+        assert workers
+        for worker in workers:
+            worker.send_signal(signal.SIGKILL)
+        process.wait(timeout=120)
+    finally:
+        process.kill()
+    lines = (tmp_path / "told").read_text().splitlines()
+    assert process.returncode == 0, lines
 
-
-def finish(process: subprocess.Popen[str]) -> None:
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-
-
-def test_a_suite_is_completed_after_a_worker_is_killed(tmp_path: Path) -> None:
-    process = start(tmp_path)
-    deadline = time.monotonic() + 90
-    while not list(tmp_path.glob("checkpoints/*.pt")):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    (checkpoint, *_) = tmp_path.glob("checkpoints/*.pt")
-    workers = [child for child in psutil.Process(process.pid).children(recursive=True) if "ray::_run" in child.name()]
-    assert workers
-    for worker in workers:
-        os.kill(worker.pid, signal.SIGKILL)
-    finish(process)
-
-    records = {record.config: record for record in Records(tmp_path / "records")}
-    lasting = {"iterations": 300, "milestones": (150,), "log_every": 10, "eval_every": 300}
-    configs = [tiny_config(net, 0, **lasting) for net in (plain(8), resnet(8))]
-    campaign.work(configs, jobs=1)
-    for config in configs:
-        assert measured(records[config]) == measured(Records(local_dir()).get(config))
-        stored = (tmp_path / "records" / f"{config.name}.safetensors").read_bytes()
-        assert stored == campaign.weights_path(config).read_bytes()
-
-    lines = (tmp_path / "progress").read_text().splitlines()
-    net = checkpoint.name.partition("_")[0]
-    iterations = [int(line.split()[2]) for line in lines if line.startswith(f"{net}_") and ": iteration" in line]
-    assert iterations.count(300) == 1
-    assert iterations.count(10) == 1, "it began anew instead of going on from its checkpoint"
+    assert finished(tmp_path) == undisturbed
+    assert_resumed(saved, lines)
+    assert not any("\x1b" in line for line in lines)
     assert not list(tmp_path.glob("checkpoints/*.pt"))
 
 
-def test_a_run_that_fails_is_told_after_the_others_are_recorded(tmp_path: Path) -> None:
-    good, bad = tiny_config(), tiny_config(lr=1e30)
-    with pytest.raises(UserError, match=re.escape(f"{bad.name}: the loss is nan")) as caught:
-        cluster.work([bad, good], at_once=1)
-    assert "\n" not in str(caught.value)
-    assert [record.config for record in Records(local_dir())] == [good]
-    assert safetensors.torch.load_file(campaign.weights_path(good))
-    assert cluster.work([good]) == []
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The first machine of a cluster. It keeps the others together and takes no runs."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    yield made
+    made.shutdown()
 
 
-def test_the_command_trains_by_ray_and_stops_at_its_time_limit(capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["train", "--net", "plain-8", "--executor", "ray", "--jobs", "1"]
-    assert main([*command, "--time-limit", "0.01s"]) == 0
+def test_a_run_is_completed_elsewhere_after_its_machine_is_lost(
+    head: Cluster, undisturbed: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"  # the machines share a folder, but not with this one
+    theirs.mkdir()
+    monkeypatch.setenv("RESNET_LIB_CACHE", str(ours))
+    environment = {"RESNET_LIB_CACHE": str(theirs), "RESNET_LIB_PROGRESS": str(theirs / "progress")}
+    machines = [head.add_node(num_cpus=1, env_vars=environment) for _ in range(2)]
+    saved: list[str] = []
+
+    def busy(machine: Node) -> bool:
+        raylet = psutil.Process(machine.all_processes["raylet"][0].process.pid)
+        return any("ray::_run" in worker.name() for worker in raylet.children())
+
+    def lose() -> None:
+        saved.extend(wait_until_saved(theirs))
+        (machine,) = filter(busy, machines)
+        machines.remove(machine)
+        head.remove_node(machine, allow_graceful=False)
+
+    loss = Thread(target=lose)
+    loss.start()
+    try:
+        records = cluster.work(CONFIGS[:1], address=head.address, checkpoint_every=0.2)
+    finally:
+        loss.join()
+        for machine in machines:
+            head.remove_node(machine)
+
+    assert (saved, len(machines)) == ([CONFIGS[0].name], 1)
+    assert [record.config for record in records] == CONFIGS[:1]
+    assert finished(ours) == {CONFIGS[0]: undisturbed[CONFIGS[0]]}
+    assert_resumed(saved, (theirs / "progress").read_text().splitlines())
+
+
+def test_a_run_waits_for_a_process_that_still_holds_it() -> None:
+    """Ray may start a run again before the lost process is quite gone."""
+    config = tiny_config()
+    with locked(checkpoint_path(config).with_suffix(".lock")):
+        began = time.monotonic()
+        with pytest.raises(UserError, match="is being trained by another process"):
+            campaign.run_here(config, "cpu", False, None, print, patience=0.3)
+        assert time.monotonic() - began >= 0.3
+    with pytest.raises(TimeLimitReached):
+        campaign.run_here(config, "cpu", False, time.time() - 1, print)
+
+
+# What the command says.
+
+
+@pytest.fixture
+def suite(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a suite whose first run fails."""
+    settings = {"bad": lambda _, seed: tiny_config(seed=seed, lr=1e30), "good": lambda _, seed: tiny_config(seed=seed)}
+    monkeypatch.setitem(SUITES, "tiny", Suite("tiny", "", "", settings))
+    return "tiny"
+
+
+def test_a_run_that_fails_is_told_after_the_others_are_recorded(suite: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "--suite", suite, "--seeds", "1", "--executor", "ray", "--jobs", "1"]
+    assert main([*command, "--time-limit", "0.01s", "--json"]) == 0
     told = capsys.readouterr()
-    assert "0 of 1 runs recorded; repeat the command to go on" in told.out
+    assert json.loads(told.out) == []
     assert "no time left to start it" in told.err
-    assert main([*command, "--json"]) == 0
-    (record,) = json.loads(capsys.readouterr().out)
-    assert record["config"]["net"]["depth"] == 8
+
+    assert main(command) == 2
+    bad, good = tiny_config(lr=1e30), tiny_config()
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"resnet_lib: {bad.name}: the loss is nan")
+    assert [record.config for record in Records(local_dir())] == [good]
+    assert safetensors.torch.load_file(weights_path(good))
+    assert cluster.work([good]) == []
 
 
 @pytest.mark.parametrize(
@@ -105,9 +194,7 @@ def test_the_command_trains_by_ray_and_stops_at_its_time_limit(capsys: pytest.Ca
     [
         (["--executor", "ray", "--address", "127.0.0.1:1"], "no Ray cluster can be reached at 127.0.0.1:1 ("),
         (["--executor", "ray", "--address", "127.0.0.1:x"], "no Ray cluster can be reached at 127.0.0.1:x ("),
-        (["--executor", "ray", "--address", "auto"], "no Ray cluster can be reached at auto ("),
         (["--executor", "ray", "--address", "auto", "--jobs", "2"], "how many runs a cluster takes at once is its own"),
-        (["--executor", "ray", "--device", "cuda"], "device 'cuda' was asked for, but the cluster has no GPU"),
         (["--address", "auto"], "--address is of a Ray cluster; add --executor ray"),
     ],
 )
@@ -118,19 +205,51 @@ def test_what_cannot_be_done_takes_one_line(words: list[str], message: str, capf
     assert told[0].startswith(f"resnet_lib: {message}")
 
 
+def test_an_address_that_is_no_longer_a_clusters_is_given_up() -> None:
+    """What `auto` finds may be long gone. Ray would try twenty times, two seconds here and forty for its users."""
+    words = ("-m", "resnet_lib", "train", "--net", "plain-8", "--executor", "ray", "--address", "auto")
+    briefly = {"RAY_gcs_rpc_server_connect_timeout_s": "1", "RAY_py_gcs_connect_timeout_s": "1"}
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        began = time.monotonic()
+        done = python(*words, RAY_ADDRESS=f"127.0.0.1:{mute.getsockname()[1]}", **briefly)
+        assert time.monotonic() - began < 40
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("resnet_lib: no Ray cluster can be reached at auto (")
+
+
+def test_a_missing_data_set_is_told_before_ray_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RESNET_LIB_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(cluster, "_connect", lambda *_: pytest.fail("Ray was started"))
+    assert main(["train", "--net", "plain-8", "--profile", "quick", "--executor", "ray"]) == 2
+    assert "which is no folder" in capsys.readouterr().err
+
+
+def test_a_cluster_without_a_core_is_refused(head: Cluster) -> None:
+    with pytest.raises(UserError, match="no machine of the cluster has a core for a run"):
+        cluster.work([tiny_config()], address=head.address)
+
+
+CORES, GPUS, BOTH = {"CPU": 8.0}, {"GPU": 4.0}, {"CPU": 2.0, "GPU": 1.0}
+
+
+def share(device: str | None, *machines: dict[str, float], alive: bool = True) -> int:
+    """The GPUs that each run takes on a cluster of such machines."""
+    nodes = [{"Alive": alive, "Resources": machine} for machine in machines]
+    return cluster._gpus(SimpleNamespace(nodes=lambda: nodes), device)
+
+
+def test_a_run_takes_a_gpu_where_a_machine_has_one_beside_a_core() -> None:
+    assert [share(device, CORES, BOTH) for device in (None, "cuda", "cpu")] == [1, 1, 0]
+    assert [share(device, CORES, GPUS) for device in (None, "cpu")] == [0, 0]
+    with pytest.raises(UserError, match="device 'cuda' was asked for, but no machine of the cluster has a GPU"):
+        share("cuda", CORES, GPUS)
+    with pytest.raises(UserError, match="has a core"):
+        share(None, BOTH, alive=False)
+
+
 def test_without_ray_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install 'resnet-lib\[cluster\]'"):
         cluster.work([tiny_config()])
-
-
-def test_a_run_waits_for_a_process_that_still_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray may start a run again before the lost process is quite gone."""
-    config = tiny_config()
-    with locked(checkpoint_path(config).with_suffix(".lock")):
-        began = time.monotonic()
-        with pytest.raises(UserError, match="is being trained by another process"):
-            campaign.run_here(config, "cpu", False, None, print, patience=0.3)
-        assert time.monotonic() - began >= 0.3
-    with pytest.raises(TimeLimitReached):
-        campaign.run_here(config, "cpu", False, time.time() - 1, print)
