@@ -149,6 +149,25 @@ def build_parser() -> Parser:
     sub.add_argument("name", nargs="?", help="a data set (default: all of them, for list and verify)")
     add_json(sub)
 
+    sub = command("evaluate", evaluate, "test ImageNet nets on a folder of images by the paper's protocols")
+    sub.add_argument("folder", type=Path, help="a folder of images for each class, in the order of the net's classes")
+    sub.add_argument(
+        "--net",
+        action="append",
+        required=True,
+        metavar="NAME=FILE",
+        help="resnet-50-B=weights.safetensors, or torchvision:resnet50 for its own weights; repeat it for an ensemble",
+    )
+    sub.add_argument(
+        "--protocol", default="10-crop", metavar="P", help="centre, 10-crop, multi-scale or all (default: 10-crop)"
+    )
+    sub.add_argument(
+        "--weights", type=Path, metavar="DIR", help="where torchvision's weights are, or are downloaded to"
+    )
+    sub.add_argument("--skip-corrupt", action="store_true", help="leave out images that cannot be read, and name them")
+    add_device(sub)
+    add_json(sub)
+
     sub = command("bench", bench, "measure the training loop beside the usual one and the machine's limits (minutes)")
     sub.add_argument("--depth", type=int, nargs="+", default=[20, 56], metavar="L", help="ResNets (default: 20 56)")
     sub.add_argument("--no-compile", dest="compile", action="store_false", help="leave out the compiled loop")
@@ -344,6 +363,36 @@ def bench(options: argparse.Namespace) -> int:
     print(plain_text(benchmarks.limit_table(result)))
     print("\nwhere the time of a step goes:\n")
     print(plain_text(benchmarks.share_table(result)))
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Tests ImageNet nets on a folder of images."""
+    from resnet_lib import protocols, tables
+
+    known = {name: [protocol] for name, protocol in protocols.PROTOCOLS.items()}
+    chosen = lookup(known | {"all": list(protocols.PROTOCOLS.values())}, options.protocol, "protocol")
+    images = protocols.find_images(options.folder)
+    nets = [protocols.load_net(text, options.weights) for text in options.net]
+    results = protocols.evaluate(
+        nets,
+        images,
+        chosen,
+        device=options.device,
+        skip_corrupt=options.skip_corrupt,
+        say=lambda line: print(line, file=sys.stderr),
+    )
+    if options.json:
+        print(json.dumps([asdict(result) for result in results]))
+        return 0
+    print(tables.plain_text(tables.evaluation(results)))
+    if any(name.startswith("torchvision:") for name, _ in nets):
+        print(
+            "\ntorchvision's bottlenecks have the stride in the 3x3 layer, and torchvision trained them by "
+            "another recipe than the paper's."
+        )
+    if results[0].skipped:
+        print(f"\nleft out, since they cannot be read: {', '.join(results[0].skipped)}")
     return 0
 
 

@@ -147,7 +147,7 @@ WITHOUT_TORCH = ("figures", "tables", "claims", "diagnosis", "experiments", "run
 WITHOUT_TORCH += ("errors",)
 CORE = ("models", "others", "data", "tabular", "training", "probes", "surgery", "runs", "files", "errors")
 DRAWS_OR_DRIVES = {"figures", "tables", "claims", "ledger", "facts", "geometry", "studies", "diagnosis"}
-DRAWS_OR_DRIVES |= {"campaign", "exchange", "cli", "bench", "experiments"}
+DRAWS_OR_DRIVES |= {"campaign", "exchange", "cli", "bench", "experiments", "protocols"}
 
 
 def imports(module: str) -> set[str]:
