@@ -18,6 +18,7 @@ The paper subtracts a mean per pixel instead, so weights of other origin may do 
 """
 
 import io
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -244,12 +245,12 @@ def evaluate(
                 "take the images that the net was trained for (an empty folder keeps a class's place)"
             )
         net.to(chosen).eval()
-    juries = [(name,) for name, _ in nets]
+    ensembles = [(name,) for name, _ in nets]  # each net alone, then all
     if len(nets) > 1:
-        juries.append(tuple(name for name, _ in nets))
+        ensembles.append(tuple(name for name, _ in nets))
 
     tested, skipped = 0, []
-    wrong = torch.zeros(len(protocols), len(juries), 2, dtype=torch.int64)  # by top-1 and by top-5
+    wrong = torch.zeros(len(protocols), len(ensembles), 2, dtype=torch.int64)  # by top-1 and by top-5
     for labels, views in _groups(images, protocols, skipped if skip_corrupt else None):
         for protocol, of_images, counts in zip(protocols, zip(*views, strict=True), wrong, strict=True):
             each = torch.stack([_scores(net, of_images, protocol) for _, net in nets])  # (nets, N, num_classes)
@@ -261,7 +262,7 @@ def evaluate(
                     )
             if len(nets) > 1:
                 each = torch.cat([each, each.mean(dim=0, keepdim=True)])
-            best = each.topk(min(5, num_classes)).indices.cpu()  # (juries, N, 5), the best one first
+            best = each.topk(min(5, num_classes)).indices.cpu()  # (ensembles, N, 5), the best one first
             hits = best == labels[:, None]
             counts += torch.stack([~hits[..., 0], ~hits.any(dim=2)], dim=2).sum(dim=1)
         before, tested = tested, tested + len(labels)
@@ -270,9 +271,9 @@ def evaluate(
     if not tested:
         raise UserError(f"none of the {len(skipped)} images in {images.folder} can be read; replace them")
     return [
-        Result(protocol.name, jury, num_classes, tested, tuple(skipped), *(100 * count / tested).tolist())
-        for protocol, counts in zip(protocols, wrong, strict=True)
-        for jury, count in zip(juries, counts, strict=True)
+        Result(protocol.name, names, num_classes, tested, tuple(skipped), 100 * wrong1 / tested, 100 * wrong5 / tested)
+        for protocol, counts in zip(protocols, wrong.tolist(), strict=True)
+        for names, (wrong1, wrong5) in zip(ensembles, counts, strict=True)
     ]
 
 
@@ -373,7 +374,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load(content)
-        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # of pickles that torch did not write; what counts is if it reads
+            weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # what damaged files raise has no common type, and torch's advice is to run what is in them
         raise UserError(
             f"{path} is damaged, or holds more than weights, such as code, which is not run; save net.state_dict() anew"
