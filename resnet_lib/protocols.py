@@ -374,9 +374,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load(content)
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # of pickles that torch did not write; what counts is if it reads
+        with warnings.catch_warnings(action="ignore"):  # of the dialect of a pickle; either it can be read or not
             weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # what damaged files raise has no common type, and torch's advice is to run what is in them
         raise UserError(
