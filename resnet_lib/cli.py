@@ -388,7 +388,7 @@ def evaluate(options: argparse.Namespace) -> int:
     print(tables.plain_text(tables.evaluation(results)))
     if any(name.startswith("torchvision:") for name, _ in nets):
         print(
-            "\ntorchvision's bottlenecks have the stride in the 3x3 layer, and torchvision trained them by "
+            "\ntorchvision's bottlenecks have the stride in the 3x3 layer, and its nets were trained by "
             "another recipe than the paper's."
         )
     if results[0].skipped:
