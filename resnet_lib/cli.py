@@ -168,28 +168,28 @@ def build_parser() -> Parser:
     )
     sub.add_argument("--markdown", action="store_true", help="print what moved as Markdown")
 
-    sub = command("evaluate", evaluate, "test nets on a folder of images in the paper's ways (ImageNet's val, say)")
-    sub.add_argument("folder", type=Path, help="one folder of images for each class")
+    sub = command("data", data, "list the data sets, fetch one, or verify it")
+    sub.add_argument("action", choices=("list", "fetch", "verify"))
+    sub.add_argument("name", nargs="?", help="a data set (default: all of them, for list and verify)")
+    add_json(sub)
+
+    sub = command("evaluate", evaluate, "test ImageNet nets on a folder of images by the paper's protocols")
+    sub.add_argument("folder", type=Path, help="a folder of images for each class, in the order of the net's classes")
     sub.add_argument(
         "--net",
         action="append",
         required=True,
-        metavar="NET[=FILE]",
-        help="resnet-34-B=weights.safetensors, or torchvision:resnet50; several also make an ensemble",
-    )
-    sub.add_argument("--protocol", default="all", metavar="W", help="centre, 10-crop, multi-scale or all (default)")
-    sub.add_argument(
-        "--weights", type=Path, metavar="DIR", help="where torchvision's weights are, or go (default: its cache)"
+        metavar="NAME=FILE",
+        help="resnet-50-B=weights.safetensors, or torchvision:resnet50 for its own weights; repeat it for an ensemble",
     )
     sub.add_argument(
-        "--skip-corrupt", action="store_true", help="go on when an image cannot be read, and name it at the end"
+        "--protocol", default="10-crop", metavar="P", help="centre, 10-crop, multi-scale or all (default: 10-crop)"
     )
+    sub.add_argument(
+        "--weights", type=Path, metavar="DIR", help="where torchvision's weights are, or are downloaded to"
+    )
+    sub.add_argument("--skip-corrupt", action="store_true", help="leave out images that cannot be read, and name them")
     add_device(sub)
-    add_json(sub)
-
-    sub = command("data", data, "list the data sets, fetch one, or verify it")
-    sub.add_argument("action", choices=("list", "fetch", "verify"))
-    sub.add_argument("name", nargs="?", help="a data set (default: all of them, for list and verify)")
     add_json(sub)
 
     sub = command("bench", bench, "measure the training loop beside the usual one and the machine's limits (minutes)")
@@ -419,40 +419,6 @@ def report_changes(options: argparse.Namespace) -> int:
     return int(found.alarming)
 
 
-def evaluate(options: argparse.Namespace) -> int:
-    """Tests nets by the paper's protocols."""
-    from resnet_lib import protocols, tables
-
-    chosen = dict(protocols.PROTOCOLS)
-    if options.protocol != "all":
-        chosen = {options.protocol: lookup(protocols.PROTOCOLS, options.protocol, "protocol")}
-    images = protocols.find_images(options.folder)
-    nets = [protocols.load_net(text, options.weights) for text in options.net]
-    results = []
-    for protocol in chosen.values():
-        results += protocols.evaluate(
-            nets,
-            images,
-            protocol,
-            device=options.device,
-            skip_corrupt=options.skip_corrupt,
-            say=lambda line: print(line, file=sys.stderr),
-        )
-    if options.json:
-        print(json.dumps([asdict(result) for result in results]))
-        return 0
-    print("top-1 / top-5 error in percent; the paper's on ImageNet's 50,000 validation images:\n")
-    print(tables.plain_text(tables.tested(results)))
-    if any(name.startswith("torchvision:") for name, _ in nets):
-        print(
-            "\ntorchvision's weights come of another recipe than the paper's, and its bottlenecks have the stride in "
-            "the 3x3 layer."
-        )
-    for name in results[0].skipped:
-        print(f"skipped: {name}", file=sys.stderr)
-    return 0
-
-
 def data(options: argparse.Namespace) -> int:
     """Lists, fetches or verifies data sets."""
     from resnet_lib import data as data_module
@@ -529,6 +495,36 @@ def bench_scaling(options: argparse.Namespace) -> int:
         f"{result.depth}, batch {result.batch_size}, {result.image_size} x {result.image_size} pixels"
     )
     print(plain_text(scaling.scaling_table(result)))
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Tests ImageNet nets on a folder of images."""
+    from resnet_lib import protocols, tables
+
+    known = {name: [protocol] for name, protocol in protocols.PROTOCOLS.items()}
+    chosen = lookup(known | {"all": list(protocols.PROTOCOLS.values())}, options.protocol, "protocol")
+    images = protocols.find_images(options.folder)
+    nets = [protocols.load_net(text, options.weights) for text in options.net]
+    results = protocols.evaluate(
+        nets,
+        images,
+        chosen,
+        device=options.device,
+        skip_corrupt=options.skip_corrupt,
+        say=lambda line: print(line, file=sys.stderr),
+    )
+    if options.json:
+        print(json.dumps([asdict(result) for result in results]))
+        return 0
+    print(tables.plain_text(tables.evaluation(results)))
+    if any(name.startswith("torchvision:") for name, _ in nets):
+        print(
+            "\ntorchvision's bottlenecks have the stride in the 3x3 layer, and its nets were trained by "
+            "another recipe than the paper's."
+        )
+    if results[0].skipped:
+        print(f"\nleft out, since they cannot be read: {', '.join(results[0].skipped)}")
     return 0
 
 

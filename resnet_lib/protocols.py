@@ -8,24 +8,26 @@ and its mirror image, of all scales, and of an ensemble's nets. The paper itself
 Within one fully convolutional view nothing has to be decided: the net's own average pooling and linear layer give the
 mean of the logits over all positions, which is how VGG pools its map of class scores.
 
+Each image is decoded once, in one way, for all protocols and nets, and forgotten when it is counted.
+
 Pixels in [0, 1] are normalised by torchvision's mean and deviation per channel (`MEAN`, `STD`), as its weights expect.
 The paper subtracts a mean per pixel instead, so weights of other origin may do a little worse here.
 
     images = find_images(Path("imagenet/val"))
-    (result,) = evaluate([load_net("torchvision:resnet50")], images, PROTOCOLS["10-crop"])
+    results = evaluate([load_net("torchvision:resnet50")], images, [PROTOCOLS["10-crop"]])
 """
 
 import http.client
-from collections import deque
+import io
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import safetensors.torch
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
 from resnet_lib.errors import UserError
@@ -37,15 +39,14 @@ from resnet_lib.training import Hardware
 MEAN = (0.485, 0.456, 0.406)  # red, green, blue; of pixels in [0, 1]
 STD = (0.229, 0.224, 0.225)
 EXTENSIONS = frozenset(torchvision.datasets.folder.IMG_EXTENSIONS)
-IMAGES_READ_AHEAD = 32
-VIEWS_AT_ONCE = 64
+MAX_ASPECT = 32  # with 640 pixels on the shorter side a net's first maps then take 2 GB; at 1000 it would be 50
+IMAGES_AT_ONCE = 16  # 160 views of ten crops
 NETS = {  # name: depth, and shortcut of our net; None for torchvision's architecture
     **{f"plain-{depth}": (depth, "none") for depth in IMAGENET_BLOCKS},
     **{f"resnet-{depth}-{shortcut}": (depth, shortcut) for depth in IMAGENET_BLOCKS for shortcut in "ABC"},
     **{f"torchvision:resnet{depth}": (depth, None) for depth in IMAGENET_BLOCKS},
 }
 
-T = TypeVar("T")
 NamedNet = tuple[str, nn.Module]
 
 
@@ -92,19 +93,14 @@ class Protocol:
             views = torch.stack([pixels[:, y : y + self.crop, x : x + self.crop] for y, x in places])
         return torch.cat([views, views.flip(3)]) if self.mirror else views
 
-    @property
-    def images_at_once(self) -> int:
-        """How many images share a batch. Whole images differ in size, so each goes by itself, with its mirror image."""
-        num_views = (5 if self.corners else 1) * (2 if self.mirror else 1)
-        return 1 if self.crop is None else max(1, VIEWS_AT_ONCE // num_views)
-
 
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         Protocol("centre", (256,), 224),  # Figure 4
         Protocol("10-crop", (256,), 224, corners=True, mirror=True),  # Tables 2 and 3
-        Protocol("multi-scale", (224, 256, 384, 480, 640), None, mirror=True),  # Tables 4 and 5
+        # Tables 4 and 5. Mirror images belong to the form of VGG's that the paper adopts; it does not mention them.
+        Protocol("multi-scale", (224, 256, 384, 480, 640), None, mirror=True),
     )
 }
 
@@ -124,14 +120,15 @@ class Images:
 
 @dataclass(frozen=True)
 class Result:
-    """Errors of a net, or of several whose scores are averaged, by one protocol.
+    """Errors by one protocol: of one net, or of several whose scores are averaged.
 
     `images` is the number tested. `skipped` names the files that could not be read and do not count. The errors are in
-    percent; with fewer than five classes the top-5 error is 0.
+    percent; with five classes or fewer the top-5 error is 0.
     """
 
     protocol: str
     nets: tuple[str, ...]
+    classes: int
     images: int
     skipped: tuple[str, ...]
     top1_error: float
@@ -139,7 +136,7 @@ class Result:
 
 
 def find_images(folder: Path) -> Images:
-    """Lists the images below each class folder. Hidden folders and files that are no images by their name are left out.
+    """Lists the images below each class folder; leaves out what is hidden, and files that are no images by their name.
 
     Raises:
         UserError: there is no such folder, it has no class folders, or no images are in them.
@@ -151,7 +148,8 @@ def find_images(folder: Path) -> Images:
         raise UserError(f"{folder} has no class folders; put the images of each class into a folder of its own")
     files, labels = [], []
     for label, name in enumerate(classes):
-        found = sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in EXTENSIONS)
+        named = (path for path in (folder / name).rglob("[!.]*") if path.suffix.lower() in EXTENSIONS)
+        found = sorted(path for path in named if not path.is_dir())  # a broken link stays: reading it complains
         files += found
         labels += [label] * len(found)
     if not files:
@@ -160,17 +158,31 @@ def find_images(folder: Path) -> Images:
 
 
 def read_image(path: Path) -> Image.Image:
-    """An image file in RGB; grey values are repeated, CMYK is converted, transparency is dropped.
+    """An image file in RGB, as torchvision's folders read it: published errors were measured on such pixels.
+
+    Grey values are repeated, palettes and CMYK are converted, transparency is dropped, and an orientation in EXIF is
+    not applied.
 
     Raises:
-        UserError: the file is no image, is truncated, or cannot be opened.
+        UserError: the file is no image, is truncated, or cannot be opened; its grey values have more than 8 bits, which
+            the conversion would cut off; or one side is more than `MAX_ASPECT` times the other.
     """
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            if image.mode[0] in "IF":  # I;16, I, F
+                raise ValueError("its grey values have more than 8 bits")
+            rgb = image.convert("RGB")
     except Exception as error:  # what decoders raise on damaged files has no common type
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path} cannot be read as an image ({reason}); replace it, or skip corrupt images") from None
+        reason = "its format is unknown" if isinstance(error, UnidentifiedImageError) else _reason(error)
+        raise UserError(
+            f"{path} cannot be read as an image ({reason}); replace it; `evaluate --skip-corrupt` leaves such out"
+        ) from None
+    if max(rgb.size) > MAX_ASPECT * min(rgb.size):
+        raise UserError(
+            f"{path} is {rgb.width} x {rgb.height} pixels, one side more than {MAX_ASPECT} times the other; cut it; "
+            "`evaluate --skip-corrupt` leaves such out"
+        )
+    return rgb
 
 
 def resize(image: Image.Image, shorter: int) -> Image.Image:
@@ -182,7 +194,7 @@ def resize(image: Image.Image, shorter: int) -> Image.Image:
 
 @torch.inference_mode()
 def scores(net: nn.Module, views: Sequence[Tensor]) -> Tensor:
-    """Class probabilities, averaged over scales and views (sections 3.4 and 4.1).
+    """A net's class probabilities, averaged over scales and views (sections 3.4 and 4.1).
 
     Args:
         net: in evaluation mode.
@@ -203,103 +215,109 @@ def scores(net: nn.Module, views: Sequence[Tensor]) -> Tensor:
 def evaluate(
     nets: Sequence[NamedNet],
     images: Images,
-    protocol: Protocol,
+    protocols: Sequence[Protocol],
     *,
     device: str | None = None,
     skip_corrupt: bool = False,
     say: Callable[[str], object] = lambda line: None,
 ) -> list[Result]:
-    """Top-1 and top-5 error of each net, and of all together if there are several, in one pass over the images.
-
-    Together they are an ensemble as in Table 5: their scores are averaged. The arithmetic is fp32. The nets end on the
-    device, in evaluation mode.
+    """Top-1 and top-5 errors in fp32 by each protocol, in one pass over the images.
 
     Args:
-        nets: names and nets with a last layer `fc`.
+        nets: names and nets with a last layer `fc`. They end on the device, in evaluation mode.
         images: from `find_images`.
-        protocol: one of `PROTOCOLS`, or another.
+        protocols: some of `PROTOCOLS`, or others.
         device: CUDA if there is any, else the CPU.
-        skip_corrupt: leave out images that cannot be read; the results name them.
-        say: is told every thousand images how far it is.
+        skip_corrupt: leave out images that `read_image` refuses; the results name them.
+        say: is told after each tenth of the images how far it is.
+
+    Returns:
+        For each protocol a result of each net, and if there are several then one of their ensemble (Table 5).
 
     Raises:
         UserError: a net's classes are not as many as the folder's, an image cannot be read, or scores are not numbers.
     """
     chosen = Hardware.choose(device, precision="fp32").device
+    num_classes, num_images = len(images.classes), len(images.files)
     for name, net in nets:
-        if net.fc.out_features != len(images.classes):
+        if net.fc.out_features != num_classes:
             raise UserError(
-                f"net {name} has {net.fc.out_features} classes and {images.folder} has {len(images.classes)} class "
-                "folders; take the images that the net was trained for"
+                f"net {name} has {net.fc.out_features} classes and {images.folder} has {num_classes} class folders; "
+                "take the images that the net was trained for (an empty folder keeps a class's place)"
             )
         net.to(chosen).eval()
+    ensembles = [(name,) for name, _ in nets]  # each net alone, then all
+    if len(nets) > 1:
+        ensembles.append(tuple(name for name, _ in nets))
 
-    names = [(name,) for name, _ in nets]
-    names += [tuple(name for name, _ in nets)] if len(nets) > 1 else []  # the ensemble
-    wrong = [[0, 0] for _ in names]  # top-1, top-5
-    skipped: list[str] = []
-    tested = 0
-    for views, labels in _batches(images, protocol, skipped if skip_corrupt else None):
-        of_each = [scores(net, views) for _, net in nets]
-        for (name, _), probabilities in zip(nets, of_each, strict=True):
-            if not probabilities.isfinite().all():
-                raise UserError(f"scores of {name} are not numbers; its weights are damaged, or its training diverged")
-        of_all = [torch.stack(of_each).mean(dim=0)] if len(nets) > 1 else []
-        for counts, probabilities in zip(wrong, of_each + of_all, strict=True):
-            best = probabilities.topk(min(5, len(images.classes))).indices.cpu()  # (N, 5), the best one first
+    tested, skipped = 0, []
+    wrong = torch.zeros(len(protocols), len(ensembles), 2, dtype=torch.int64)  # by top-1 and by top-5
+    for labels, views in _groups(images, protocols, skipped if skip_corrupt else None):
+        for protocol, of_images, counts in zip(protocols, zip(*views, strict=True), wrong, strict=True):
+            each = torch.stack([_scores(net, of_images, protocol) for _, net in nets])  # (nets, N, num_classes)
+            for (name, _), of_net in zip(nets, each, strict=True):
+                if not of_net.isfinite().all():
+                    raise UserError(
+                        f"scores of net {name} are not numbers: its weights are damaged, or its training diverged; "
+                        "take other weights"
+                    )
+            if len(nets) > 1:
+                each = torch.cat([each, each.mean(dim=0, keepdim=True)])
+            best = each.topk(min(5, num_classes)).indices.cpu()  # (ensembles, N, 5), the best one first
             hits = best == labels[:, None]
-            counts[0] += int((~hits[:, 0]).sum())
-            counts[1] += int((~hits.any(dim=1)).sum())
-        tested += len(labels)
-        if tested // 1000 > (tested - len(labels)) // 1000:
-            say(f"{protocol.name}: {tested} of {len(images.files)} images")
+            counts += torch.stack([~hits[..., 0], ~hits.any(dim=2)], dim=2).sum(dim=1)
+        before, tested = tested, tested + len(labels)
+        if 10 * tested // num_images > 10 * before // num_images:
+            say(f"{tested:,} of {num_images:,} images")
     if not tested:
         raise UserError(f"none of the {len(skipped)} images in {images.folder} can be read; replace them")
     return [
-        Result(protocol.name, members, tested, tuple(skipped), 100 * top1 / tested, 100 * top5 / tested)
-        for members, (top1, top5) in zip(names, wrong, strict=True)
+        Result(protocol.name, names, num_classes, tested, tuple(skipped), 100 * wrong1 / tested, 100 * wrong5 / tested)
+        for protocol, counts in zip(protocols, wrong.tolist(), strict=True)
+        for names, (wrong1, wrong5) in zip(ensembles, counts, strict=True)
     ]
 
 
-def _batches(images: Images, protocol: Protocol, skipped: list[str] | None) -> Iterator[tuple[list[Tensor], Tensor]]:
-    """Views for each scale, (N, V, 3, H, W), and labels (N,). What cannot be read is named in `skipped`, or raised."""
-
-    def read(path: Path) -> list[Tensor] | None:
-        try:
-            return protocol.views(read_image(path))
-        except UserError:
-            if skipped is None:
-                raise
-            return None
-
-    batch: list[tuple[list[Tensor], int]] = []
-
-    def stacked() -> tuple[list[Tensor], Tensor]:
-        views, labels = zip(*batch, strict=True)
-        return [torch.stack(same_scale) for same_scale in zip(*views, strict=True)], torch.tensor(labels)
-
-    for path, label, views in zip(images.files, images.labels, _read_ahead(read, images.files), strict=True):
-        if views is None:
-            skipped.append(path.relative_to(images.folder).as_posix())
-        else:
-            batch.append((views, label))
-        if len(batch) == protocol.images_at_once:
-            yield stacked()
-            batch.clear()
-    if batch:
-        yield stacked()
+def _scores(net: nn.Module, views: Sequence[list[Tensor]], protocol: Protocol) -> Tensor:
+    """`scores` of images whose views each are a list over scales of (V, 3, H, W)."""
+    at_once = 1 if protocol.crop is None else len(views)  # whole images differ in size
+    batches = [views[i : i + at_once] for i in range(0, len(views), at_once)]
+    return torch.cat([scores(net, [torch.stack(s) for s in zip(*batch, strict=True)]) for batch in batches])
 
 
-def _read_ahead(read: Callable[[Path], T], paths: Sequence[Path]) -> Iterator[T]:
-    """`map(read, paths)`, some paths ahead: the nets compute meanwhile, and threads decode outside Python's lock."""
-    pending: deque[Future[T]] = deque()
+def _groups(
+    images: Images, protocols: Sequence[Protocol], skipped: list[str] | None
+) -> Iterator[tuple[Tensor, list[list[list[Tensor]]]]]:
+    """A few images at a time: labels (N,), and of each image the views by protocol and scale.
+
+    The next few are read meanwhile, by threads that decode outside Python's lock. Names what cannot be read in
+    `skipped` if there is one.
+    """
+
+    def read(path: Path) -> list[list[Tensor]]:
+        image = read_image(path)
+        return [protocol.views(image) for protocol in protocols]
+
     with ThreadPoolExecutor() as pool:
-        for path in paths:
-            pending.append(pool.submit(read, path))
-            if len(pending) == IMAGES_READ_AHEAD:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        ahead = []
+        for start in range(0, len(images.files) + IMAGES_AT_ONCE, IMAGES_AT_ONCE):  # the last round reads nothing new
+            some = slice(start, start + IMAGES_AT_ONCE)
+            coming = [
+                (path, label, pool.submit(read, path))
+                for path, label in zip(images.files[some], images.labels[some], strict=True)
+            ]
+            labels, views = [], []
+            for path, label, future in ahead:
+                try:
+                    views.append(future.result())
+                    labels.append(label)
+                except UserError:
+                    if skipped is None:
+                        raise
+                    skipped.append(path.relative_to(images.folder).as_posix())
+            if labels:
+                yield torch.tensor(labels), views
+            ahead = coming
 
 
 def load_net(text: str, folder: Path | None = None) -> NamedNet:
@@ -351,11 +369,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         UserError: the file is missing, damaged, or holds anything else, such as code, which is then not run.
     """
     try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror or error}); name a file of weights") from None
+        raise UserError(f"{path} cannot be read ({_reason(error)}); name a file of weights") from None
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load(content)
+        with warnings.catch_warnings(action="ignore"):  # of the dialect of a pickle; either it can be read or not
+            weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # what damaged files raise has no common type, and torch's advice is to run what is in them
         raise UserError(
             f"{path} is damaged, or holds more than weights, such as code, which is not run; save net.state_dict() anew"
@@ -373,8 +394,13 @@ def _fetch(depth: int, folder: Path | None) -> Path:
         digest = path.stem.rpartition("-")[2]  # torchvision's files carry the beginning of theirs
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), digest, progress=False)
+            torch.hub.download_url_to_file(url, str(path), digest)
         except (OSError, RuntimeError, http.client.HTTPException) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise UserError(f"{url} could not be downloaded ({reason}); put it into {path.parent}") from None
+            raise UserError(f"{url} could not be downloaded ({_reason(error)}); put it into {path.parent}") from None
     return path
+
+
+def _reason(error: Exception) -> str:
+    """What an exception of the system or of a library says, in one line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text.splitlines()[0]

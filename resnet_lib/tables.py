@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # these need torch
     from resnet_lib.protocols import Result
 
 NO_RUN = "no run yet"
+IMAGENET_CLASSES = 1000  # errors among fewer classes do not compare with published ones
 
 
 def spread(values: Sequence[float]) -> str:
@@ -447,41 +448,6 @@ def table3_scaled(records: Records, nets: Sequence[str] = ()) -> Table:
     return Table(rows)
 
 
-def tested(results: "Sequence[Result]") -> Table:
-    """What nets make of ImageNet's validation images, top-1 / top-5 error, beside the paper's for the same protocol.
-
-    An ensemble has no row in the paper: Table 5 is on test images. Errors by centre crop are read off Figure 4 (≈).
-    """
-    return Table(
-        {
-            "net": " + ".join(result.nets),
-            "protocol": result.protocol,
-            "images": f"{result.images:,}" + (f", {len(result.skipped)} skipped" if result.skipped else ""),
-            "here (%)": pair_of_errors((result.top1_error, result.top5_error)),
-            "the paper (%)": paper_errors(result.nets[0], result.protocol) if len(result.nets) == 1 else "",
-        }
-        for result in results
-    )
-
-
-def paper_errors(net: str, protocol: str) -> str:
-    """The paper's error of a net, called as `protocols.NETS` does, on ImageNet's validation images; "" if none."""
-    name = net.partition("=")[0].replace("torchvision:resnet", "resnet-")
-    kind, depth, *option = name.split("-")
-    deep = int(depth) >= 50
-    shortcut = option[0] if option else "B"  # torchvision's
-    if deep and (kind == "plain" or shortcut != "B"):
-        return ""
-    key = f"plain-{depth}" if kind == "plain" else f"ResNet-{depth}" + ("" if deep else f" {shortcut}")
-    if protocol == "centre":
-        drawn = None if deep or key.endswith((" B", " C")) else figure4_error(kind, int(depth), "validation")
-        return f"≈ {drawn:.1f}" if drawn else ""
-    if protocol == "10-crop" and key in ("plain-18", "ResNet-18 A"):
-        return f"{paper_table(2)[f'{kind}18']:.2f}"
-    errors = paper_table({"10-crop": 3, "multi-scale": 4}[protocol]).get(key)
-    return pair_of_errors(errors) if errors else ""
-
-
 def protocols() -> Table:
     """What the way of testing does to one net: ImageNet top-1 error by one crop, by ten, and at several scales.
 
@@ -498,6 +464,54 @@ def protocols() -> Table:
             "gained in all (points)": f"{one[depth][0] - scales[f'ResNet-{depth}'][0]:.1f}",
         }
         for depth in (50, 101, 152)
+    )
+
+
+PAPER_ROWS = {  # net of `protocols.NETS` -> its row in Tables 3 and 4; torchvision's nets have the layers of option B
+    "plain-34": "plain-34",
+    **{f"resnet-34-{option}": f"ResNet-34 {option}" for option in "ABC"},
+    **{f"resnet-{depth}-B": f"ResNet-{depth}" for depth in (50, 101, 152)},
+    "torchvision:resnet34": "ResNet-34 B",
+    **{f"torchvision:resnet{depth}": f"ResNet-{depth}" for depth in (50, 101, 152)},
+}
+TABLE_2_NETS = {"plain-18": "plain18", "resnet-18-A": "resnet18"}  # in no other table
+
+
+def published_evaluation(net: str, protocol: str) -> str:
+    """The paper's ImageNet errors of a net, top-1 / top-5, and their table: 22.85 / 6.71 (Table 3). Empty without any.
+
+    One crop the paper does not print. There torchvision's own errors stand beside torchvision's own weights.
+
+    Args:
+        net: as `protocols.load_net` takes it: resnet-50-B=FILE, torchvision:resnet50.
+        protocol: "centre", "10-crop" (Tables 2 and 3) or "multi-scale" (Table 4).
+    """
+    name = net.partition("=")[0]
+    row = PAPER_ROWS.get(name)
+    if protocol == "centre" and net.startswith("torchvision:") and net == name:
+        top1, top5, *_ = paper()["torchvision_S9_V1"][int(net.removeprefix("torchvision:resnet"))]
+        return f"{pair_of_errors((100 - top1, 100 - top5))} (torchvision's page)"
+    if protocol == "10-crop" and name in TABLE_2_NETS:
+        return f"{pair_of_errors((paper_table(2)[TABLE_2_NETS[name]], None))} (Table 2)"
+    number = {"10-crop": 3, "multi-scale": 4}.get(protocol)
+    if number and row in paper_table(number):
+        return f"{pair_of_errors(paper_table(number)[row])} (Table {number})"
+    return ""
+
+
+def evaluation(results: Sequence["Result"]) -> Table:
+    """Errors of nets and ensembles by the paper's protocols; beside those of single ImageNet nets published ones."""
+    return Table(
+        {
+            "net": result.nets[0] if len(result.nets) == 1 else f"all {len(result.nets)}, averaged",
+            "protocol": result.protocol,
+            "images": f"{result.images:,}",
+            "top-1 / top-5 error (%)": f"{result.top1_error:.2f} / {result.top5_error:.2f}",
+            "published (%)": published_evaluation(result.nets[0], result.protocol)
+            if len(result.nets) == 1 and result.classes == IMAGENET_CLASSES
+            else "",
+        }
+        for result in results
     )
 
 

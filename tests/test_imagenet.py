@@ -285,7 +285,7 @@ def test_table_3_trains_at_full_size_and_its_weights_are_tested(
         assert (record.provenance.processes, record.provenance.parts) == (1, 2)
         assert isfinite(record.train_curve.loss[-1])
         net = protocols.load_net(f"{name}={campaign.weights_path(record.config)}")
-        (result,) = protocols.evaluate([net], find_images(path / "val"), protocols.PROTOCOLS["centre"], device="cpu")
+        (result,) = protocols.evaluate([net], find_images(path / "val"), [protocols.PROTOCOLS["centre"]], device="cpu")
         assert result.images == 2
         assert result.top1_error in (0, 50, 100)
 
