@@ -104,8 +104,8 @@ class Share(_Frozen):
     percent: Annotated[float, Field(ge=0, le=100)]
 
 
-class Benchmark(_Frozen):
-    """One sitting: speeds, limits, where the time of a step goes, and on what."""
+class Sitting(_Frozen):
+    """When and on what something was measured."""
 
     format: Literal[1]
     device: str
@@ -116,6 +116,27 @@ class Benchmark(_Frozen):
     git_dirty: bool | None
     date: str
     precision: str
+
+
+def this_sitting(hardware: Hardware) -> dict[str, object]:
+    """The fields of a `Sitting` here and now."""
+    commit, dirty = git_state()
+    return {
+        "format": 1,
+        "device": device_name(hardware.device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "date": datetime.now(UTC).date().isoformat(),
+        "precision": hardware.precision,
+    }
+
+
+class Benchmark(Sitting):
+    """One sitting: speeds, limits, where the time of a step goes."""
+
     bandwidth: Positive  # bytes per second, read and written
     peak: Positive  # multiply-adds per second, of a large matrix product
     speeds: Annotated[tuple[Speed, ...], Field(strict=False)]
@@ -124,7 +145,7 @@ class Benchmark(_Frozen):
 
 
 FOLDER = PACKAGE / "benchmarks"
-Stored = TypeVar("Stored", bound=BaseModel)  # with a device and its number of threads
+Stored = TypeVar("Stored", bound=Sitting)
 
 
 def save(benchmark: Stored, folder: Path = FOLDER) -> Path:
@@ -433,17 +454,8 @@ def bench(
         for compile_it in (False, True) if compiled else (False,):
             shares += step_shares(depth, Hardware.choose(device, compiled=compile_it), iterations)
     per_second, adds = bandwidth(hardware.device), peak(hardware.device, hardware.precision)
-    commit, dirty = git_state()
     return Benchmark(
-        format=1,
-        device=device_name(hardware.device),
-        threads=torch.get_num_threads(),
-        torch=torch.__version__,
-        python=platform.python_version(),
-        git_commit=commit,
-        git_dirty=dirty,
-        date=datetime.now(UTC).date().isoformat(),
-        precision=hardware.precision,
+        **this_sitting(hardware),
         bandwidth=per_second,
         peak=adds,
         speeds=tuple(speeds),

@@ -5,16 +5,14 @@
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -28,7 +26,7 @@ from resnet_lib.geometry import table1_cost
 from resnet_lib.models import IMAGENET_BLOCKS
 from resnet_lib.runs import RunConfig
 from resnet_lib.tables import Table
-from resnet_lib.training import Hardware, Progress, device_name, git_state
+from resnet_lib.training import Hardware, Progress
 
 DEPTH = 18
 BATCH_SIZE = 32
@@ -51,20 +49,9 @@ class Team(BaseModel):
     rounds: Annotated[tuple[float, ...], Field(strict=False)]
 
 
-class Scaling(BaseModel):
-    """One sitting: the speeds of teams of processes on one machine, and on what."""
+class Scaling(bench.Sitting):
+    """One sitting: the speeds of teams of processes on one machine."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    format: Literal[1]
-    device: str
-    threads: int
-    torch: str
-    python: str
-    git_commit: str | None
-    git_dirty: bool | None
-    date: str
-    precision: str
     depth: int
     batch_size: int
     image_size: int
@@ -146,17 +133,8 @@ def measure(
             say(f"scaling: round {number + 1} of {rounds}")
             for team, speeds in results.items():
                 speeds.append(speed(*team, images, image_size, device, Path(scratch) / "speed"))
-    commit, dirty = git_state()
     return Scaling(
-        format=1,
-        device=device_name(hardware.device),
-        threads=threads,
-        torch=torch.__version__,
-        python=platform.python_version(),
-        git_commit=commit,
-        git_dirty=dirty,
-        date=datetime.now(UTC).date().isoformat(),
-        precision=hardware.precision,
+        **bench.this_sitting(hardware),
         depth=DEPTH,
         batch_size=BATCH_SIZE,
         image_size=image_size,
