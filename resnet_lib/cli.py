@@ -540,8 +540,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
-        print(
-            "resnet_lib: interrupted; finished runs are recorded, repeat the command to go on",
-            file=sys.stderr,
-        )
+        kept = "; finished runs are recorded, repeat the command to go on" if options.command == "train" else ""
+        print(f"resnet_lib: interrupted{kept}", file=sys.stderr)
         return 130
