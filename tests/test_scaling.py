@@ -3,21 +3,14 @@
 from pathlib import Path
 
 import pytest
+from samples import BENCHMARK
 
 from resnet_lib import bench, scaling
 from resnet_lib.errors import UserError
 from resnet_lib.scaling import Scaling, Team
 
 MADE_UP = Scaling(
-    format=1,
-    device="a processor",
-    threads=2,
-    torch="2.13.0",
-    python="3.11.7",
-    git_commit=None,
-    git_dirty=None,
-    date="2026-01-01",
-    precision="bf16",
+    **BENCHMARK.model_dump(include=set(bench.Sitting.model_fields)),
     depth=18,
     batch_size=32,
     image_size=224,
