@@ -83,16 +83,19 @@ def draw_curves(axes: Axes, records: Sequence[RunRecord], title: str) -> None:
 
 
 def draw_pair(axes: Axes, records: Sequence[RunRecord], name: str, color: str, held_out: str = "test") -> None:
-    """The training and the test curve of one net: means over its seeds, on bands from the lowest to the highest."""
+    """The training and the test curve of one net: means over its seeds, on bands from the lowest to the highest.
+
+    What belongs to a net carries its name as group id, by which `explore` finds it.
+    """
     for curve, style in (("train", {"ls": "--", "lw": 1.0}), ("test", {"ls": "-", "lw": 2.0})):
         tables = [getattr(record, f"{curve}_curve") for record in records]
         columns = list(zip(*(table.error for table in tables), strict=True))
         iterations = tables[0].iteration
         label = f"{name}, {'training' if curve == 'train' else held_out}"
-        axes.plot(iterations, [mean(column) for column in columns], color=color, label=label, **style)
+        axes.plot(iterations, [mean(column) for column in columns], color=color, label=label, gid=name, **style)
         if len(records) > 1:
             low, high = [min(column) for column in columns], [max(column) for column in columns]
-            axes.fill_between(iterations, low, high, color=color, alpha=0.12, lw=0)
+            axes.fill_between(iterations, low, high, color=color, alpha=0.12, lw=0, gid=name)
 
 
 def curves(
@@ -150,7 +153,19 @@ def draw_paper_ends(axes: Axes, records: Sequence[RunRecord]) -> None:
         end = figure6_error("plain" if net.shortcut == "none" else "resnet", net.depth, "test")
         if end is not None:
             color, label = depth_color(net.depth), f"{name}, the paper's end (read off)"
-            axes.plot([last], [end], "D", color=color, mfc="white", mew=1.5, ms=6, label=label, clip_on=False, zorder=5)
+            axes.plot(
+                [last],
+                [end],
+                "D",
+                color=color,
+                mfc="white",
+                mew=1.5,
+                ms=6,
+                label=label,
+                gid=name,
+                clip_on=False,
+                zorder=5,
+            )
 
 
 FIGURE6 = {

@@ -4,6 +4,7 @@ Shapes and costs are computed on the meta device, where tensors have shapes and 
 """
 
 import copy
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from resnet_lib.models import ImageNetNet, num_parameters
+from resnet_lib.models import CifarNet, ImageNetNet, num_parameters
 from resnet_lib.paper import paper
 from resnet_lib.tables import Table
 
@@ -72,15 +73,12 @@ def batch_norm_outputs(net: nn.Module, shape: Shape) -> int:
 
 
 def windows(net: nn.Module) -> Iterator[tuple[int, int]]:
-    """Kernel and stride of each layer on the longest path through a net, in order; shortcuts see less and are left out.
-
-    The 3x3 max pooling of the ImageNet nets follows their first convolution.
-    """
+    """Kernel and stride of each layer on the longest path through a net, in order: shortcuts see less."""
     for name, module in net.named_modules():
         if isinstance(module, nn.Conv2d) and "downsample" not in name:
             yield module.kernel_size[0], module.stride[0]
-            if isinstance(net, ImageNetNet) and name == "conv1":
-                yield 3, 2
+        elif isinstance(module, nn.MaxPool2d):
+            yield module.kernel_size, module.stride
 
 
 def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
@@ -173,6 +171,62 @@ def costs(nets: dict[str, nn.Module], shape: Shape) -> Table:
             }
         )
     return Table(rows)
+
+
+def by_stage(net: CifarNet | ImageNetNet, shape: Shape) -> Table:
+    """What becomes of one image (C, H, W) from stage to stage, and what each stage costs, in the manner of Table 1.
+
+    Returns:
+        One row for the stem, each stage, the head and the whole net: output (C×H×W), layers with weights (as the paper
+        counts them, without those on shortcuts), parameters, multiply-adds, and the side, in pixels of the image, of
+        what one position of the output can see; the average over positions sees all of it.
+    """
+    parts: dict[str, list[nn.Module]] = {"stem": [net.conv1, net.bn1]}
+    if isinstance(net, ImageNetNet):
+        parts["stem"].append(net.maxpool)
+    parts |= {f"stage {number}": list(stage) for number, stage in enumerate(net.stages, start=1)}
+    parts["average, FC"] = [nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.fc)]
+    path: list[tuple[int, int]] = []
+    rows = []
+    total: Counter[str] = Counter()
+    for name, modules in parts.items():
+        spent: Counter[str] = Counter(layers=sum(num_layers(module) for module in modules))
+        for module in modules:
+            path += windows(module)
+            part, shape = _cost_and_output(module, shape)
+            spent += Counter(parameters=part.parameters, multiply_adds=part.multiply_adds)
+        rows.append(_stage_row(name, shape, spent, str(receptive_field(path)) if len(shape) == 3 else "all"))
+        total += spent
+    return Table([*rows, _stage_row("whole net", shape, total, "all")])
+
+
+def _stage_row(name: str, shape: Shape, spent: Counter[str], sees: str) -> dict[str, str]:
+    return {
+        "stage": name,
+        "output": "×".join(map(str, shape)),
+        "layers": f"{spent['layers']}",
+        "parameters": f"{spent['parameters']:,}",
+        "multiply-adds": f"{spent['multiply_adds']:,}",
+        "sees": sees,
+    }
+
+
+_known: dict[tuple[str, Shape], tuple[Cost, Shape]] = {}
+
+
+def _cost_and_output(module: nn.Module, shape: Shape) -> tuple[Cost, Shape]:
+    """The cost and the output of a part of a net. Parts that print alike are alike: equal blocks are counted once."""
+    key = repr(module), shape
+    if key not in _known:
+        _known[key] = cost(module, shape), output_shape(module, shape)
+    return _known[key]
+
+
+def num_layers(net: nn.Module) -> int:
+    """Layers with weights: convolutions and fully connected ones, but not those on shortcuts."""
+    return sum(
+        isinstance(module, nn.Conv2d | nn.Linear) and "downsample" not in name for name, module in net.named_modules()
+    )
 
 
 def table1() -> Table:

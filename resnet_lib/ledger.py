@@ -8,16 +8,9 @@ from resnet_lib.claims import CLAIMS, TO_COVER, Claim, Verdict
 from resnet_lib.experiments import PROFILES, lookup
 from resnet_lib.facts import FACTS, Fact, checked
 from resnet_lib.runs import Records
-from resnet_lib.tables import Markdown, Table, number
+from resnet_lib.tables import Html, Markdown, Table, number
 
 STATUSES = ("supported", "refuted", "undecided", "not yet run")
-
-
-class Html(str):
-    """Text that a notebook shows as it is marked up."""
-
-    def _repr_html_(self) -> str:
-        return str(self)
 
 
 def statement(entry: Claim | Fact) -> str:

@@ -259,7 +259,7 @@ def check_choice(what: str, value: str, choices: Iterable[str]) -> None:
 
 
 class CifarNet(nn.Module):
-    """The nets of section 4.2: three stages of n blocks with 16, 32 and 64 filters.
+    """The nets of section 4.2: three stages of n blocks with 16, 32 and 64 filters, or those times width / 16.
 
     Everything after `num_classes` varies what the book varies; the defaults are the paper's.
 
@@ -271,6 +271,7 @@ class CifarNet(nn.Module):
         in_channels: 3 for colour images, 1 for grey.
         num_classes: outputs of the last fully connected layer.
         block: "basic", "single" (one layer) or "bottleneck".
+        width: filters of the first stage; the second has twice as many, the third four times.
         placement: which blocks of a stage have the shortcut: "every", "alternate" or only the first ("stage").
         batch_norm: False leaves it out; convolutions then have biases.
         zero_init: start the scale of each block's last batch norm at 0, so that each block starts as its shortcut
@@ -294,6 +295,7 @@ class CifarNet(nn.Module):
         num_classes: int = 10,
         *,
         block: str = "basic",
+        width: int = 16,
         placement: str = "every",
         batch_norm: bool = True,
         zero_init: bool = False,
@@ -322,13 +324,13 @@ class CifarNet(nn.Module):
         options = {"placement": placement, "batch_norm": batch_norm, "projection_norm": projection_norm}
         options["late_stride"] = stride_in == "second"
         self.stem_relu, self.pool = stem_relu, pool
-        self.conv1 = conv3x3(in_channels, 16, bias=not batch_norm)
-        self.bn1 = norm(16, batch_norm)
-        self.layer1 = make_stage(kind, 16, 16, n, 1, shortcut, **options)
-        self.layer2 = make_stage(kind, 16 * kind.expansion, 32, n, stride, shortcut, **options)
-        self.layer3 = make_stage(kind, 32 * kind.expansion, 64, n, stride, shortcut, **options)
+        self.conv1 = conv3x3(in_channels, width, bias=not batch_norm)
+        self.bn1 = norm(width, batch_norm)
+        self.layer1 = make_stage(kind, width, width, n, 1, shortcut, **options)
+        self.layer2 = make_stage(kind, width * kind.expansion, 2 * width, n, stride, shortcut, **options)
+        self.layer3 = make_stage(kind, 2 * width * kind.expansion, 4 * width, n, stride, shortcut, **options)
         positions = 1 if pool == "average" else (image_size // stride**2) ** 2
-        self.fc = make_head(64 * kind.expansion * positions, head, num_classes)
+        self.fc = make_head(4 * width * kind.expansion * positions, head, num_classes)
         if zero_init:
             for stage in self.stages:
                 for member in stage:
@@ -341,11 +343,11 @@ class CifarNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) -> logits (N, num_classes)."""
-        x = self.bn1(self.conv1(images))  # (N, 16, H, W)
+        x = self.bn1(self.conv1(images))  # (N, width, H, W)
         x = F.relu(x) if self.stem_relu else x
         x = self.layer1(x)
-        x = self.layer2(x)  # (N, 32, H/2, W/2)
-        x = self.layer3(x)  # (N, 64, H/4, W/4)
+        x = self.layer2(x)  # H/2
+        x = self.layer3(x)  # H/4
         return self.fc(x.mean(dim=(2, 3)) if self.pool == "average" else x.flatten(1))
 
 
@@ -379,6 +381,7 @@ class ImageNetNet(nn.Module):
         block, (n1, n2, n3, n4) = IMAGENET_BLOCKS[depth]
         self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = make_stage(block, 64, 64, n1, 1, shortcut)
         self.layer2 = make_stage(block, 64 * block.expansion, 128, n2, 2, shortcut)
         self.layer3 = make_stage(block, 128 * block.expansion, 256, n3, 2, shortcut)
@@ -388,7 +391,7 @@ class ImageNetNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), 224 x 224 in the paper -> logits (N, num_classes)."""
         x = F.relu(self.bn1(self.conv1(images)))  # (N, 64, H/2, W/2)
-        x = F.max_pool2d(x, 3, stride=2, padding=1)  # (N, 64, H/4, W/4)
+        x = self.maxpool(x)  # (N, 64, H/4, W/4)
         x = self.layer1(x)
         x = self.layer2(x)  # H/8
         x = self.layer3(x)  # H/16

@@ -756,6 +756,13 @@ def report(profile: Profile, recorded: Records, local: Records) -> Table:
     return Table(rows)
 
 
+class Html(str):
+    """Text that a notebook shows as it is marked up."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
 class Markdown(str):
     """Text that a notebook renders."""
 

@@ -1,0 +1,152 @@
+// Makes explorable what resnet_lib/explore.py wrote into a page. It computes nothing: every number stands in the page.
+
+function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+function row(cells, heading = "td") {
+  const [first, ...others] = cells;
+  const scope = { scope: heading === "th" ? "col" : "row" };
+  return element("tr", {}, element("th", scope, first), ...others.map((text) =>
+    element(heading, heading === "th" ? scope : {}, text)));
+}
+
+// ------------------------------------------------------------------------------------------------ training curves
+
+function nearest(curve, x) {
+  let best = 0;
+  curve.x.forEach((value, index) => {
+    if (Math.abs(value - x) < Math.abs(curve.x[best] - x)) best = index;
+  });
+  return curve.y[best];
+}
+
+function exploreCurves(box) {
+  const panels = JSON.parse(box.querySelector("script").textContent);
+  const svg = box.querySelector("svg");
+  const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
+  const origin = box.closest(".cell");
+  const picture = origin.previousElementSibling.querySelector("img");
+
+  const curves = panels.flatMap((panel) => panel.curves);
+  const nets = [...new Set(curves.map((curve) => curve.net))];
+  const kinds = [...new Set(curves.map((curve) => curve.of))];
+  const iterations = [...new Set(curves.flatMap((curve) => curve.x))].sort((a, b) => a - b);
+
+  const guides = panels.map(({ place: [left, top, wide, high], limits }) => {
+    const guide = document.createElementNS(svg.namespaceURI, "line");
+    guide.setAttribute("class", "explore-guide");
+    guide.setAttribute("y1", top * height);
+    guide.setAttribute("y2", (top + high) * height);
+    svg.append(guide);
+    return (x) => {
+      const share = Math.min(Math.max((x - limits[0]) / (limits[1] - limits[0]), 0), 1);
+      guide.setAttribute("x1", (left + share * wide) * width);
+      guide.setAttribute("x2", (left + share * wide) * width);
+    };
+  });
+
+  const shown = new Set(nets);
+  const several = panels.length > 1;
+  const readout = element("tbody");
+  const slider = element("input", { type: "range", min: 0, max: iterations.length - 1, value: iterations.length - 1 });
+  const where = element("output");
+
+  function update() {
+    const x = iterations[slider.value];
+    where.textContent = `iteration ${x.toLocaleString("en")}`;
+    slider.setAttribute("aria-valuetext", where.textContent);
+    guides.forEach((move) => move(x));
+    const rows = panels.flatMap((panel) => nets.filter((net) => shown.has(net)).flatMap((net) => {
+      const own = panel.curves.filter((curve) => curve.net === net);
+      if (!own.length) return [];
+      const values = kinds.map((kind) => {
+        const curve = own.find((one) => one.of === kind);
+        return curve ? nearest(curve, x).toFixed(2) : "";
+      });
+      return [row([net, ...(several ? [panel.title] : []), ...values])];
+    }));
+    readout.replaceChildren(...rows);
+  }
+
+  const choices = nets.map((net) => {
+    const check = element("input", { type: "checkbox", checked: "" });
+    const color = curves.find((curve) => curve.net === net).color;
+    check.addEventListener("change", () => {
+      check.checked ? shown.add(net) : shown.delete(net);
+      for (const part of svg.querySelectorAll("[data-net]")) {
+        if (part.dataset.net === net) part.style.display = check.checked ? "" : "none";
+      }
+      update();
+    });
+    return element("label", { style: `--net-color: ${color}` }, check, net);
+  });
+
+  slider.addEventListener("input", update);
+  svg.addEventListener("pointermove", (event) => {
+    const frame = svg.getBoundingClientRect();
+    const x = (event.clientX - frame.left) / frame.width;
+    const panel = panels.find(({ place: [left, , wide] }) => x >= left && x <= left + wide);
+    if (!panel) return;
+    const [low, high] = panel.limits;
+    const iteration = low + ((x - panel.place[0]) / panel.place[2]) * (high - low);
+    const distances = iterations.map((value) => Math.abs(value - iteration));
+    slider.value = distances.indexOf(Math.min(...distances));
+    update();
+  });
+
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", picture.alt);
+  const heads = row(["net", ...(several ? ["panel"] : []), ...kinds.map((kind) => `${kind} error, %`)], "th");
+  box.append(
+    element("fieldset", {}, element("legend", {}, "Nets shown"), ...choices),
+    element("label", { class: "explore-slider" }, where, slider),
+    element("div", { class: "explore-readout", tabindex: 0, role: "region", "aria-label": "Values at this iteration" },
+      element("table", {}, element("thead", {}, heads), readout)),
+  );
+  update();
+  box.hidden = false;
+  picture.classList.add("explore-on-paper");
+  picture.after(box);
+  origin.remove();
+}
+
+// ---------------------------------------------------------------------------------------------------- a net's cost
+
+function exploreNets(box) {
+  const { fields, shown, entries } = JSON.parse(box.querySelector("script").textContent);
+  const body = box.querySelector("tbody");
+  let chosen = shown;
+
+  function update() {
+    let candidates = entries;
+    fields.forEach((_, index) => {
+      const values = [...new Set(candidates.map(([choice]) => choice[index]))];
+      if (!values.includes(chosen[index])) chosen[index] = values[0];
+      selects[index].replaceChildren(...values.map((value) => new Option(value, value, false, value === chosen[index])));
+      candidates = candidates.filter(([choice]) => choice[index] === chosen[index]);
+    });
+    body.replaceChildren(...candidates[0][1].map((cells) => row(cells)));
+  }
+
+  const selects = fields.map((_, index) => {
+    const select = element("select");
+    select.addEventListener("change", () => {
+      const text = select.value;
+      chosen[index] = entries.map(([choice]) => choice[index]).find((value) => String(value) === text);
+      update();
+    });
+    return select;
+  });
+  const labels = fields.map((name, index) => element("label", {}, name, selects[index]));
+  box.prepend(element("form", { class: "explore-form" }, ...labels));
+  update();
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".explore-curves").forEach(exploreCurves);
+  document.querySelectorAll(".explore-nets").forEach(exploreNets);
+});
