@@ -106,3 +106,17 @@ def verdicts_on(what: str, records: Records) -> Markdown:
             ] or ["*not yet run*"]
         lines.append(f"- {entry.statement} " + "; ".join(found) + f" (chapter {int(entry.chapter[:2])})")
     return Markdown("\n".join(lines))
+
+
+def best_verdict(claim: Claim, records: Records) -> Verdict:
+    """The verdict nearest to the paper's schedule: that of the longest profile with enough seeds."""
+    judged = [claim.verdict(profile, records) for profile in reversed(PROFILES.values())]
+    return next((verdict for verdict in judged if verdict.status != "not yet run"), judged[-1])
+
+
+def scoreboard(records: Records) -> Html:
+    """How many claims have which verdict, each counted once: the score in one line, for the first page."""
+    counts = Counter(best_verdict(claim, records).status for claim in CLAIMS.values())
+    counts += Counter("supported" if checked(fact)[0] else "refuted" for fact in FACTS.values())
+    items = [f'<li class="{status.replace(" ", "-")}"><b>{counts[status]}</b> {status}</li>' for status in STATUSES]
+    return Html("\n".join(['<ul class="scoreboard">', *items, "</ul>"]))

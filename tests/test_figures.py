@@ -160,7 +160,7 @@ CORE = (
 )
 DRAWS_OR_DRIVES = {"figures", "tables", "claims", "ledger", "facts", "geometry", "studies", "diagnosis"}
 DRAWS_OR_DRIVES |= {"campaign", "cluster", "exchange", "cli", "bench", "scaling", "experiments", "comparison"}
-DRAWS_OR_DRIVES |= {"imagenet", "protocols"}
+DRAWS_OR_DRIVES |= {"imagenet", "protocols", "explore"}
 
 
 def imports(module: str) -> set[str]:

@@ -415,13 +415,22 @@ def build(root: Path) -> list[str]:
             print(result.stdout, end="", file=sys.stderr)
             return [f"jupyter-book ended with status {result.returncode}; what it said stands above"]
         pages = Path(folder, "_build", "html")
-        drop_unused_mathjax(pages)
+        drop_unused_scripts(pages)
+        name_sidebars(pages)
         if problems := page_problems(root, pages):
             return problems
         shutil.rmtree(target, ignore_errors=True)
         pages.replace(target)
     print(f"{len(toc_pages(root))} pages; open {target / 'index.html'}")
     return []
+
+
+def chromium() -> str:
+    """The browser that looks at pages: the program that CHROMIUM names, else one of the usual names."""
+    names = [os.environ["CHROMIUM"]] if "CHROMIUM" in os.environ else ["chromium", "chromium-browser", "google-chrome"]
+    if found := next(filter(None, map(shutil.which, names)), None):
+        return found
+    raise BookError(f"no {names[0]} on this machine: install chromium, or name a browser of its kind in CHROMIUM")
 
 
 def served_config(root: Path) -> str:
@@ -433,14 +442,29 @@ def served_config(root: Path) -> str:
     return text
 
 
-def drop_unused_mathjax(pages: Path) -> None:
-    """Removes the MathJax bundles that no page loads, more than half of the built book."""
+def drop_unused_scripts(pages: Path) -> None:
+    """Removes scripts that pages can do without, more than half of the built book.
+
+    Of MathJax's bundles pages load one. Font Awesome's script draws as pictures, on every page, the icons that its font
+    shows anyway.
+    """
     mathjax = pages / "_static" / "mathjax"
     for script in mathjax.glob("*.js"):
         if script.name != MATHJAX_BUNDLE:
             script.unlink()
     for unused in ("input/mml", "output/svg"):
         shutil.rmtree(mathjax / unused)
+    for script in (pages / "_static" / "scripts").glob("fontawesome.js*"):
+        script.unlink()
+    for page in pages.rglob("*.html"):
+        page.write_text(re.sub(r"<script [^>]*/fontawesome\.js[^>]*></script>\n?", "", page.read_text()))
+
+
+def name_sidebars(pages: Path) -> None:
+    """Says of each page's left column what it is: the theme leaves its title and search outside any landmark."""
+    column = 'id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar"'
+    for page in pages.rglob("*.html"):
+        page.write_text(page.read_text().replace(column, f'{column} role="complementary" aria-label="Book"'))
 
 
 def page_problems(root: Path, pages: Path) -> list[str]:

@@ -52,7 +52,9 @@ function exploreCurves(box) {
   const shown = new Set(nets);
   const several = panels.length > 1;
   const readout = element("tbody");
-  const slider = element("input", { type: "range", min: 0, max: iterations.length - 1, value: iterations.length - 1 });
+  const slider = element("input", {
+    type: "range", min: 0, max: iterations.length - 1, value: iterations.length - 1, "aria-label": "Iteration",
+  });
   const where = element("output");
 
   function update() {
@@ -103,8 +105,8 @@ function exploreCurves(box) {
   const heads = row(["net", ...(several ? ["panel"] : []), ...kinds.map((kind) => `${kind} error, %`)], "th");
   box.append(
     element("fieldset", {}, element("legend", {}, "Nets shown"), ...choices),
-    element("label", { class: "explore-slider" }, where, slider),
-    element("div", { class: "explore-readout", tabindex: 0, role: "region", "aria-label": "Values at this iteration" },
+    element("div", { class: "explore-slider" }, where, slider),
+    element("div", { class: "explore-readout", tabindex: 0, role: "group", "aria-label": "Values at this iteration" },
       element("table", {}, element("thead", {}, heads), readout)),
   );
   update();

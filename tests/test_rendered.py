@@ -1,0 +1,222 @@
+"""The built pages as a browser shows them: accessible, whole without a network, light, and usable by keyboard.
+
+These need `make book` and Chromium, so a plain pytest leaves them out; `make rendered` runs them.
+"""
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import book
+
+pytestmark = pytest.mark.rendered
+
+BUILT = book.ROOT / "build" / "book"
+SHOTS = book.ROOT / "build" / "screenshots"
+OWN = ("genindex.html", "index.html")  # the first no reader is led to, the second only leads to the first page
+PAGES = sorted(
+    str(path.relative_to(BUILT))
+    for path in BUILT.rglob("*.html")
+    if not path.relative_to(BUILT).parts[0].startswith("_") and path.name not in OWN
+)
+MOST_BYTES = 3_000_000  # of a page with all that it loads
+WIDTHS = {"phone": 360, "desktop": 1440}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        browser = playwright.chromium.launch(executable_path=book.chromium(), args=quiet)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[str]:
+    """The address of the build on this machine: axe reads style sheets in a way that a file's page may not."""
+    handler = functools.partial(Silent, directory=BUILT)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of the width of a desktop, without a network: what asks for one fails and is noted in `page.faults`."""
+    with browser.new_context(viewport={"width": WIDTHS["desktop"], "height": 900}) as context:
+        page = context.new_page()
+        page.faults = []
+
+        def refuse(route) -> None:
+            page.faults.append(f"asks for {route.request.url}")
+            route.abort()
+
+        page.route(lambda url: url.startswith("http") and "127.0.0.1" not in url, refuse)
+        page.on("requestfailed", lambda request: page.faults.append(f"does not get {request.url}"))
+        page.on("pageerror", lambda error: page.faults.append(f"script error: {error}"))
+        page.on("console", lambda said: page.faults.append(said.text) if said.type == "error" else None)
+        yield page
+
+
+def read(page: Page, name: str) -> None:
+    """Opens a page from its folder and waits until its mathematics is set."""
+    page.goto((BUILT / name).as_uri(), wait_until="load")
+    page.wait_for_function("window.MathJax === undefined || !!window.MathJax.startup?.promise")
+    page.evaluate("window.MathJax?.startup?.promise")
+
+
+def test_the_book_is_built() -> None:
+    assert len(PAGES) > len(book.toc_pages(book.ROOT)), "run `make book` first"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(page: Page, served: str, name: str, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{served}/{name}", wait_until="load")
+    found = Axe().run(page).response["violations"]
+    assert not [f"{fault['id']}: {node['html'][:200]}" for fault in found for node in fault["nodes"]]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_without_a_network(page: Page, name: str) -> None:
+    read(page, name)
+    assert not page.faults
+    formulas, drawn = (page.locator(kind).count() for kind in (".math", "mjx-container"))
+    assert formulas == drawn
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_light(page: Page, served: str, name: str) -> None:
+    loaded: dict[str, int] = {}
+    page.on("response", lambda answer: loaded.setdefault(answer.url, len(answer.body())))
+    page.goto(f"{served}/{name}", wait_until="networkidle")
+    heaviest = sorted(((size, url.removeprefix(served)) for url, size in loaded.items()), reverse=True)[:5]
+    assert sum(loaded.values()) < MOST_BYTES, heaviest
+
+
+@pytest.mark.parametrize("screen", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_the_screen(page: Page, name: str, screen: str) -> None:
+    page.set_viewport_size({"width": WIDTHS[screen], "height": 900})
+    read(page, name)
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"{Path(name).stem}-{screen}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[screen]
+
+
+# ------------------------------------------------------------------------------------------------ what can be explored
+
+CURVES = "notebooks/01_degradation.html"
+NETS = "notebooks/10_choosing_an_architecture.html"
+
+
+def values(page: Page) -> list[str]:
+    return page.locator(".explore-curves").first.locator("tbody td").all_inner_texts()
+
+
+def test_curves_are_read_and_hidden_by_keyboard(page: Page) -> None:
+    read(page, CURVES)
+    box = page.locator(".explore-curves").first
+    last = values(page)
+    box.locator("input[type=range]").focus()
+    page.keyboard.press("Home")
+    first = values(page)
+    assert first != last
+    checks = box.locator("input[type=checkbox]")
+    checks.first.focus()
+    page.keyboard.press("Space")
+    assert len(values(page)) < len(first)
+    hidden = box.locator("[data-net]").evaluate_all(
+        "parts => parts.filter(part => part.style.display === 'none').length"
+    )
+    assert 0 < hidden < box.locator("[data-net]").count()
+
+
+def test_curves_are_read_by_hovering(page: Page) -> None:
+    read(page, CURVES)
+    before = values(page)
+    drawing = page.locator(".explore-curves svg").first
+    drawing.scroll_into_view_if_needed()
+    frame = drawing.bounding_box()
+    page.mouse.move(frame["x"] + frame["width"] * 0.3, frame["y"] + frame["height"] * 0.5)
+    assert values(page) != before
+
+
+def test_the_values_shown_are_those_of_the_page(page: Page) -> None:
+    read(page, CURVES)
+    panels = page.evaluate("JSON.parse(document.querySelector('.explore-curves script').textContent)")
+    lasts = [f"{curve['y'][-1]:.2f}" for panel in panels for curve in panel["curves"]]
+    assert sorted(values(page)) == sorted(lasts)
+
+
+def test_on_paper_the_picture_stands_in_for_the_curves(page: Page) -> None:
+    read(page, CURVES)
+    picture, box = page.locator("img.explore-on-paper").first, page.locator(".explore-curves").first
+    assert not picture.is_visible() and box.is_visible()
+    page.emulate_media(media="print")
+    assert picture.is_visible() and not box.is_visible()
+
+
+def test_without_scripts_the_picture_and_one_net_are_there(browser: Browser) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto((BUILT / CURVES).as_uri())
+        assert page.locator("figure img").first.is_visible()
+        assert not page.locator(".explore-curves").first.is_visible()
+        page.goto((BUILT / NETS).as_uri())
+        assert "269,722" in page.locator(".explore-nets").inner_text()  # ResNet-20 A
+
+
+def test_a_net_is_set_by_its_fields(page: Page) -> None:
+    read(page, NETS)
+    box = page.locator(".explore-nets")
+    whole = box.locator("tbody tr").last
+    assert "269,722" in whole.inner_text()
+    box.get_by_label("layers").select_option("110")
+    assert "1,727,962" in whole.inner_text()  # the paper's 1.7M
+    box.get_by_label("nets for").select_option(label="ImageNet (Table 1)")
+    assert "18" in whole.inner_text()
+    box.get_by_label("block").select_option("bottleneck")
+    box.get_by_label("shortcut").select_option("B")
+    box.get_by_label("image, pixels").select_option("224")
+    assert "3,857,973,248" in whole.inner_text()  # ResNet-50, the paper's 3.8 billion
+
+
+# ------------------------------------------------------------------------------------------------------ finding things
+
+
+def test_search_finds_without_a_network(page: Page) -> None:
+    page.goto((BUILT / "search.html").as_uri() + "?q=bottleneck")
+    page.locator("#search-results li").first.wait_for()
+    assert not [fault for fault in page.faults if "asks for" in fault]  # a file's page may not read others for excerpts
+
+
+def test_the_first_press_of_tab_leads_past_the_menus(page: Page) -> None:
+    read(page, CURVES)
+    page.keyboard.press("Tab")
+    focused = page.evaluate("document.activeElement.textContent.trim()")
+    assert focused == "Skip to main content"
+
+
+def test_the_first_page_claims_shows_and_leads_on_in_one_screen(page: Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 960})
+    page.goto((BUILT / "index.html").as_uri(), wait_until="load")
+    page.wait_for_url("**/00_measured.html")
+    page.wait_for_selector("mjx-container")
+    for part in ("article h1", "article img", ".scoreboard", ".sd-card:has-text('Rely')"):
+        box = page.locator(part).first.bounding_box()
+        assert box["y"] + box["height"] <= 960, part
