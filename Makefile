@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 # One thread to each worker: two that want both cores each spend their time waiting.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help reproduce test lint unit nbval notebooks alone verdicts book rendered clean
+.PHONY: help reproduce test lint unit nbval notebooks alone verdicts book pdf rendered clean
 
 help:
 	@echo 'make reproduce   run every chapter, retraining its nets, then print a report and build the book'
@@ -18,6 +18,7 @@ help:
 	@echo 'make alone       run each notebook in an empty folder of a new environment, as on Colab'
 	@echo 'make verdicts    store the verdicts that the committed records give, for the tests to hold'
 	@echo 'make book        build the pages from the committed notebooks'
+	@echo 'make pdf         the whole book as build/book.pdf (needs Chromium)'
 	@echo 'make rendered    look at the built pages in Chromium: accessibility, offline, weight, two widths, keyboard'
 	@echo 'make clean       remove what the other commands made, except .venv'
 	@echo 'PYTHON=python3.13 chooses the interpreter that .venv is made from'
@@ -65,6 +66,9 @@ verdicts: $(STAMP)
 book: $(STAMP)
 	$(BIN)/python tools/book.py build
 	@echo '== book: built without a warning'
+
+pdf: $(STAMP)
+	$(BIN)/python tools/pdf.py
 
 rendered: $(STAMP)
 	$(PYTEST) -m rendered tests/test_rendered.py

@@ -400,21 +400,10 @@ def build(root: Path) -> list[str]:
     target = root / "build" / "book"
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".book-") as folder:
-        config = Path(folder, "_config.yml")
-        config.write_text(served_config(root))
-        command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "--path-output", folder]
-        command += ["--config", config, "--toc", root / "_toc.yml"]
-        result = subprocess.run(
-            [*command, "-W", "-n", "--keep-going", "--quiet"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if result.returncode:
-            print(result.stdout, end="", file=sys.stderr)
-            return [f"jupyter-book ended with status {result.returncode}; what it said stands above"]
-        pages = Path(folder, "_build", "html")
+        try:
+            pages = jupyter_book(root, Path(folder), "html")
+        except BookError as error:
+            return [str(error)]
         drop_unused_scripts(pages)
         name_sidebars(pages)
         if problems := page_problems(root, pages):
@@ -423,6 +412,25 @@ def build(root: Path) -> list[str]:
         pages.replace(target)
     print(f"{len(toc_pages(root))} pages; open {target / 'index.html'}")
     return []
+
+
+def jupyter_book(root: Path, folder: Path, builder: str) -> Path:
+    """Runs a builder of jupyter-book, with warnings as errors, and returns where it left the pages in `folder`."""
+    config = folder / "_config.yml"
+    config.write_text(served_config(root))
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "--path-output", folder]
+    command += ["--config", config, "--toc", root / "_toc.yml", "--builder", builder]
+    result = subprocess.run(
+        [*command, "-W", "-n", "--keep-going", "--quiet"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        print(result.stdout, end="", file=sys.stderr)
+        raise BookError(f"jupyter-book ended with status {result.returncode}; what it said stands above")
+    return folder / "_build" / builder
 
 
 def chromium() -> str:

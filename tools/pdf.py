@@ -1,0 +1,71 @@
+"""The whole book as one PDF, build/book.pdf: jupyter-book's single page, printed by Chromium. `make pdf` runs it."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Error, sync_playwright
+
+import book
+
+# On paper there is nothing to click or to scroll; the contents and each chapter begin on a page of their own.
+STYLE = """
+html { font-size: 80%; }
+.headerlink, .copybtn { display: none !important; }
+article, [id^="document-"] { display: block; break-before: page; }
+.cell_input, .cell_output img, table.dataframe tr, figure { break-inside: avoid; }
+.cell_output .output { overflow: visible !important; }
+table { font-size: 0.8rem; }
+"""
+FOOTER = '<div style="width: 100%; text-align: center; font-size: 8px"><span class="pageNumber"></span></div>'
+
+
+def pdf(root: Path, target: Path) -> None:
+    """Prints the book, whole or not at all: the file of an earlier time stays until this one is there.
+
+    Raises:
+        BookError: no browser, or jupyter-book or the browser failed.
+    """
+    browser = book.chromium()
+    target.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pdf-") as folder:
+        pages = book.jupyter_book(root, Path(folder), "singlehtml")
+        first = f"{book.toc_pages(root)[0]}.html"
+        # The page lies one level below what it refers to as if it were beside it.
+        page, printed = shutil.copy(pages / first, pages / "book.html"), Path(folder, "book.pdf")
+        try:
+            print_page(browser, page, printed)
+        except Error as error:
+            raise book.BookError(f"{browser} did not print the book: {book.first_line(error)}") from None
+        printed.replace(target)
+    print(f"{target}, {target.stat().st_size / 1e6:.1f} MB")
+
+
+def print_page(browser: str, page: Path, target: Path) -> None:
+    """Prints a page as A4 with numbered pages, once its mathematics is set."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
+        tab = chromium.new_page()
+        tab.goto(page.resolve().as_uri(), wait_until="load")
+        tab.evaluate("window.MathJax?.startup?.promise")
+        tab.add_style_tag(content=STYLE)
+        tab.pdf(
+            path=target,
+            format="A4",
+            margin={"top": "16mm", "bottom": "16mm", "left": "18mm", "right": "18mm"},
+            print_background=True,
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOTER,
+            outline=True,
+            tagged=True,
+        )
+        chromium.close()
+
+
+if __name__ == "__main__":
+    try:
+        pdf(book.ROOT, book.ROOT / "build" / "book.pdf")
+    except (book.BookError, OSError) as error:
+        sys.exit(f"pdf.py: {error}")
