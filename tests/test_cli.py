@@ -373,7 +373,8 @@ def test_bench_measures_both_loops_the_limits_and_the_parts_of_a_step(
     assert {row.at_once for row in stored.speeds} == {1, stored.threads}
     shares = {row.part: row.percent for row in stored.shares}
     assert sum(shares.values()) == pytest.approx(100)
-    assert shares["convolutions, backward"] > shares["optimiser"] > 0
+    assert shares["convolutions, backward"] > 0
+    assert shares["optimiser"] > 0
 
 
 def test_bench_prints_speeds_ratios_limits_and_parts(

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -399,6 +401,32 @@ def test_a_run_of_fewer_cells_than_the_text_has_is_told(tmp_path):
     (root / "chapters" / "one.md").write_text(COUNTING)
     (problem,) = book.run(root, tmp_path / "out", "smoke", retrain=False)
     assert problem == "one: 2 cells ran, but its text has 3: run `make notebooks`"
+
+
+def test_a_chapter_is_added_and_removed_as_contributing_says(tmp_path):
+    for name in ("_toc.yml", "_config.yml"):
+        shutil.copy(book.ROOT / name, tmp_path)
+    for name in ("chapters", "notebooks"):
+        shutil.copytree(book.ROOT / name, tmp_path / name)
+    toc, before = tmp_path / "_toc.yml", book.contents(tmp_path)
+    steps = (book.ROOT / "CONTRIBUTING.md").read_text().partition("## Adding a chapter\n")[2]
+    text = tmp_path / "chapters" / "99_walk.md"
+    text.write_text(textwrap.dedent(steps.partition("   ````md\n")[2].partition("   ````\n")[0]))
+    assert book.check(tmp_path) == ["chapters/99_walk.md has no notebook"]
+    assert book.sync(tmp_path, ["99_walk"]) == []
+    assert book.check(tmp_path) == ["notebooks/99_walk.ipynb is not in _toc.yml"]
+    listed = toc.read_text()
+    toc.write_text(f"{listed.rstrip()}\n      - file: notebooks/99_walk.ipynb\n")
+    assert book.check(tmp_path) == []
+    after = book.contents(tmp_path)
+    assert (after.pages, after.figures) == (before.pages + 1, before.figures + 1)
+    assert after.cells == before.cells | {"99_walk": 4}
+
+    text.unlink()
+    (tmp_path / "notebooks" / "99_walk.ipynb").unlink()
+    toc.write_text(listed)
+    assert book.check(tmp_path) == []
+    assert book.contents(tmp_path) == before
 
 
 # ---------------------------------------------------------------------------------------------- complete or red
