@@ -14,7 +14,8 @@ help:
 	@echo 'make reproduce   run every chapter, retraining its nets, then print a report and build the book'
 	@echo '                 PROFILE=smoke (default: minutes, embedded data), quick (hours) or paper (needs a GPU)'
 	@echo 'make test        check the code, the committed notebooks and the book'
-	@echo 'make notebooks   make the committed notebooks from the texts in chapters/, executed'
+	@echo 'make notebooks   make the committed notebooks from the texts in chapters/, executed where something changed'
+	@echo '                 FRESH=1 executes all of them'
 	@echo 'make alone       run each notebook in an empty folder of a new environment, as on Colab'
 	@echo 'make verdicts    store the verdicts that the committed records give, for the tests to hold'
 	@echo 'make book        build the pages from the committed notebooks'
@@ -50,11 +51,11 @@ unit: $(STAMP)
 	@echo '== unit tests: passed'
 
 nbval: $(STAMP)
-	$(PYTEST) --nbval --nbval-current-env notebooks
-	@echo '== notebooks: outputs are what their code gives'
+	$(PYTEST) --nbval --nbval-current-env --junitxml=build/nbval.xml notebooks
+	$(BIN)/python tools/book.py ran build/nbval.xml
 
 notebooks: $(STAMP)
-	$(BIN)/python tools/book.py sync
+	$(BIN)/python tools/book.py sync $(if $(FRESH),--fresh)
 
 alone: $(STAMP)
 	$(BIN)/python tools/book.py alone
@@ -65,7 +66,6 @@ verdicts: $(STAMP)
 
 book: $(STAMP)
 	$(BIN)/python tools/book.py build
-	@echo '== book: built without a warning'
 
 pdf: $(STAMP)
 	$(BIN)/python tools/pdf.py

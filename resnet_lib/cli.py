@@ -70,7 +70,7 @@ def seed_range(text: str) -> range:
 
 def net_config(text: str) -> NetConfig:
     """A CIFAR net by its name: plain-20, resnet-56, resnet-56-B."""
-    from resnet_lib.experiments import plain, resnet
+    from resnet_lib.experiments import DEPTHS, nearest, plain, resnet
     from resnet_lib.models import SHORTCUTS, CifarNet
 
     kind, _, rest = text.lower().partition("-")
@@ -78,7 +78,9 @@ def net_config(text: str) -> NetConfig:
     shortcut = shortcut.upper() or "A"
     known = kind == "resnet" or (kind == "plain" and rest == depth)  # a plain net has no shortcut to choose
     if not known or not depth.isdigit() or shortcut not in SHORTCUTS[1:]:
-        raise UserError(f"no net is called {text!r}; write plain-20, resnet-56 or resnet-56-B")
+        usual = [name for depth in DEPTHS for name in (f"plain-{depth}", f"resnet-{depth}", f"resnet-{depth}-B")]
+        hint = nearest(text.lower(), usual) or "write plain-20, resnet-56 or resnet-56-B"
+        raise UserError(f"no net is called {text!r}; {hint}")
     try:
         CifarNet(int(depth), shortcut)
     except ValueError as error:
@@ -535,6 +537,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.function(options)
     except UserError as error:
         print(f"resnet_lib: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's own, which not every command has imported
+            raise
+        print("resnet_lib: the GPU's memory is full; free some of it, or add --device cpu", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output, head for one, has seen enough
         sys.stderr.close()

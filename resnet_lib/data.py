@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import os
 import pickle
+import shutil
 import sys
 import zipfile
 import zlib
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 
 from resnet_lib import tabular, tiny_imagenet
 from resnet_lib.errors import UserError
-from resnet_lib.files import PACKAGE, cache_dir, writable
+from resnet_lib.files import PACKAGE, cache_dir, locked, writable
 from resnet_lib.tabular import TABULAR
 
 
@@ -251,13 +252,21 @@ def fetch(name: str) -> Path:
     )
     from resnet_lib.torchvision_compat import torchvision
 
-    try:
-        getattr(torchvision.datasets, source.torchvision_class)(str(folder), train=True, download=True)
-    # URLError is an OSError, a wrong checksum a RuntimeError, a connection that breaks off can be an HTTPException.
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{source.title} could not be downloaded ({reason}); {how_to_bring(name)}") from None
-    return folder / source.files[1]
+    target, partial = folder / source.files[1], folder / f"{name}.partial"
+    with locked(folder / f"{name}.lock", patience=-1):
+        if target.exists():  # another process brought it meanwhile
+            return target
+        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        try:
+            getattr(torchvision.datasets, source.torchvision_class)(str(partial), train=True, download=True)
+            (partial / target.name).replace(target)  # unpacked whole; half a folder would be taken for the data set
+        # URLError is an OSError, a wrong checksum a RuntimeError, a connection that breaks off can be an HTTPException.
+        except (OSError, RuntimeError, http.client.HTTPException) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(f"{source.title} could not be downloaded ({reason}); {how_to_bring(name)}") from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return target
 
 
 def _read(name: str) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """Which runs each figure and table needs: one function per experiment, which returns its suite for a profile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypeVar
@@ -484,6 +484,11 @@ def lookup(table: dict[str, T], name: str, kind: str) -> T:
     """
     if name in table:
         return table[name]
-    near = get_close_matches(name, table, n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(table)}"
+    hint = nearest(name, table) or f"choose one of {', '.join(table)}"
     raise UserError(f"no {kind} is called {name!r}; {hint}")
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The question whether one of the nearest names was meant, if any is near."""
+    near = get_close_matches(name, names, n=2, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else None

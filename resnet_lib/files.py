@@ -63,12 +63,16 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 @contextmanager
 def locked(path: Path, patience: float = 0.0) -> Iterator[None]:
-    """Holds a lock file, so that two processes do not train the same run into one checkpoint.
+    """Holds a lock file, so that two processes do not train one run or download one data set at the same time.
 
     The lock is the operating system's: a killed process leaves none behind.
 
+    Args:
+        path: of the lock file, named after what it protects.
+        patience: seconds to wait for it; negative: as long as it takes.
+
     Raises:
-        UserError: another process holds it, and still does after `patience` seconds.
+        UserError: another process still holds it.
     """
     writable(path.parent)
     try:

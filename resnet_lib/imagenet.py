@@ -40,15 +40,18 @@ from resnet_lib.training import (
     TestPoint,
     TimeLimitReached,
     TrainPoint,
+    backward,
     build,
+    forward,
     git_state,
-    load_checkpoint,
     lr_at,
     make_optimizer,
     make_record,
     provenance,
+    resume,
     save_checkpoint,
     set_lr,
+    told_when_memory_is_short,
 )
 
 IMAGE_SIZE = 224
@@ -271,7 +274,7 @@ def evaluate(
     net.eval()
     for batch, labels in load(CentreViews(images, image_size), batches, workers, hardware.device):
         with hardware.autocast():
-            logits = net(batch).float()
+            logits = forward(net, batch).float()
         totals[0] += F.cross_entropy(logits, labels, reduction="sum")
         totals[1] += (logits.argmax(dim=1) != labels).sum()
     net.train()
@@ -333,9 +336,7 @@ def train(
     train_points: list[TrainPoint] = []
     test_points: list[TestPoint] = []
     if checkpoint is not None and checkpoint.exists():
-        state = load_checkpoint(checkpoint, config, device)
-        net.load_state_dict(state["net"])
-        optimizer.load_state_dict(state["optimizer"])
+        state = resume(checkpoint, config, device, net, optimizer)
         iteration, seconds_before = state["iteration"], state["seconds"]
         train_points, test_points = state["train_points"], state["test_points"]
     if group.sum(torch.tensor(iteration, device=device)) != group.size * iteration:
@@ -347,6 +348,15 @@ def train(
     keys = parts(len(folder.train.files), recipe, config.seed, group, accumulate, iteration)
     batches = load(views, keys, workers, device)
     sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss and errors since the last training point
+
+    at_once = recipe.batch_size // (group.size * accumulate)
+
+    def attempt(size: int) -> None:
+        backward(net, images[:size], labels[:size], hardware)
+        optimizer.step()
+
+    def more_parts(fits: int) -> str:
+        return f"add --accumulate {accumulate * at_once // fits}"
 
     def seconds() -> float:
         return seconds_before + time.perf_counter() - started
@@ -363,17 +373,15 @@ def train(
         lr = lr_at(recipe, iteration)
         set_lr(optimizer, lr, recipe.momentum_form)
         optimizer.zero_grad()
-        for part in range(accumulate):
-            images, labels = next(batches)
-            last = part == accumulate - 1  # only then are gradients exchanged
-            with nullcontext() if last or group.size == 1 else parallel.no_sync():
-                with hardware.autocast():
-                    logits = step_net(images).float()
-                loss = F.cross_entropy(logits, labels)
-                (loss / accumulate).backward()
-            sums[0] += loss.detach() / accumulate
-            sums[1] += (logits.argmax(dim=1) != labels).sum()
-        optimizer.step()
+        with told_when_memory_is_short(config.name, at_once, attempt, more_parts):
+            for part in range(accumulate):
+                images, labels = next(batches)
+                last = part == accumulate - 1  # only then are gradients exchanged
+                with nullcontext() if last or group.size == 1 else parallel.no_sync():
+                    loss, logits = backward(step_net, images, labels, hardware, accumulate)
+                sums[0] += loss / accumulate
+                sums[1] += (logits.argmax(dim=1) != labels).sum()
+            optimizer.step()
         iteration += 1
 
         done = iteration == recipe.iterations

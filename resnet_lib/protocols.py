@@ -34,7 +34,7 @@ from resnet_lib.errors import UserError
 from resnet_lib.experiments import lookup
 from resnet_lib.models import IMAGENET_BLOCKS, ImageNetNet
 from resnet_lib.torchvision_compat import torchvision
-from resnet_lib.training import Hardware
+from resnet_lib.training import Hardware, forward
 
 MEAN = (0.485, 0.456, 0.406)  # red, green, blue; of pixels in [0, 1]
 STD = (0.229, 0.224, 0.225)
@@ -208,7 +208,9 @@ def scores(net: nn.Module, views: Sequence[Tensor]) -> Tensor:
     total = 0
     for one_scale in views:
         batch = (one_scale.to(device).flatten(0, 1) / 255 - mean) / std  # (N * V, 3, H, W)
-        total = total + net(batch).softmax(dim=1).unflatten(0, one_scale.shape[:2]).mean(dim=1)  # (N, num_classes)
+        total = total + forward(net, batch).softmax(dim=1).unflatten(0, one_scale.shape[:2]).mean(
+            dim=1
+        )  # (N, num_classes)
     return total / len(views)
 
 

@@ -1,13 +1,16 @@
 """The training loop of section 4.2, its learning-rate schedule, evaluation and checkpoints."""
 
+import copy
 import io
 import os
 import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lib import data, probes
@@ -39,6 +42,7 @@ from resnet_lib.runs import (
 
 EVAL_BATCH = 500  # fits every cache and every GPU; the result does not depend on it
 PROBE_IMAGES = 1000
+FREE_MEMORY = "free some of its memory, or use the CPU (device cpu)"
 CHECKPOINT_KEYS = {"run", "net", "optimizer", "iteration", "train_points", "test_points", "sums", "seconds"}
 
 TrainPoint = tuple[int, float, float, float]  # iteration, lr, loss, error
@@ -163,6 +167,78 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float, momentum_form: str) -> N
         group["lr"] = lr
 
 
+def backward(
+    net: nn.Module, images: Tensor, labels: Tensor, hardware: Hardware, parts: int = 1
+) -> tuple[Tensor, Tensor]:
+    """One step without the update: adds the gradient of the mean loss, divided by `parts`, to what is there.
+
+    Returns:
+        The loss and the logits (N, num_classes), detached: nothing keeps the activations alive.
+    """
+    with hardware.autocast():
+        logits = net(images).float()
+    loss = F.cross_entropy(logits, labels)
+    (loss if parts == 1 else loss / parts).backward()
+    return loss.detach(), logits.detach()
+
+
+@contextmanager
+def told_when_memory_is_short(
+    name: str, size: int, attempt: Callable[[int], object], advice: Callable[[int], str]
+) -> Iterator[None]:
+    """Turns torch's error, when a GPU's memory does not hold `size` images at once, into one line with what does fit.
+
+    That is found by trying, here and now, beside whatever else is in the memory: nothing is extrapolated.
+
+    Args:
+        name: of the run or net.
+        size: images at once.
+        attempt: does again what failed, with so many images.
+        advice: what to do, given how many fit.
+
+    Raises:
+        UserError: the memory was too small.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        traceback.clear_frames(error.__traceback__)  # else they keep the failed attempt's activations alive
+        fits = largest_that_fits(size, attempt)
+        found = f"{fits} fit, as a trial shows: {advice(fits)}, " if fits else "not even one fits: "
+        raise UserError(
+            f"{name}: {size} images at once need more memory than the GPU has free; {found}{FREE_MEMORY}"
+        ) from None
+
+
+def largest_that_fits(size: int, attempt: Callable[[int], object]) -> int | None:
+    """The largest divisor of a number of images with which `attempt` does not run out of a GPU's memory."""
+    for smaller in range(size // 2, 0, -1):
+        if size % smaller == 0:
+            try:
+                attempt(smaller)
+            except torch.OutOfMemoryError as error:
+                traceback.clear_frames(error.__traceback__)
+            else:
+                return smaller
+    return None
+
+
+@torch.no_grad()
+def forward(net: nn.Module, images: Tensor) -> Tensor:
+    """What a net in evaluation mode makes of images: in halves, down to single ones, where a GPU's memory is too small.
+
+    Raises:
+        UserError: not even one image fits.
+    """
+    try:
+        return net(images)
+    except torch.OutOfMemoryError as error:
+        traceback.clear_frames(error.__traceback__)
+        if len(images) == 1:
+            raise UserError(f"the GPU has no memory free for even one image; {FREE_MEMORY}") from None
+    return torch.cat([forward(net, half) for half in images.chunk(2)])
+
+
 @torch.no_grad()
 def reestimate_bn(net: nn.Module, dataset: Dataset, hardware: Hardware) -> None:
     """Replaces batch norm's moving statistics by their mean over the training set, as the authors' release does."""
@@ -191,7 +267,7 @@ def evaluate(net: nn.Module, dataset: Dataset, split: str, hardware: Hardware) -
     net.eval()
     for batch, targets in zip(images.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True):
         with hardware.autocast():
-            logits = net(dataset.normalize(batch)).float()
+            logits = forward(net, dataset.normalize(batch)).float()
         totals[0] += F.cross_entropy(logits, targets, reduction="sum")
         totals[1] += (logits.argmax(dim=1) != targets).sum()
     net.train(was_training)
@@ -250,12 +326,14 @@ def train(
     diverged = False
     sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss and errors since the last training point
     if checkpoint is not None and checkpoint.exists():
-        state = load_checkpoint(checkpoint, config, device)
-        net.load_state_dict(state["net"])
-        optimizer.load_state_dict(state["optimizer"])
+        state = resume(checkpoint, config, device, net, optimizer)
         iteration, seconds_before = state["iteration"], state["seconds"]
         train_points, test_points = state["train_points"], state["test_points"]
         sums = state["sums"].to(device)
+
+    def attempt(size: int) -> None:
+        backward(net, images[:size], labels[:size], hardware)
+        optimizer.step()
 
     def seconds() -> float:
         return seconds_before + time.perf_counter() - started
@@ -285,15 +363,13 @@ def train(
 
         lr = lr_at(recipe, iteration)
         set_lr(optimizer, lr, recipe.momentum_form)
-        with hardware.autocast():
-            logits = step_net(images).float()
-        loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        with told_when_memory_is_short(config.name, len(images), attempt, lambda fits: f"take batch_size {fits}"):
+            loss, logits = backward(step_net, images, labels, hardware)
+            optimizer.step()
         iteration += 1
 
-        sums[0] += loss.detach()
+        sums[0] += loss
         sums[1] += (logits.argmax(dim=1) != labels).sum()
         done = iteration == recipe.iterations
         if iteration % recipe.log_every == 0 or done:
@@ -358,13 +434,20 @@ def make_record(
 
 def measure(net: nn.Module, dataset: Dataset) -> Probes | None:
     """The probes of a net, in fp32, so that they can be compared across devices; None if it has no 3x3 layers."""
-    layers = probes.conv3x3_layers(net)
-    if not layers:
+    if not probes.conv3x3_layers(net):
         return None
+    try:
+        return _measure(net, dataset)
+    except torch.OutOfMemoryError as error:  # so many images at once can take more than a step of training does
+        traceback.clear_frames(error.__traceback__)
+    return _measure(copy.deepcopy(net).cpu(), dataset.to(torch.device("cpu")))
+
+
+def _measure(net: nn.Module, dataset: Dataset) -> Probes:
     test_images = dataset.normalize(dataset.test_images[:PROBE_IMAGES])
     train_images = dataset.normalize(dataset.train_images[:PROBE_IMAGES])
     return Probes(
-        layer=tuple(name for name, _, _ in layers),
+        layer=tuple(name for name, _, _ in probes.conv3x3_layers(net)),
         response_std=_round(probes.response_std(net, test_images)),
         gradient_norm=_round(probes.gradient_norms(net, train_images, dataset.train_labels[:PROBE_IMAGES])),
     )
@@ -416,14 +499,35 @@ def load_checkpoint(path: Path, config: RunConfig, device: torch.device) -> dict
         UserError: the file is damaged, or belongs to another run.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises many types for a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"checkpoint {path} is damaged ({reason}); delete it to start the run anew") from None
+        with warnings.catch_warnings(action="ignore"):  # of the dialect of a pickle; either it can be read or not
+            state = torch.load(path, map_location=device, weights_only=True)
+    except Exception:  # torch raises many types for a damaged file, and its advice is to run what is in it
+        raise UserError(
+            f"checkpoint {path} is damaged (or holds code, which is not run); delete it to start the run anew"
+        ) from None
     if not isinstance(state, dict) or not state.keys() >= CHECKPOINT_KEYS:
         raise UserError(f"checkpoint {path} is damaged (parts are missing); delete it to start the run anew")
     if state["run"] != config.name:
         raise UserError(f"checkpoint {path} belongs to {state['run']}, not {config.name}; delete or move it")
+    return state
+
+
+def resume(
+    path: Path, config: RunConfig, device: torch.device, net: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Puts net and optimizer into the state of a checkpoint, and returns all of it.
+
+    Raises:
+        UserError: as `load_checkpoint`; or the weights are another net's, whatever run the file names.
+    """
+    state = load_checkpoint(path, config, device)
+    try:
+        net.load_state_dict(state["net"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError):  # torch does not check before it reads
+        raise UserError(
+            f"checkpoint {path} is damaged (its weights do not fit the net); delete it to start the run anew"
+        ) from None
     return state
 
 

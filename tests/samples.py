@@ -6,13 +6,16 @@ import subprocess
 import sys
 from functools import cache
 
+import pytest
 import torch
+from torch import Tensor, nn
 
 from resnet_lib import data
 from resnet_lib.bench import Benchmark
 from resnet_lib.data import Dataset
 from resnet_lib.experiments import PAPER_RECIPE, changed, plain
 from resnet_lib.files import PACKAGE
+from resnet_lib.models import CifarNet
 from resnet_lib.probes import conv3x3_layers
 from resnet_lib.runs import (
     DataConfig,
@@ -146,6 +149,21 @@ def made_up_record(
         else None,
         provenance=NOWHERE,
     )
+
+
+def refuse_more_than(most: int, monkeypatch: pytest.MonkeyPatch, kind: type[nn.Module] = CifarNet) -> list[int]:
+    """Lets a net run out of memory; returns the list to which the sizes of the batches that it takes are added."""
+    taken: list[int] = []
+    whole = kind.forward
+
+    def forward(self: nn.Module, images: Tensor) -> Tensor:
+        if len(images) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nGPU 0 has ...")
+        taken.append(len(images))
+        return whole(self, images)
+
+    monkeypatch.setattr(kind, "forward", forward)
+    return taken
 
 
 def measured(record: RunRecord) -> dict[str, object]:

@@ -89,6 +89,7 @@ def left_alone(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     return record
 
 
+@pytest.mark.fault("killed process")
 def test_a_run_that_was_killed_leaves_nobody_behind_and_repeats_the_same_record(
     left_alone: RunRecord, tmp_path: Path
 ) -> None:
@@ -168,6 +169,7 @@ def start_campaign(folder: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.fault("killed process")
 def test_a_campaign_killed_five_times_leaves_the_records_of_one_left_alone(tmp_path: Path) -> None:
     alone = start_campaign(tmp_path / "alone")
     _, errors = finish(alone)
@@ -250,6 +252,7 @@ def test_progress_names_run_iteration_error_and_how_many_are_done(worked: tuple[
     assert "2 of 2 runs done" in lines[-1]
 
 
+@pytest.mark.fault("loss that is not finite")
 def test_a_run_that_fails_does_not_keep_the_others_from_finishing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +266,7 @@ def test_a_run_that_fails_does_not_keep_the_others_from_finishing(
 # Without a pool.
 
 
+@pytest.mark.fault("two processes sharing the cache")
 def test_a_run_under_way_elsewhere_is_refused() -> None:
     config = SHORT[0]
     refused = pytest.raises(UserError, match=f"{config.name} is being trained by another process")
@@ -393,6 +397,7 @@ def test_every_witness_is_a_setting_of_its_suite() -> None:
         assert set(suite.witnesses or ()) <= set(suite.settings), suite.name
 
 
+@pytest.mark.fault("unknown name")
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [

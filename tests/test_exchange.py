@@ -65,6 +65,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.fault("file from a stranger")
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_archive_is_refused_whole(damage: Callable[[Path], object], message: str, tmp_path: Path) -> None:
     archive = exported(tmp_path)
@@ -126,6 +127,7 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
+@pytest.mark.fault("file from a stranger")
 @pytest.mark.parametrize(("content", "message"), BAD_WEIGHTS.values(), ids=BAD_WEIGHTS)
 def test_bad_weights_are_refused_and_nothing_is_imported(
     content: Callable[[], bytes], message: str, with_weights: Path, tmp_path: Path

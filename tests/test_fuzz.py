@@ -53,6 +53,7 @@ def refused_or(load: Any, path: Path) -> Any:
         return None
 
 
+@pytest.mark.fault("file from a stranger")
 @IN_ONE_FOLDER
 @given(place=st.sampled_from(paths_into(RECORD)), new=ANYTHING)
 def test_a_record_with_something_else_in_one_place(place: tuple, new: Any, tmp_path: Path) -> None:
@@ -74,6 +75,7 @@ def test_a_study_with_something_else_in_one_place(place: tuple, new: Any, tmp_pa
     refused_or(load_study, path)
 
 
+@pytest.mark.fault("file from a stranger")
 @IN_ONE_FOLDER
 @given(content=st.binary(max_size=300))
 def test_a_file_of_any_bytes_is_no_record(content: bytes, tmp_path: Path) -> None:
@@ -101,6 +103,7 @@ def test_a_config_with_something_else_in_one_place_is_complete_or_refused(place:
     assert config.digest in config.name
 
 
+@pytest.mark.fault("file from a stranger")
 @pytest.mark.parametrize("load", [read_weights, lambda path: bring_in(path, path.parent / "records")])
 @IN_ONE_FOLDER
 @given(content=st.binary(max_size=300))
@@ -112,6 +115,7 @@ def test_any_bytes_are_no_weights_and_no_archive(load: Any, content: bytes, tmp_
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.fault("file from a stranger")
 @IN_ONE_FOLDER
 @given(content=st.binary(max_size=300))
 def test_any_bytes_are_no_checkpoint(content: bytes, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from samples import refuse_more_than
 from torch.nn import functional as F
 
 from resnet_lib import campaign, imagenet, protocols
@@ -22,6 +24,7 @@ from resnet_lib.data import Epoch
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import changed, table1_net
 from resnet_lib.imagenet import COLOUR_DIRECTIONS, Folder, Group, TrainingViews, open_folder, parts
+from resnet_lib.models import ImageNetNet
 from resnet_lib.protocols import MEAN, STD, find_images
 from resnet_lib.runs import Records, RunConfig, local_dir
 from resnet_lib.training import Hardware, build, initialize
@@ -230,6 +233,7 @@ def test_the_errors_recorded_are_those_by_centre_crop(folder: Folder) -> None:
     assert record.provenance.data_digest == folder.digest
 
 
+@pytest.mark.fault("bad image")
 def test_a_damaged_training_image_is_named_also_by_a_loaders_worker(tmp_path: Path) -> None:
     path = make_folder(tmp_path / "images")
     damaged = path / "train" / "n00000001" / "3.JPEG"
@@ -238,6 +242,23 @@ def test_a_damaged_training_image_is_named_also_by_a_loaders_worker(tmp_path: Pa
     for workers in (0, 1):
         message = complaint(lambda workers=workers: imagenet.train(small(folder), folder, CPU, workers=workers))
         assert message.startswith(f"{damaged} cannot be read as an image (")
+
+
+@pytest.mark.fault("loss that is not finite")
+def test_a_loss_that_is_not_finite_stops_the_run(folder: Folder) -> None:
+    message = complaint(lambda: imagenet.train(small(folder, lr=1e30), folder, CPU))
+    assert re.search(r": the loss is (nan|inf) after 3 iterations; lower lr$", message)
+
+
+@pytest.mark.fault("GPU out of memory")
+@pytest.mark.parametrize(("accumulate", "most", "advice"), [(1, 5, 4), (2, 5, 4), (2, 3, 8)])
+def test_when_memory_is_short_the_message_names_the_option(
+    accumulate: int, most: int, advice: int, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_more_than(most, monkeypatch, ImageNetNet)
+    message = complaint(lambda: imagenet.train(small(folder), folder, CPU, accumulate=accumulate))
+    assert f": {16 // accumulate} images at once need more memory than the GPU has free; " in message
+    assert f"{16 // advice} fit, as a trial shows: add --accumulate {advice}, free some" in message
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(folder: Folder) -> None:
@@ -389,6 +410,7 @@ def test_two_processes_give_what_one_gives_that_accumulates_the_halves(
     assert losses != pytest.approx(whole.train_curve.loss, rel=1e-2)
 
 
+@pytest.mark.fault("killed process")
 def test_when_a_process_is_killed_torchrun_starts_again_from_the_checkpoint(
     two: tuple[dict, dict], longer: RunConfig, path: Path, tmp_path: Path
 ) -> None:

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,7 +84,7 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"][1:]
 
 
-def nbval(path: Path) -> subprocess.CompletedProcess[str]:
+def nbval(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """What `make test` asks of a notebook."""
     command = [
         sys.executable,
@@ -92,6 +94,7 @@ def nbval(path: Path) -> subprocess.CompletedProcess[str]:
         "--nbval-current-env",
         "-p",
         "no:cacheprovider",
+        *options,
         path,
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
@@ -141,6 +144,7 @@ def set_output(cell: int, output: NotebookNode) -> Callable[[NotebookNode], None
 def strip_outputs(notebook: NotebookNode) -> None:
     for cell in code_cells(notebook):
         cell.outputs = []
+    code_cells(notebook)[2].metadata.clear()  # which promise a figure
 
 
 def set_count(count: int | None) -> Callable[[NotebookNode], None]:
@@ -158,7 +162,27 @@ def set_alt(alt: str | None) -> Callable[[NotebookNode], None]:
 @pytest.mark.parametrize(
     ("damage", "problem"),
     {
-        "no parameters": (lambda nb: code_cells(nb)[0].metadata.clear(), "no cell is tagged 'parameters'"),
+        "no parameters": (lambda nb: code_cells(nb)[0].metadata.clear(), "no cells are tagged 'parameters', not one"),
+        "two cells of parameters": (
+            lambda nb: code_cells(nb)[1].update(source=PARAMETERS, metadata={"tags": ["parameters"]}),
+            "2 cells are tagged 'parameters', not one",
+        ),
+        "a parameter missing": (
+            lambda nb: code_cells(nb)[0].update(source='profile = "best"'),
+            "its parameters lack retrain = False",
+        ),
+        "a time stamp": (
+            lambda nb: code_cells(nb)[1].metadata.update(execution={"start": "12:00"}),
+            "holds what differs from run to run, such as times",
+        ),
+        "a kernel's version": (
+            lambda nb: nb.metadata.update(language_info={"version": "3.11.7"}),
+            "holds what differs from run to run",
+        ),
+        "no figure": (
+            lambda nb: code_cells(nb)[2].outputs.clear(),
+            "code cell 4: shows no figure, though it has an alt text for one",
+        ),
         "no output": (strip_outputs, "no cell has an output"),
         "not executed": (set_count(None), "not those of one run"),
         "executed twice": (set_count(7), "not those of one run"),
@@ -186,6 +210,8 @@ def set_alt(alt: str | None) -> Callable[[NotebookNode], None]:
 def test_a_damaged_notebook_is_told(tmp_path, damage, problem):
     notebook = executed(tmp_path)
     damage(notebook)
+    if "differs from run to run" not in problem:
+        book.name_cells(notebook)  # as in a notebook whose text has the same damage
     (found,) = book.output_problems(notebook)
     assert problem in found
 
@@ -268,6 +294,8 @@ def test_missing_stray_and_unlisted_notebooks_are_told(tmp_path):
         "notebooks/other.ipynb has no text",
         "notebooks/other.ipynb is not in _toc.yml",
     ]
+    (root / "chapters" / "one.md").rename(root / "chapters" / "two.md")
+    assert "_toc.yml lists notebooks/one, which has no text" in book.check(root)
 
 
 def test_long_cells_are_remarked_on(tmp_path):
@@ -294,7 +322,7 @@ print(retrain)
         "chapters/two.md: code cell 3: ZeroDivisionError: division by zero (its old notebook stays)"
     ]
     first = one.read_bytes()
-    book.sync(root)
+    book.sync(root, fresh=True)
     assert one.read_bytes() == first
     assert two.read_text() == "as it was"
     assert sorted(path.name for path in one.parent.iterdir()) == ["one.ipynb", "two.ipynb"]
@@ -304,11 +332,151 @@ print(retrain)
     assert len({cell.id for cell in notebook.cells}) == 5
 
 
+COUNTING = (
+    PARAMETERS
+    + """
+```{code-cell} ipython3
+with open("runs", "a") as file:
+    print("ran", file=file)
+print(len(open("runs").readlines()))
+```
+"""
+)
+
+
+def test_a_chapter_is_executed_again_when_its_cells_or_what_they_use_changed(tmp_path):
+    root = lay_out(tmp_path, one=COUNTING)
+    (root / "resnet_lib" / "records").mkdir(parents=True)
+    (root / "requirements.txt").write_text("torch==2\n")
+    text, notebook = root / "chapters" / "one.md", root / "notebooks" / "one.ipynb"
+
+    def runs_after_sync(**options: bool) -> int:
+        assert book.sync(root, **options) == []
+        assert book.check(root) == []
+        shown = int(code_cells(book.read_notebook(notebook))[1].outputs[0].text)
+        assert shown == len((root / "notebooks" / "runs").read_text().splitlines())
+        return shown
+
+    def edit(path: Path, content: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    assert runs_after_sync() == 1
+    notebook.unlink()
+    edit(text, COUNTING.replace("# A chapter", "# A chapter of other prose"))
+    edit(root / "resnet_lib" / "__pycache__" / "x.pyc", "")
+    assert runs_after_sync() == 1
+    assert "other prose" in notebook.read_text()
+    changes = [
+        (text, COUNTING.replace("print(len", "print( len")),
+        (root / "resnet_lib" / "new.py", ""),
+        (root / "resnet_lib" / "new.py", "x = 1"),
+        (root / "resnet_lib" / "records" / "one.json", "{}"),
+        (root / "requirements.txt", "torch==3\n"),
+    ]
+    for count, (path, content) in enumerate(changes, start=2):
+        edit(path, content)
+        assert runs_after_sync() == count, path
+    assert runs_after_sync() == count
+    assert runs_after_sync(fresh=True) == count + 1
+    (kept,) = (root / "build" / "executed").iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert runs_after_sync() == count + 2, "half a file is not taken for whole"
+
+    book.run(root, tmp_path / "out", "smoke", retrain=True)
+    assert (tmp_path / "out" / "runs").exists(), "reproducing is running"
+
+
+def test_a_cell_that_is_passed_over_is_told(tmp_path):
+    skipped = COUNTING.replace("ipython3\nwith", "ipython3\n:tags: [skip-execution]\n\nwith")
+    root = lay_out(tmp_path, one=skipped)
+    assert book.sync(root) == [f"chapters/one.md: {book.ORDER} (its old notebook stays)"]
+    nbformat.write(book.read_text(root / "chapters" / "one.md"), root / "notebooks" / "one.ipynb")
+    assert book.run(root, tmp_path / "out", "smoke", retrain=False) == [f"one: {book.ORDER}"]
+
+
+def test_a_run_of_fewer_cells_than_the_text_has_is_told(tmp_path):
+    root = lay_out(tmp_path, one=PARAMETERS)
+    assert book.sync(root) == []
+    (root / "chapters" / "one.md").write_text(COUNTING)
+    (problem,) = book.run(root, tmp_path / "out", "smoke", retrain=False)
+    assert problem == "one: 2 cells ran, but its text has 3: run `make notebooks`"
+
+
+def test_a_chapter_is_added_and_removed_as_contributing_says(tmp_path):
+    for name in ("_toc.yml", "_config.yml"):
+        shutil.copy(book.ROOT / name, tmp_path)
+    for name in ("chapters", "notebooks"):
+        shutil.copytree(book.ROOT / name, tmp_path / name)
+    toc, before = tmp_path / "_toc.yml", book.contents(tmp_path)
+    steps = (book.ROOT / "CONTRIBUTING.md").read_text().partition("## Adding a chapter\n")[2]
+    text = tmp_path / "chapters" / "99_walk.md"
+    text.write_text(textwrap.dedent(steps.partition("   ````md\n")[2].partition("   ````\n")[0]))
+    assert book.check(tmp_path) == ["chapters/99_walk.md has no notebook"]
+    assert book.sync(tmp_path, ["99_walk"]) == []
+    assert book.check(tmp_path) == ["notebooks/99_walk.ipynb is not in _toc.yml"]
+    listed = toc.read_text()
+    toc.write_text(f"{listed.rstrip()}\n      - file: notebooks/99_walk.ipynb\n")
+    assert book.check(tmp_path) == []
+    after = book.contents(tmp_path)
+    assert (after.pages, after.figures) == (before.pages + 1, before.figures + 1)
+    assert after.cells == before.cells | {"99_walk": 4}
+
+    text.unlink()
+    (tmp_path / "notebooks" / "99_walk.ipynb").unlink()
+    toc.write_text(listed)
+    assert book.check(tmp_path) == []
+    assert book.contents(tmp_path) == before
+
+
+# ---------------------------------------------------------------------------------------------- complete or red
+
+
+def test_the_book_is_counted_from_its_texts(tmp_path):
+    root = lay_out(tmp_path, one=TEXT, two=PARAMETERS)
+    assert book.contents(root) == book.Contents(pages=3, figures=1, cells={"one": 4, "two": 2})
+    assert str(book.contents(root)) == "3 pages, 1 figures, 6 cells executed"
+
+
+@pytest.mark.parametrize(
+    ("damage", "problems"),
+    [
+        (None, []),
+        ("skip", ["one: 3 of its 4 cells ran"]),
+        ("fail", ["one: 3 of its 4 cells ran"]),
+        ("cell", ["one: 3 of its 4 cells ran"]),
+        ("notebook", ["two: 0 of its 2 cells ran"]),
+    ],
+)
+def test_cells_that_nbval_did_not_run_are_told(tmp_path, damage, problems):
+    root = lay_out(tmp_path, one=TEXT, two=PARAMETERS)
+    cases = [f'<testcase classname="notebooks.one.ipynb" name="Cell {n}"/>' for n in range(4)]
+    cases += [f'<testcase classname="notebooks.two.ipynb" name="Cell {n}"/>' for n in range(2)]
+    cases = {
+        "skip": [cases[0].replace("/>", '><skipped message="tagged"/></testcase>'), *cases[1:]],
+        "fail": [cases[0].replace("/>", "><failure/></testcase>"), *cases[1:]],
+        "cell": cases[1:],
+        "notebook": cases[:4],
+    }.get(damage, cases)
+    (tmp_path / "report.xml").write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
+    assert book.ran(root, tmp_path / "report.xml") == problems
+
+
+def test_a_report_that_is_not_there_or_cut_short_is_told(tmp_path):
+    root, report = lay_out(tmp_path, one=TEXT), tmp_path / "report.xml"
+    for content in (None, "<testsuites>"):
+        if content:
+            report.write_text(content)
+        with pytest.raises(book.BookError, match=r"report.xml: .*; run `make nbval`"):
+            book.ran(root, report)
+
+
 def test_nbval_compares_what_a_cell_gives_with_what_is_committed(tmp_path):
     root = lay_out(tmp_path, one=PARAMETERS.replace("False\n", "False\n1 + 1\n"))
     assert book.sync(root) == []
     path = root / "notebooks" / "one.ipynb"
-    whole = nbval(path)
+    whole = nbval(path, "--junitxml=report.xml")
+    assert book.ran(root, path.parent / "report.xml") == []
     assert (whole.returncode, "2 passed" in whole.stdout) == (0, True), whole.stdout
 
     notebook = book.read_notebook(path)
@@ -369,7 +537,8 @@ def site(tmp_path) -> tuple[Path, Path]:
     for name in ("index", "genindex", "search", "intro"):
         (pages / f"{name}.html").write_text('<script src="_static/x.js"></script>')
     (pages / "notebooks" / "one.html").write_text(
-        '<article><div class="cell_output"><img src="../_images/dot.png" alt="A red dot."></div></article>'
+        '<article><div class="cell"></div><div class="cell"></div><div class="cell"><div class="cell_output">'
+        '<img src="../_images/dot.png" alt="A red dot."></div></div></article>'
     )
     return root, pages
 
@@ -382,6 +551,7 @@ def test_whole_pages_have_no_problem(site):
     ("old", "new", "problem"),
     [
         ("<img", "<b", "shows 0 figures of the 1 in its notebook"),
+        ('<article><div class="cell">', "<article><div>", "shows 2 cells of the 3 in its notebook"),
         ("dot.png", "gone.png", "its image ../_images/gone.png is not in the build"),
         ("A red dot.", "../_images/dot.png", "the alt text of ../_images/dot.png is a file name"),
         (

@@ -47,7 +47,7 @@ def test_a_browser_that_fails_leaves_the_old_file(root: Path, monkeypatch: pytes
     monkeypatch.setattr(pdf, "print_page", print_page)
     (root / "build").mkdir()
     (root / "build" / "book.pdf").write_bytes(b"old")
-    with pytest.raises(book.BookError, match="chromium did not print the book: Error: it crashed$"):
+    with pytest.raises(book.BookError, match=r"chromium did not print the book: Error: it crashed$"):
         pdf.pdf(root, root / "build" / "book.pdf")
     assert (root / "build" / "book.pdf").read_bytes() == b"old"
 

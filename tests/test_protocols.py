@@ -356,6 +356,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.fault("bad image")
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_image_is_refused_by_its_name(
     damage: Callable[[Path], object], message: str, few: Path, tmp_path: Path
@@ -371,6 +372,7 @@ def test_a_damaged_image_is_refused_by_its_name(
     assert line.count(str(damaged)) == 1
 
 
+@pytest.mark.fault("bad image")
 def test_damaged_images_are_left_out_on_request_and_all_named(few: Path) -> None:
     net = ("net", Colour([1] + [0] * (CLASSES - 1)))  # says the first class of every image
     for label, (damage, _) in enumerate(DAMAGES.values(), start=1):
@@ -479,6 +481,7 @@ class Touch:
         return Path.touch, (self.path,)
 
 
+@pytest.mark.fault("file from a stranger")
 @pytest.mark.parametrize("write", [torch.save, lambda x, path: path.write_bytes(pickle.dumps(x))], ids=["zip", "bare"])
 def test_code_in_a_file_of_weights_is_not_run(write: Callable[[object, Path], object], tmp_path: Path) -> None:
     ran = tmp_path / "ran"
@@ -531,6 +534,7 @@ BAD_NETS: dict[str, tuple[Callable[[Path, Path], str], str]] = {
 }
 
 
+@pytest.mark.fault("unknown name")
 @pytest.mark.parametrize(("spoil", "message"), BAD_NETS.values(), ids=BAD_NETS)
 def test_a_net_that_cannot_be_had_is_refused_in_one_line(
     spoil: Callable[[Path, Path], str], message: str, weights: Path, tmp_path: Path
@@ -547,6 +551,7 @@ def test_a_net_of_other_classes_is_refused(few: Path) -> None:
         evaluate([("a", Colour([0] * CLASSES)), ("b", Colour([0] * 3))], images, [SMALL["centre"]], device="cpu")
 
 
+@pytest.mark.fault("loss that is not finite")
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_weights_that_are_not_numbers_are_noticed_and_the_net_named(value: float, few: Path) -> None:
     members = [("good", Colour([0] * CLASSES)), ("bad", Colour([0] * CLASSES, value))]

@@ -139,6 +139,7 @@ def complaint(name: str = "tiny-imagenet-100") -> str:
     return str(caught.value)
 
 
+@pytest.mark.fault("bad image")
 @pytest.mark.parametrize("content", [b"", b"no image", jpeg((1, 2, 3))[:300]], ids=["empty", "text", "cut short"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_damaged_image_is_named(content: bytes, layout: Callable[[Path], Path], home: Path) -> None:
@@ -178,6 +179,7 @@ def test_a_folder_without_the_right_number_of_classes_is_refused(home: Path) -> 
     assert complaint() == f"{path} has 3 classes below train, of which 4 cannot be chosen evenly"
 
 
+@pytest.mark.fault("truncated download")
 def test_a_truncated_archive_is_named(home: Path) -> None:
     path = archive(home)
     path.write_bytes(path.read_bytes()[:2000])

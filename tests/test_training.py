@@ -225,6 +225,7 @@ class Killed(BaseException):
     """Stands for a process that ends in the middle."""
 
 
+@pytest.mark.fault("killed process")
 @pytest.mark.parametrize("dies_at", [5, 10, 12])
 def test_a_run_that_died_between_checkpoints_equals_one_left_alone(dies_at: int, tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.pt"
@@ -267,8 +268,13 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
     return message
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", "half", "inside", "a list", "parts missing"])
-def test_a_damaged_checkpoint_is_refused(content: bytes | str, tmp_path: Path) -> None:
+@pytest.mark.fault("file from a stranger")
+@pytest.mark.parametrize(
+    "content", [b"", b"not a checkpoint", b"\x80\x04.", "half", "inside", "a list", "parts missing"]
+)
+def test_a_damaged_checkpoint_is_refused(
+    content: bytes | str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     checkpoint = tmp_path / "run.pt"
     save_checkpoint(checkpoint, tiny_config(), {"net": build(plain(8)).state_dict()})
     whole = checkpoint.read_bytes()
@@ -285,10 +291,12 @@ def test_a_damaged_checkpoint_is_refused(content: bytes | str, tmp_path: Path) -
     with pytest.raises(UserError) as caught:
         train(tiny_config(), tiny_dataset(), FP32, checkpoint=checkpoint)
     message = one_line(caught)
+    assert not recwarn.list, "torch warns of the dialect of a bare pickle"
     assert message.startswith(f"checkpoint {checkpoint} is damaged (")
     assert message.endswith("); delete it to start the run anew")
 
 
+@pytest.mark.fault("file from a stranger")
 def test_a_checkpoint_with_code_in_it_is_refused_and_not_run(tmp_path: Path) -> None:
     class Malicious:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -301,6 +309,7 @@ def test_a_checkpoint_with_code_in_it_is_refused_and_not_run(tmp_path: Path) -> 
     assert not (tmp_path / "was run").exists()
 
 
+@pytest.mark.fault("file from a stranger")
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.pt"
     with pytest.raises(TimeLimitReached):
@@ -311,6 +320,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     assert one_line(caught).startswith(expected)
 
 
+@pytest.mark.fault("loss that is not finite")
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:
     with pytest.raises(UserError) as caught:
         train(tiny_config(lr=1e30), tiny_dataset(), FP32)

@@ -305,6 +305,7 @@ def test_reestimating_changes_statistics_at_the_end_and_no_weight() -> None:
 DIVERGING: dict[str, object] = {"lr": 1e30, "on_divergence": "record"}
 
 
+@pytest.mark.fault("loss that is not finite")
 def test_a_run_that_diverges_is_a_result_where_the_recipe_says_so() -> None:
     record, _ = train(tiny_config(plain(8, batch_norm=False), **DIVERGING), tiny_dataset(), FP32)
     assert record.diverged_at == record.train_curve.iteration[-1] == record.test_curve.iteration[-1] == 5

@@ -3,11 +3,16 @@
 A chapter is written in chapters/NN_name.md (MyST Markdown). `sync` turns it into notebooks/NN_name.ipynb,
 which is committed with its outputs; `check` holds the two together; `run` executes the notebooks with other
 parameters, away from the committed ones; `build` makes the pages. `root` is always the repository's folder.
+
+What is complete follows from the texts and the table of contents alone (`contents`). Notebooks, checks of outputs and
+pages are held against it, so that nothing is green because it did not run.
 """
 
 import argparse
+import copy
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -19,7 +24,9 @@ import venv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import jupytext
 import nbformat
@@ -45,6 +52,8 @@ import importlib.util
 if importlib.util.find_spec("resnet_lib") is None:
     %pip install --quiet git+{url}"""
 COLAB_HAS = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "ipykernel", "nbclient")
+ORDER = "the outputs are not those of one run from the first cell to the last"
+PARAMETERS = ('profile = "best"', "retrain = False")  # of every chapter; `run` gives them other values
 ALONE_SECONDS = 60  # for one notebook, with the installation of the package
 # MathJax comes as many ready-made bundles; the pages load this one, which finds its fonts beside itself.
 MATHJAX_BUNDLE = "tex-chtml.js"
@@ -52,6 +61,25 @@ MATHJAX_BUNDLE = "tex-chtml.js"
 
 class BookError(Exception):
     """What the user can mend; its message is one line."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a complete book has: pages by _toc.yml, figures and code cells by the chapters' texts."""
+
+    pages: int
+    figures: int
+    cells: dict[str, int]  # of each chapter, with the one that installs the package
+
+    def __str__(self) -> str:
+        return f"{self.pages} pages, {self.figures} figures, {sum(self.cells.values())} cells executed"
+
+
+def contents(root: Path) -> Contents:
+    """Counts what is written, never what was built."""
+    chapters = {text.stem: code_cells(read_text(text)) for text in chapter_texts(root)}
+    figures = sum(has_figure(cell) for cells in chapters.values() for cell in cells)
+    return Contents(len(toc_pages(root)), figures, {name: len(cells) for name, cells in chapters.items()})
 
 
 # -------------------------------------------------------------------------------------------------- notebooks
@@ -77,6 +105,16 @@ def read_text(path: Path) -> NotebookNode:
     return clean(notebook)
 
 
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells that are executed, in order."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def has_figure(cell: NotebookNode) -> bool:
+    """Whether a code cell's metadata promise an image, with its alternative text."""
+    return "image" in cell.metadata.get("mystnb", {})
+
+
 def repository(root: Path) -> str:
     """The address of the repository, from the one line of _config.yml that names it."""
     try:
@@ -99,18 +137,21 @@ def first_line(error: Exception) -> str:
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:
-    """Drops what differs between two runs or says nothing: times, random cell ids, the kernel's version.
-
-    A cell's id becomes a digest of its source, so that adding a cell leaves the ids of the others alone.
-    """
+    """Drops what differs between two runs or says nothing: times, random cell ids, the kernel's version."""
     notebook.metadata = NotebookNode(kernelspec=KERNELSPEC)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    seen: Counter[str] = Counter()
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if not cell.metadata.get("tags"):
             cell.metadata.pop("tags", None)
+    return name_cells(notebook)
+
+
+def name_cells(notebook: NotebookNode) -> NotebookNode:
+    """Gives each cell its id, a digest of its source: adding a cell leaves the ids of the others alone."""
+    seen: Counter[str] = Counter()
+    for cell in notebook.cells:
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
         seen[digest] += 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
@@ -133,35 +174,82 @@ def execute(source: Path, target: Path, parameters: dict[str, object], folder: P
         return f"code cell {error.exec_count}: {error.ename}: {error.evalue}".splitlines()[0]
     except Exception as error:  # a dead kernel, say: it must not keep the other chapters from running
         return first_line(error)
-    return None
+    return order_problem(read_notebook(target))
 
 
-def sync(root: Path, names: Sequence[str] = ()) -> list[str]:
+def order_problem(notebook: NotebookNode) -> str | None:
+    """Whether every code cell was executed, once, from the first to the last."""
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    return None if counts == list(range(1, len(counts) + 1)) else ORDER
+
+
+def library_digest(root: Path) -> str:
+    """Of all that outputs come from beside a chapter's cells: the library, its data and records, and the versions."""
+    digest = hashlib.sha256(".".join(platform.python_version_tuple()[:2]).encode())
+    files = [path for path in (root / "resnet_lib").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    for path in sorted([*files, *root.glob("requirements.txt")]):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def key(chapter: NotebookNode, library: str) -> str:
+    """Changes when the outputs of a chapter's cells might; its prose does not count."""
+    cells = [(cell.source, cell.metadata) for cell in code_cells(chapter)]
+    return hashlib.sha256(f"{library} {cells}".encode()).hexdigest()[:16]
+
+
+def with_outputs(chapter: NotebookNode, executed: Path) -> NotebookNode | None:
+    """The chapter with the outputs of an executed notebook, or None if there is none of just these cells."""
+    try:
+        notebook = read_notebook(executed)
+    except BookError:
+        return None
+    ours, theirs = code_cells(chapter), code_cells(notebook)
+    if [cell.source for cell in ours] != [cell.source for cell in theirs] or order_problem(notebook):
+        return None
+    for mine, other in zip(ours, theirs, strict=True):
+        mine.outputs, mine.execution_count = other.outputs, other.execution_count
+    return chapter
+
+
+def sync(root: Path, names: Sequence[str] = (), fresh: bool = False) -> list[str]:
     """Executes the named chapters' texts, or all, and puts the notebooks in place; returns the problems.
 
-    A notebook is replaced whole or not at all: that of a chapter that fails stays as it was.
+    A notebook is replaced whole or not at all: that of a chapter that fails stays as it was. Executed notebooks are
+    kept in build/executed under their `key`, and a chapter that has one there is not executed again, unless all is to
+    be `fresh`.
     """
-    notebooks = root / "notebooks"
+    notebooks, cache = root / "notebooks", root / "build" / "executed"
     notebooks.mkdir(exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
     problems = []
     texts = chapter_texts(root)
     if unknown := set(names) - {text.stem for text in texts}:
         raise BookError(f"no chapter {', '.join(sorted(unknown))} in {root / 'chapters'}")
     wanted = [text for text in texts if not names or text.stem in names]
     chapters = {text: read_text(text) for text in wanted}  # one that cannot be read stops it here
+    library = library_digest(root)
     for text, chapter in chapters.items():
         start = time.monotonic()
         target = notebooks / f"{text.stem}.ipynb"
-        # Beside the notebook, since only on the same disk is `replace` atomic.
-        with tempfile.TemporaryDirectory(dir=notebooks, prefix=".sync-") as folder:
+        kept = cache / f"{text.stem}.{key(chapter, library)}.ipynb"
+        done = "as executed before"
+        # On the same disk as the notebook: only there is `replace` atomic.
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".sync-") as folder:
             plain, executed = Path(folder, "plain.ipynb"), Path(folder, "executed.ipynb")
-            nbformat.write(chapter, plain)
-            if failure := execute(plain, executed, {}, folder=notebooks):
-                problems.append(f"{text.relative_to(root)}: {failure} (its old notebook stays)")
-                continue
-            nbformat.write(clean(read_notebook(executed)), executed)
-            executed.replace(target)
-        print(f"{target.relative_to(root)}: executed in {clock(time.monotonic() - start)}", flush=True)
+            if fresh or with_outputs(chapter, kept) is None:
+                nbformat.write(chapter, plain)
+                if failure := execute(plain, executed, {}, folder=notebooks):
+                    problems.append(f"{text.relative_to(root)}: {failure} (its old notebook stays)")
+                    continue
+                for older in cache.glob(f"{text.stem}.*.ipynb"):
+                    older.unlink()
+                executed.replace(kept)
+                done = f"executed in {clock(time.monotonic() - start)}"
+            nbformat.write(with_outputs(chapter, kept), plain)
+            plain.replace(target)
+        print(f"{target.relative_to(root)}: {done}", flush=True)
     return problems
 
 
@@ -177,6 +265,9 @@ def check(root: Path) -> list[str]:
     problems = [f"chapters/{name}.md has no notebook" for name in texts.keys() - notebooks.keys()]
     problems += [f"notebooks/{name}.ipynb has no text" for name in notebooks.keys() - texts.keys()]
     problems += [f"notebooks/{name}.ipynb is not in _toc.yml" for name in notebooks.keys() - listed]
+    problems += [
+        f"_toc.yml lists notebooks/{name}, which has no text" for name in listed - texts.keys() - notebooks.keys()
+    ]
     for name in sorted(texts.keys() & notebooks.keys()):
         notebook = read_notebook(notebooks[name])
         found = [*agreement_problems(read_text(texts[name]), notebook), *output_problems(notebook)]
@@ -198,14 +289,18 @@ def agreement_problems(text: NotebookNode, notebook: NotebookNode) -> list[str]:
 
 def output_problems(notebook: NotebookNode) -> list[str]:
     """What is wrong with an executed notebook's cells and outputs, whatever its text says."""
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cells = code_cells(notebook)
     problems = []
-    if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
-        problems.append("no cell is tagged 'parameters'")
+    tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        problems.append(f"{len(tagged) or 'no'} cells are tagged 'parameters', not one")
+    problems += [f"its parameters lack {line}" for source in tagged for line in PARAMETERS if line not in source]
+    if clean(copy.deepcopy(notebook)) != notebook:
+        problems.append("holds what differs from run to run, such as times: run `make notebooks`")
     if not any(cell.outputs for cell in cells):
         problems.append("no cell has an output")
-    if [cell.execution_count for cell in cells] != list(range(1, len(cells) + 1)):
-        problems.append("the outputs are not those of one run from the first cell to the last")
+    if problem := order_problem(notebook):
+        problems.append(problem)
     for number, cell in enumerate(cells, start=1):
         if (lines := len(cell.source.splitlines())) > MOST_LINES:
             problems.append(f"code cell {number} has {lines} lines, more than {MOST_LINES}")
@@ -223,10 +318,17 @@ def cell_problems(cell: NotebookNode) -> Iterator[str]:
             yield f"raised {output.ename}"
         if output.output_type == "stream" and output.name == "stderr":
             yield f"wrote to stderr: {output.text.strip().splitlines()[0]}"
-        if any(kind.startswith("image/") for kind in output.get("data", {})):
+        if is_image(output):
             alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
             if problem := alt_problem(alt):
                 yield f"the alt text of its image {problem}"
+    if has_figure(cell) and not any(map(is_image, cell.outputs)):
+        yield "shows no figure, though it has an alt text for one"
+
+
+def is_image(output: NotebookNode) -> bool:
+    """Whether an output is a picture."""
+    return any(kind.startswith("image/") for kind in output.get("data", {}))
 
 
 def output_text(output: NotebookNode) -> str:
@@ -248,9 +350,24 @@ def long_cells(root: Path) -> list[str]:
     return [
         f"{text.relative_to(root)}: code cell {number} has {lines} lines, more than {NOTABLE_LINES}"
         for text in chapter_texts(root)
-        for number, cell in enumerate((c for c in read_text(text).cells if c.cell_type == "code"), start=1)
+        for number, cell in enumerate(code_cells(read_text(text)), start=1)
         if (lines := len(cell.source.splitlines())) > NOTABLE_LINES
     ]
+
+
+def ran(root: Path, report: Path) -> list[str]:
+    """Whether every code cell of every chapter is among what pytest's report (JUnit's XML) says has passed.
+
+    nbval finds notebooks by their files: by itself it is content with those that are there.
+    """
+    try:
+        cases = ElementTree.parse(report).iter("testcase")
+    except (OSError, ElementTree.ParseError) as error:
+        raise BookError(f"{report}: {first_line(error)}; run `make nbval`") from None
+    files = [case.get("classname", "") for case in cases if not len(case)]  # a child says: skipped or failed
+    passed = Counter(file.removesuffix(".ipynb").rpartition(".")[2] for file in files)
+    due = contents(root).cells.items()
+    return [f"{name}: {passed[name]} of its {cells} cells ran" for name, cells in due if passed[name] != cells]
 
 
 # -------------------------------------------------------------------------------------------------------- run
@@ -261,6 +378,7 @@ def run(root: Path, out: Path, profile: str, retrain: bool) -> list[str]:
     parameters = {"profile": profile, "retrain": retrain}
     sources = [root / "notebooks" / f"{text.stem}.ipynb" for text in chapter_texts(root)]
     out.mkdir(parents=True, exist_ok=True)
+    due = contents(root).cells
     expected = {source: seconds_before(out / source.name, parameters) for source in sources}
     taken: list[float] = []
     problems = []
@@ -271,6 +389,9 @@ def run(root: Path, out: Path, profile: str, retrain: bool) -> list[str]:
         began = time.monotonic()
         with progress_lines(out / "progress.log"):
             failure = execute(source, out / source.name, parameters, folder=out)
+        # papermill adds a cell, with the parameters
+        if not failure and (cells := len(code_cells(read_notebook(out / source.name))) - 1) != due[source.stem]:
+            failure = f"{cells} cells ran, but its text has {due[source.stem]}: run `make notebooks`"
         taken.append(time.monotonic() - began)
         if failure:
             problems.append(f"{source.stem}: {failure}")
@@ -368,14 +489,16 @@ def alone(root: Path) -> list[str]:
                     continue
                 notebook.write_text(source.replace(here, there))
                 result = subprocess.run(
-                    [environment / "bin" / "jupyter-execute", notebook, f"--timeout={ALONE_SECONDS}"],
+                    [environment / "bin" / "jupyter-execute", notebook, "--inplace", f"--timeout={ALONE_SECONDS}"],
                     cwd=folder,
                     env={name: value for name, value in os.environ.items() if not name.startswith("RESNET_LIB")},
                     capture_output=True,
                     text=True,
                 )
-            if result.returncode:
-                problems.append(f"{text.stem}: {(result.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+                if result.returncode:
+                    problems.append(f"{text.stem}: {(result.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+                elif problem := order_problem(read_notebook(notebook)):
+                    problems.append(f"{text.stem}: {problem}")
             taken = time.monotonic() - start
             if taken > ALONE_SECONDS:
                 problems.append(f"{text.stem}: took {clock(taken)}, more than {clock(ALONE_SECONDS)}")
@@ -410,7 +533,7 @@ def build(root: Path) -> list[str]:
             return problems
         shutil.rmtree(target, ignore_errors=True)
         pages.replace(target)
-    print(f"{len(toc_pages(root))} pages; open {target / 'index.html'}")
+    print(f"open {target / 'index.html'}")
     return []
 
 
@@ -489,7 +612,7 @@ def page_problems(root: Path, pages: Path) -> list[str]:
         found = [*image_problems(page, soup), *offline_problems(soup)]
         notebook = root / f"{name}.ipynb"
         if notebook.exists():
-            found += figure_problems(read_notebook(notebook), soup)
+            found += [*figure_problems(read_notebook(notebook), soup), *shown_problems(read_notebook(notebook), soup)]
         problems += [f"{name}: {problem}" for problem in found]
     return problems
 
@@ -507,6 +630,14 @@ def figure_problems(notebook: NotebookNode, page: BeautifulSoup) -> Iterator[str
     shown = len(page.select(".cell_output img"))
     if shown != due:
         yield f"shows {shown} figures of the {due} in its notebook"
+
+
+def shown_problems(notebook: NotebookNode, page: BeautifulSoup) -> Iterator[str]:
+    """Whether the page has every code cell of its notebook that is not removed from pages."""
+    due = sum("remove-cell" not in cell.metadata.get("tags", []) for cell in code_cells(notebook))
+    shown = len(page.select("div.cell"))
+    if shown != due:
+        yield f"shows {shown} cells of the {due} in its notebook"
 
 
 def image_problems(path: Path, page: BeautifulSoup) -> Iterator[str]:
@@ -536,6 +667,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     sync_parser = commands.add_parser("sync", help="chapters/*.md to executed notebooks/*.ipynb")
     sync_parser.add_argument("names", nargs="*", help="chapters, as 03_residual_formulation (default: all)")
+    sync_parser.add_argument("--fresh", action="store_true", help="execute also what was executed before, unchanged")
+    ran_parser = commands.add_parser("ran", help="has nbval run every cell of every chapter?")
+    ran_parser.add_argument("report", type=Path, help="what pytest's --junitxml wrote")
     commands.add_parser("check", help="do texts and notebooks agree, are the outputs whole?")
     run_parser = commands.add_parser("run", help="execute the notebooks with other parameters, elsewhere")
     run_parser.add_argument("--profile", default="smoke", help="schedule to train with (default: smoke)")
@@ -558,7 +692,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         match options.command:
             case "sync":
-                problems = sync(ROOT, options.names)
+                problems = sync(ROOT, options.names, options.fresh)
+            case "ran":
+                problems = ran(ROOT, options.report)
+                if not problems:
+                    cells = contents(ROOT).cells
+                    print(f"== notebooks: {sum(cells.values())} cells of {len(cells)} chapters give what is committed")
             case "check":
                 for remark in long_cells(ROOT):
                     print(f"note: {remark}")
@@ -568,7 +707,9 @@ def main(arguments: list[str] | None = None) -> int:
             case "alone":
                 problems = alone(ROOT)
             case "build":
-                problems = build(ROOT)
+                problems = check(ROOT) or build(ROOT)
+                if not problems:
+                    print(f"== book: {contents(ROOT)}")
     except (BookError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2

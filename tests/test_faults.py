@@ -1,0 +1,305 @@
+"""What goes wrong on real machines: nothing is lost, no half file is taken for whole, one line says what to do.
+
+Tests elsewhere that belong to a fault carry the mark `fault` with its name; `pytest -m fault` runs them all.
+"""
+
+import ast
+import errno
+import os
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPMessage
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import torch
+from samples import measured, refuse_more_than, tiny_config, tiny_dataset
+from torch import Tensor, nn
+
+import book
+from resnet_lib import data, probes, protocols, training
+from resnet_lib.cli import main
+from resnet_lib.errors import UserError
+from resnet_lib.models import ImageNetNet
+from resnet_lib.torchvision_compat import torchvision
+from resnet_lib.training import Hardware, load_checkpoint, save_checkpoint, train
+
+FAULTS = (
+    "truncated download",
+    "full disk",
+    "killed process",
+    "two processes sharing the cache",
+    "old record schema",
+    "file from a stranger",
+    "bad image",
+    "GPU out of memory",
+    "loss that is not finite",
+    "unknown name",
+    "notebook run from another folder",
+)
+
+CPU = torch.device("cpu")
+FP32 = Hardware(CPU, "fp32", compiled=False)
+
+
+def complaint(call: Callable[[], object]) -> str:
+    with pytest.raises(UserError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# The list.
+
+
+def marks(path: Path) -> list[str]:
+    """The faults that the tests of a file are marked with."""
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    decorators = [d for f in functions if f.name.startswith("test_") for d in f.decorator_list]
+    calls = [d for d in decorators if isinstance(d, ast.Call)]
+    return [ast.literal_eval(c.args[0]) for c in calls if ast.unparse(c.func) == "pytest.mark.fault"]
+
+
+def test_every_fault_has_tests_and_no_test_is_of_another() -> None:
+    found = {name for path in Path(__file__).parent.glob("test_*.py") for name in marks(path)}
+    assert found == set(FAULTS)
+
+
+def test_readme_lists_the_faults_and_their_number() -> None:
+    text = (book.ROOT / "README.md").read_text().partition("## When something goes wrong\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) +\|", text, re.MULTILINE)
+    assert tuple(rows[1:]) == FAULTS
+    assert f"{len(FAULTS)} faults" in text
+
+
+# A GPU's memory is full. A net that refuses large batches stands for it.
+
+
+@pytest.mark.fault("GPU out of memory")
+@pytest.mark.parametrize(("most", "fits"), [(31, 16), (16, 16), (15, 8), (1, 1)])
+def test_training_says_which_batch_fits(most: int, fits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = refuse_more_than(most, monkeypatch)
+    message = complaint(lambda: train(tiny_config(), tiny_dataset(), FP32))
+    assert message.startswith(
+        f"{tiny_config().name}: 32 images at once need more memory than the GPU has free; {fits} "
+    )
+    assert f"fit, as a trial shows: take batch_size {fits}, free some of its memory, or use the CPU" in message
+    assert taken == [fits], "the message says what was tried"
+
+
+@pytest.mark.fault("GPU out of memory")
+def test_training_says_when_not_even_one_image_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_more_than(0, monkeypatch)
+    assert "GPU has free; not even one fits: free some" in complaint(lambda: train(tiny_config(), tiny_dataset(), FP32))
+
+
+@pytest.mark.fault("GPU out of memory")
+def test_memory_that_runs_out_on_the_way_leaves_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = tmp_path / "run.pt"
+    record, _ = train(tiny_config(), tiny_dataset(), FP32)
+
+    def fill(progress: training.Progress) -> None:
+        refuse_more_than(31, monkeypatch)  # another process has taken it
+
+    options = {"checkpoint": checkpoint, "checkpoint_every": 0}
+    assert "16 fit" in complaint(lambda: train(tiny_config(), tiny_dataset(), FP32, progress=fill, **options))
+    monkeypatch.undo()
+    assert load_checkpoint(checkpoint, tiny_config(), CPU)["iteration"] == 5
+    again, _ = train(tiny_config(), tiny_dataset(), FP32, checkpoint=checkpoint)
+    assert measured(again) == measured(record)
+
+
+@pytest.mark.fault("GPU out of memory")
+def test_what_a_failed_attempt_kept_is_let_go_before_the_next() -> None:
+    alive: set[int] = set()
+
+    class Kept:
+        def __init__(self) -> None:
+            alive.add(id(self))
+
+        def __del__(self) -> None:
+            alive.discard(id(self))
+
+    def attempt(size: int) -> None:
+        kept = Kept()
+        if size > 2:
+            raise torch.OutOfMemoryError("full")
+        assert alive == {id(kept)}
+
+    with pytest.raises(UserError, match="2 fit"), training.told_when_memory_is_short("a net", 8, attempt, str):
+        attempt(8)
+
+
+@pytest.mark.fault("GPU out of memory")
+def test_evaluation_takes_fewer_images_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = training.build(tiny_config().net, 1, 10, 16)
+    expected = training.evaluate(net, tiny_dataset(), "test", FP32)
+    taken = refuse_more_than(100, monkeypatch)
+    assert training.evaluate(net, tiny_dataset(), "test", FP32) == pytest.approx(expected)
+    assert (max(taken), sum(taken)) == (100, 700)
+    refuse_more_than(0, monkeypatch)
+    message = complaint(lambda: training.evaluate(net, tiny_dataset(), "test", FP32))
+    assert message.startswith("the GPU has no memory free for even one image; free some")
+
+
+@pytest.mark.fault("GPU out of memory")
+def test_scores_are_the_same_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = ImageNetNet(18, "A", num_classes=3).eval()
+    views = [torch.randint(0, 256, (3, 2, 3, 32, 32), dtype=torch.uint8)]
+    expected = protocols.scores(net, views)
+    taken = refuse_more_than(2, monkeypatch, ImageNetNet)
+    assert torch.allclose(protocols.scores(net, views), expected, atol=1e-6)
+    assert max(taken) <= 2
+
+
+@pytest.mark.fault("GPU out of memory")
+def test_probes_go_to_the_cpu_and_the_run_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, _ = train(tiny_config(), tiny_dataset(), FP32)
+    measure, calls = probes.gradient_norms, []
+
+    def full_at_first(net: nn.Module, images: Tensor, labels: Tensor) -> list[float]:
+        calls.append(images.device)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("full")
+        return measure(net, images, labels)
+
+    monkeypatch.setattr(probes, "gradient_norms", full_at_first)
+    record, _ = train(tiny_config(), tiny_dataset(), FP32)
+    assert len(calls) == 2
+    assert record.probes == expected.probes
+
+
+@pytest.mark.fault("GPU out of memory")
+def test_wherever_memory_runs_out_the_command_takes_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nGPU 0 has ...")
+
+    monkeypatch.setattr("resnet_lib.bench.seconds_per_cost", full)
+    assert main(["status"]) == 2
+    assert capsys.readouterr().err == "resnet_lib: the GPU's memory is full; free some of it, or add --device cpu\n"
+
+
+# Files.
+
+
+@pytest.mark.fault("full disk")
+def test_a_disk_that_fills_up_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint, flush, flushed = tmp_path / "run.pt", os.fsync, []
+
+    def full(descriptor: int) -> None:
+        flushed.append(descriptor)
+        if len(flushed) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    message = complaint(lambda: train(tiny_config(), tiny_dataset(), FP32, checkpoint=checkpoint, checkpoint_every=0))
+    assert message == f"cannot write {checkpoint} (No space left on device); free some space and repeat"
+    assert load_checkpoint(checkpoint, tiny_config(), CPU)["iteration"] == 3
+    assert list(tmp_path.iterdir()) == [checkpoint]
+    record, _ = train(tiny_config(), tiny_dataset(), FP32, checkpoint=checkpoint)
+    assert measured(record) == measured(train(tiny_config(), tiny_dataset(), FP32)[0])
+
+
+@pytest.mark.fault("file from a stranger")
+@pytest.mark.parametrize("part", ["net", "optimizer"])
+@pytest.mark.parametrize("content", [{}, {"conv1.weight": 3}, [], "net"], ids=str)
+def test_a_checkpoint_that_claims_to_be_the_runs_is_refused(part: str, content: object, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.pt"
+    train(tiny_config(), tiny_dataset(), FP32, checkpoint=checkpoint, checkpoint_every=0)
+    state = load_checkpoint(checkpoint, tiny_config(), CPU)
+    save_checkpoint(
+        checkpoint, tiny_config(), {key: value for key, value in state.items() if key != "run"} | {part: content}
+    )
+    message = complaint(lambda: train(tiny_config(), tiny_dataset(), FP32, checkpoint=checkpoint))
+    assert message == (
+        f"checkpoint {checkpoint} is damaged (its weights do not fit the net); delete it to start the run anew"
+    )
+
+
+class Server:
+    """What urlopen gives: a file that is shorter than it says."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.body, self.headers = BytesIO(b"half a file of weights"), HTTPMessage()
+        self.headers["Content-Length"] = "1000"
+        self.read, self.info = self.body.read, lambda: self.headers
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.fault("truncated download")
+def test_weights_whose_download_breaks_off_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "urlopen", Server)
+    message = complaint(lambda: protocols.load_net("torchvision:resnet18", tmp_path / "weights"))
+    assert re.search(r"could not be downloaded \(invalid hash value .*; put it into ", message)
+    assert not list((tmp_path / "weights").iterdir())
+
+
+class SlowDownload:
+    """Stands for torchvision's CIFAR10: unpacks into a folder, file by file."""
+
+    made = 0
+
+    def __init__(self, root: str, train: bool, download: bool) -> None:
+        type(self).made += 1
+        folder = Path(root, "cifar-10-batches-py")
+        folder.mkdir(parents=True)
+        for number in range(3):
+            time.sleep(0.1)
+            (folder / f"data_batch_{number}").touch()
+
+
+@pytest.mark.fault("two processes sharing the cache")
+def test_a_data_set_is_downloaded_once_and_seen_when_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SlowDownload, "made", 0)
+    monkeypatch.setattr(torchvision.datasets, "CIFAR10", SlowDownload)
+    with ThreadPoolExecutor(2) as pool:
+        fetching = [pool.submit(data.fetch, "cifar10") for _ in range(2)]
+        while not all(future.done() for future in fetching):
+            if seen := data.locate("cifar10"):
+                assert len(list(seen.iterdir())) == 3
+    (folder,) = {future.result() for future in fetching}
+    assert SlowDownload.made == 1
+    assert folder == data.locate("cifar10")
+
+
+@pytest.mark.fault("killed process")
+def test_what_a_killed_download_left_is_cleared_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchvision.datasets, "CIFAR10", SlowDownload)
+    left = tmp_path / "cache" / "data" / "cifar10.partial" / "cifar-10-batches-py"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    assert data.locate("cifar10") is None
+    assert sorted(path.name for path in data.fetch("cifar10").iterdir()) == [f"data_batch_{n}" for n in range(3)]
+    assert not left.parent.exists()
+
+
+# A notebook.
+
+
+@pytest.mark.fault("notebook run from another folder")
+def test_a_notebook_gives_the_same_in_any_folder(tmp_path: Path) -> None:
+    source, folder = book.ROOT / "notebooks" / "13_ledger.ipynb", tmp_path / "elsewhere"
+    folder.mkdir()
+    assert book.execute(source, tmp_path / "executed.ipynb", {}, folder=folder) is None
+    there, here = (
+        [
+            [book.output_text(output) for output in cell.outputs]
+            for cell in book.read_notebook(path).cells
+            if "outputs" in cell
+        ]
+        for path in (tmp_path / "executed.ipynb", source)
+    )
+    there.remove([])  # papermill's cell of parameters
+    assert [cell for cell in there if cell] == [cell for cell in here if cell]
+    assert not list(folder.iterdir()), "it left something behind"
