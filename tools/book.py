@@ -528,7 +528,7 @@ def build(root: Path) -> list[str]:
         except BookError as error:
             return [str(error)]
         drop_unused_scripts(pages)
-        name_sidebars(pages)
+        correct_roles(pages)
         if problems := page_problems(root, pages):
             return problems
         shutil.rmtree(target, ignore_errors=True)
@@ -591,11 +591,17 @@ def drop_unused_scripts(pages: Path) -> None:
         page.write_text(re.sub(r"<script [^>]*/fontawesome\.js[^>]*></script>\n?", "", page.read_text()))
 
 
-def name_sidebars(pages: Path) -> None:
-    """Says of each page's left column what it is: the theme leaves its title and search outside any landmark."""
+def correct_roles(pages: Path) -> None:
+    """Mends what pages tell a screen reader of their parts.
+
+    The theme leaves the title and the search of the left column outside any landmark. References come as a list whose
+    members are not of a kind that a list may have.
+    """
     column = 'id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar"'
     for page in pages.rglob("*.html"):
-        page.write_text(page.read_text().replace(column, f'{column} role="complementary" aria-label="Book"'))
+        text = page.read_text().replace(column, f'{column} role="complementary" aria-label="Book"')
+        text = text.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+        page.write_text(re.sub(r' role="doc-(biblioentry|backlink)"', "", text))
 
 
 def page_problems(root: Path, pages: Path) -> list[str]:
