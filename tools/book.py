@@ -37,6 +37,8 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+import run_pages
+
 ROOT = Path(__file__).resolve().parent.parent
 # Stated here, so that it does not depend on the machine; papermill needs the language to write parameters.
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -543,8 +545,10 @@ def jupyter_book(root: Path, folder: Path, builder: str) -> Path:
     config.write_text(served_config(root))
     command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "--path-output", folder]
     command += ["--config", config, "--toc", root / "_toc.yml", "--builder", builder]
+    extensions = os.pathsep.join([str(root), str(root / "tools"), os.environ.get("PYTHONPATH", "")])
     result = subprocess.run(
         [*command, "-W", "-n", "--keep-going", "--quiet"],
+        env=os.environ | {"PYTHONPATH": extensions},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -603,16 +607,20 @@ def page_problems(root: Path, pages: Path) -> list[str]:
     listed = set(toc_pages(root))
     built = {str(path.relative_to(pages).with_suffix("")) for path in pages.rglob("*.html")}
     built -= {"index", "genindex", "search"}  # Sphinx's own, as are those in folders like _static
-    built = {name for name in built if not name.startswith("_")}
+    built = {name for name in built if not name.startswith(("_", f"{run_pages.FOLDER}/"))}
     problems = [f"_toc.yml lists {name}, which was not built" for name in sorted(listed - built)]
     problems += [f"{name} was built, but is not in _toc.yml" for name in sorted(built - listed)]
+    problems += run_pages.problems(pages, root / "resnet_lib" / "records")
+    runs = run_pages.listed(pages)
     for name in sorted(built & listed):
         page = pages / f"{name}.html"
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-        found = [*image_problems(page, soup), *offline_problems(soup)]
+        found = [*image_problems(page, soup), *run_pages.dead_links(page, soup), *offline_problems(soup)]
         notebook = root / f"{name}.ipynb"
         if notebook.exists():
-            found += [*figure_problems(read_notebook(notebook), soup), *shown_problems(read_notebook(notebook), soup)]
+            executed = read_notebook(notebook)
+            found += [*figure_problems(executed, soup), *shown_problems(executed, soup)]
+            found += run_pages.link_problems(code_cells(executed), soup, runs)
         problems += [f"{name}: {problem}" for problem in found]
     return problems
 
