@@ -530,7 +530,7 @@ def build(root: Path) -> list[str]:
         except BookError as error:
             return [str(error)]
         drop_unused_scripts(pages)
-        name_sidebars(pages)
+        name_roles(pages)
         if problems := page_problems(root, pages):
             return problems
         shutil.rmtree(target, ignore_errors=True)
@@ -595,11 +595,16 @@ def drop_unused_scripts(pages: Path) -> None:
         page.write_text(re.sub(r"<script [^>]*/fontawesome\.js[^>]*></script>\n?", "", page.read_text()))
 
 
-def name_sidebars(pages: Path) -> None:
-    """Says of each page's left column what it is: the theme leaves its title and search outside any landmark."""
+def name_roles(pages: Path) -> None:
+    """Says what a page's parts are, for who hears them.
+
+    The theme leaves the title and search of the left column outside any landmark. Sphinx gives references a role that
+    is deprecated, and that no item of a list may have.
+    """
     column = 'id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar"'
     for page in pages.rglob("*.html"):
-        page.write_text(page.read_text().replace(column, f'{column} role="complementary" aria-label="Book"'))
+        text = page.read_text().replace(column, f'{column} role="complementary" aria-label="Book"')
+        page.write_text(text.replace('role="doc-biblioentry"', 'role="listitem"'))
 
 
 def page_problems(root: Path, pages: Path) -> list[str]:
