@@ -176,9 +176,10 @@ def drawing(record: RunRecord, top: float, name: str) -> str:
 
 
 def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Makes links of what stands below tables, and repeats it below the figure that such a table tells as numbers."""
-    if app.builder.name != "html":
-        return  # the single page, which becomes the PDF, has no pages of runs beside it
+    """Makes links of what stands below tables, and repeats it below the figure that such a table tells as numbers.
+
+    The single page, which becomes the PDF, has no pages of runs beside it and keeps the words.
+    """
 
     def linked(found: re.Match[str]) -> str:
         uri = app.builder.get_relative_uri(docname, f"{FOLDER}/{found[1]}")
@@ -190,7 +191,7 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             figure = node
             continue
         text = node.astext()
-        if NAMED.search(text):
+        if app.builder.name == "html" and NAMED.search(text):
             text = NAMED.sub(linked, text)
             node.children = [nodes.Text(text)]
         if "<table" in text:  # the first one after a figure is that of its numbers
