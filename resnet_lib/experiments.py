@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TypeVar
+from functools import cache
+from typing import NamedTuple, TypeVar
 
 from resnet_lib.errors import UserError
 from resnet_lib.runs import DataConfig, NetConfig, Recipe, RunConfig
@@ -472,6 +473,36 @@ _suites = (degradation, deepest, longer_training, other_images, optimizers, batc
 _suites += (shortcut_options, shortcut_density, bottlenecks, heads, backbone_or_head, features, folklore)
 _suites += (transformers, table2, table3, table3_deep, diagnoses)
 SUITES = {suite.name: suite for suite in (make() for make in _suites)}
+
+
+class Home(NamedTuple):
+    """Where a run belongs: a suite, a profile, and the name of its setting there."""
+
+    suite: str
+    profile: str
+    setting: str
+
+    @property
+    def page(self) -> str:
+        """The page of the book that lists the run, with all others of the suite and profile."""
+        return f"{self.suite}-{self.profile}"
+
+
+def home(config: RunConfig) -> Home | None:
+    """The first suite that makes this run, though others may share it; None for a run of no suite."""
+    return _homes().get(config)
+
+
+@cache
+def _homes() -> dict[RunConfig, Home]:
+    homes: dict[RunConfig, Home] = {}
+    for profile in PROFILES.values():
+        for suite in SUITES.values():
+            for setting, make in suite.settings.items():
+                for seed in range(max(profile.num_seeds for profile in PROFILES.values())):
+                    homes.setdefault(make(profile, seed), Home(suite.name, profile.name, setting))
+    return homes
+
 
 T = TypeVar("T")
 

@@ -58,7 +58,11 @@ def new_figure(num_panels: int = 1, height: float = 3.4, rows: int = 1) -> tuple
 
 
 def note(figure: Figure, records: Sequence[RunRecord | Study], legend: str = "") -> None:
-    """Writes under the figure which runs it shows: a picture that is copied elsewhere keeps saying so."""
+    """Writes under the figure which runs it shows: a picture that is copied elsewhere keeps saying so.
+
+    The figure also carries the records, for the table that `series` makes of it.
+    """
+    figure.made_from = tuple(records)
     text = textwrap.fill(legend + describe(records), round(15 * figure.get_figwidth()))
     figure.supxlabel(text, fontsize=8, color="0.35", x=0.01, ha="left")
 
@@ -613,4 +617,5 @@ def series(figure: Figure) -> Table:
                     "digest": hashlib.sha256(text.encode()).hexdigest()[:8],
                 }
             )
-    return Table(rows, columns=["panel", "line", "points", "first", "last", "digest"])
+    table = Table(rows, columns=["panel", "line", "points", "first", "last", "digest"])
+    return table.from_runs(figure.made_from) if hasattr(figure, "made_from") else table

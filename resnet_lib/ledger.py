@@ -8,7 +8,7 @@ from resnet_lib.claims import CLAIMS, TO_COVER, Claim, Verdict
 from resnet_lib.experiments import PROFILES, lookup
 from resnet_lib.facts import FACTS, Fact, checked
 from resnet_lib.runs import Records
-from resnet_lib.tables import Html, Markdown, Table, number
+from resnet_lib.tables import Html, Markdown, Table, number, runs_line
 
 STATUSES = ("supported", "refuted", "undecided", "not yet run")
 
@@ -19,10 +19,10 @@ def statement(entry: Claim | Fact) -> str:
     return f"<td>{escape(entry.statement)}<br><small>{escape(entry.source)}; {chapter}</small></td>"
 
 
-def page_table(heads: Sequence[str], rows: Sequence[str]) -> Html:
-    """A table of the ledger's page."""
+def page_table(heads: Sequence[str], rows: Sequence[str], below: str = "") -> Html:
+    """A table of the ledger's page, and what stands below it."""
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)
-    return Html("\n".join(['<table class="ledger">', f"<thead><tr>{head}</tr></thead>", *rows, "</table>"]))
+    return Html("\n".join(['<table class="ledger">', f"<thead><tr>{head}</tr></thead>", *rows, "</table>", below]))
 
 
 def numbers(verdict: Verdict, unit: str) -> str:
@@ -44,11 +44,12 @@ def cell(verdict: Verdict, unit: str) -> str:
 
 def table(records: Records) -> Html:
     """Every claim that runs decide: statement, source, chapter, and per profile the verdict, effect and interval."""
+    records = records.noting()
     rows = []
     for claim in CLAIMS.values():
         judged = "".join(cell(claim.verdict(profile, records), claim.unit) for profile in PROFILES.values())
         rows.append(f'<tr id="{anchor(claim.name)}">{statement(claim)}{judged}</tr>')
-    return page_table(["claim", *(f"<code>{name}</code>" for name in PROFILES)], rows)
+    return page_table(["claim", *(f"<code>{name}</code>" for name in PROFILES)], rows, runs_line(records.given))
 
 
 def fact_table() -> Html:
@@ -69,13 +70,14 @@ def anchor(name: str) -> str:
 
 def score(records: Records) -> Table:
     """How many claims have which verdict, per profile; facts in a row of their own."""
+    records = records.noting()
     rows = []
     for profile in PROFILES.values():
         counts = Counter(claim.verdict(profile, records).status for claim in CLAIMS.values())
         rows.append({"decided by": f"runs, {profile.name}"} | {status: counts[status] for status in STATUSES})
     held = Counter("supported" if checked(fact)[0] else "refuted" for fact in FACTS.values())
     rows.append({"decided by": "construction or arithmetic"} | {status: held[status] for status in STATUSES})
-    return Table(rows)
+    return Table(rows).from_runs(records.given)
 
 
 def covering(what: str) -> Iterator[Claim | Fact]:

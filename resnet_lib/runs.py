@@ -430,9 +430,34 @@ class Records:
                 return load_study(path)
         return None
 
+    def noting(self) -> "NotedRecords":
+        """The same records, which note what they give out: with it a table can say what it was made from."""
+        return NotedRecords(*self.folders)
+
     def __iter__(self) -> Iterator[RunRecord]:
         """Every record in the folders, by path."""
         for folder in self.folders:
             for path in sorted(folder.rglob("*.json")):
                 if path.parent.name != STUDIES:
                     yield load_record(path)
+
+
+class NotedRecords(Records):
+    """Records and studies with a list of what was found and given out."""
+
+    def __init__(self, *folders: Path) -> None:
+        super().__init__(*folders)
+        self.given: list[RunRecord | Study] = []
+
+    def get(self, config: RunConfig) -> RunRecord | None:
+        """As of `Records`."""
+        return self._noted(super().get(config))
+
+    def study(self, study: str, config: RunConfig) -> Study | None:
+        """As of `Records`."""
+        return self._noted(super().study(study, config))
+
+    def _noted(self, found: Stored | None) -> Stored | None:
+        if found is not None:
+            self.given.append(found)
+        return found

@@ -1,15 +1,14 @@
 """Tables made from records. Nothing here trains or needs torch."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
 from statistics import geometric_mean, mean, median, stdev
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
 from resnet_lib.claims import CLAIMS, MIN_SEEDS, Verdict, folklore_effects, interval, weakest_gradient
 from resnet_lib.diagnosis import diagnose, judged
-from resnet_lib.experiments import FOLKLORE, PROFILES, SUITES, WARMED_UP_DEPTH, Profile, lookup
+from resnet_lib.experiments import FOLKLORE, PROFILES, SUITES, WARMED_UP_DEPTH, Profile, home, lookup
 from resnet_lib.paper import figure4_error, figure6_error, paper, paper_table, table6_error, table6_mean
 from resnet_lib.runs import DataConfig, NetConfig, Recipe, Records, RunConfig, RunRecord, Study
 
@@ -42,14 +41,43 @@ def published(net: NetConfig, curve: str) -> str:
 
 
 class Table(pd.DataFrame):
-    """A data frame that a notebook shows without row numbers."""
+    """A data frame that a notebook shows without row numbers, and below it the runs that it was made from."""
+
+    _metadata: ClassVar = ["made_from"]  # what pandas hands on to a table made of this one
+    made_from: tuple[RunRecord | Study, ...] | None = None  # None: runs have no part in it
 
     @property
     def _constructor(self) -> type["Table"]:
         return Table
 
+    def from_runs(self, records: Iterable[RunRecord | Study]) -> "Table":
+        """This table, which now says that it was made from these records and studies."""
+        self.made_from = tuple(records)
+        return self
+
     def _repr_html_(self) -> str:
-        return self.to_html(index=False, border=0)
+        table = self.to_html(index=False, border=0)
+        return table if self.made_from is None else f"{table}\n{runs_line(self.made_from)}"
+
+
+def runs_line(records: Iterable[RunRecord | Study]) -> str:
+    """What stands below a table: how many runs of which suites and profiles it was made from, if there are any yet.
+
+    It carries the name of the page that lists them, and their digests, and is plain text: a notebook on Colab has no
+    such page beside it. Where the pages are, tools/run_pages.py makes links of it.
+    """
+    runs = dict.fromkeys(record.config for record in records)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        if place := home(run):  # a run that only a live cell makes has none, and no page
+            groups.setdefault((place.page, f"{place.suite}, {place.profile}"), []).append(run.digest)
+    parts = [
+        f'<span data-page="{page}" data-runs="{" ".join(digests)}">{len(digests)} of {name}</span>'
+        for (page, name), digests in groups.items()
+    ]
+    if runs and not parts:
+        return ""
+    return f'<p class="runs">Runs: {"; ".join(parts) or "none yet"}</p>'
 
 
 def recipe_name(recipe: Recipe) -> str:
@@ -109,7 +137,7 @@ def errors(records: Sequence[RunRecord]) -> Table:
         (*key, spread([r.final.train_error for r in group]), spread([r.final.test_error for r in group]))
         for key, group in groups.items()
     ]
-    table = Table(rows, columns=columns)
+    table = Table(rows, columns=columns).from_runs(records)
     return table if table["data"].nunique() > 1 else table.drop(columns="data")
 
 
@@ -130,7 +158,7 @@ def gradients(records: Sequence[RunRecord]) -> Table:
             | {"weakest ÷ median": spread(ratios)}
             | {"training error (%)": spread([record.final.train_error for record in group])}
         )
-    return Table(rows)
+    return Table(rows).from_runs(records)
 
 
 def two_digits(value: float) -> str:
@@ -174,7 +202,7 @@ def without_batch_norm(records: Sequence[RunRecord]) -> Table:
                 "training error of each other seed (%)": ", ".join(f"{error:.1f}" for error in errors),
             }
         )
-    return Table(rows)
+    return Table(rows).from_runs(records)
 
 
 def studied(study: str, profile: Profile, records: Records, nets: Sequence[str]) -> list[Study]:
@@ -199,6 +227,7 @@ def lesions(study: str, profile: Profile, records: Records, nets: Sequence[str])
         records: with the studies.
         nets: settings of the suite degradation.
     """
+    records = records.noting()
     rows = []
     for net in nets:
         found = [without_whole(one) for one in studied(study, profile, records, [net])]
@@ -212,7 +241,7 @@ def lesions(study: str, profile: Profile, records: Records, nets: Sequence[str])
                 "blocks that add less than 1 point (%)": spread([100 * mean(c < 1 for c in cost) for cost in costs]),
             }
         )
-    return Table(rows)
+    return Table(rows).from_runs(records.given)
 
 
 GROWTH = {
@@ -227,6 +256,7 @@ GROWTH = {
 
 def growth(profile: Profile, records: Records) -> Table:
     """Test error of 20-layer nets deepened to 56: at once, with the batch's statistics, and after training on."""
+    records = records.noting()
     rows = []
     for net in ("ResNet-20 A", "plain-20"):
         found = [dict(zip(s.label, s.value, strict=True)) for s in studied("growth", profile, records, [net])]
@@ -244,11 +274,12 @@ def growth(profile: Profile, records: Records) -> Table:
                         )
                     }
                 )
-    return Table(rows)
+    return Table(rows).from_runs(records.given)
 
 
 def against_paper(profile: Profile, records: Records) -> Table:
     """The nets of Figure 6 beside the paper: only a profile on CIFAR-10 can be compared number by number."""
+    records = records.noting()
     rows = []
     suite = SUITES["degradation"]
     for setting in suite.settings:
@@ -263,7 +294,7 @@ def against_paper(profile: Profile, records: Records) -> Table:
                 "test error, here (%)": spread([record.final.test_error for record in found]),
             }
         )
-    return Table(rows)
+    return Table(rows).from_runs(records.given)
 
 
 def table6(records: Records) -> Table:
@@ -271,6 +302,7 @@ def table6(records: Records) -> Table:
 
     The nets of others stand as the paper prints them. A profile that is not on CIFAR-10 says so in its heading.
     """
+    records = records.noting()
     rows = []
     for method, (layers, parameters, error) in paper_table(6).items():
         row = {
@@ -289,7 +321,7 @@ def table6(records: Records) -> Table:
                 found = records.select(suite.setting(f"{method} A", profile))
                 row[heading] = spread([record.final.test_error for record in found])
         rows.append(row)
-    return Table(rows)
+    return Table(rows).from_runs(records.given)
 
 
 def distances(profile: Profile, records: Records) -> Table:
@@ -300,6 +332,7 @@ def distances(profile: Profile, records: Records) -> Table:
     Raises:
         ValueError: the profile is not on CIFAR-10, so there is no distance.
     """
+    records = records.noting()
     if profile.data.name != "cifar10":
         raise ValueError(f"profile {profile.name} is on {profile.data.name}: only CIFAR-10 has a distance to the paper")
     others = paper()["akamaster_S5_cifar_err"]
@@ -320,7 +353,7 @@ def distances(profile: Profile, records: Records) -> Table:
                     "akamaster minus paper (points)": "" if plain else f"{others[net.depth] - target:+.2f}",
                 }
             )
-    return Table(rows)
+    return Table(rows).from_runs(records.given)
 
 
 def figure7(profile: Profile, records: Records) -> Table:
@@ -329,6 +362,7 @@ def figure7(profile: Profile, records: Records) -> Table:
     The paper's are read off its figure. Ours are those of the trained nets on test images, mean ± deviation over seeds
     of the mean (and of the median) over layers.
     """
+    records = records.noting()
     drawn = paper()["paper"]["digitized_from_vector_curves"]["fig7_std_mean_median"]
     suite = SUITES["degradation"]
     rows = []
@@ -344,7 +378,7 @@ def figure7(profile: Profile, records: Records) -> Table:
                 "median, here": spread([median(responses) for responses in found]),
             }
         )
-    return Table(rows)
+    return Table(rows).from_runs(records.given)
 
 
 def reimplementations() -> Table:
@@ -428,6 +462,7 @@ def table3_scaled(records: Records, nets: Sequence[str] = ()) -> Table:
     The numbers of different columns are of different images and classes. What can be compared is the order of the nets
     in one column with their order in another. `nets` are the rows wanted, by default all.
     """
+    records = records.noting()
     printed = {f"plain-{depth}": paper_table(2)[f"plain{depth}"] for depth in (18, 34)}
     printed |= {f"ResNet-{depth} A": paper_table(2)[f"resnet{depth}"] for depth in (18, 34)}
     printed |= {net: errors[0] for net, errors in paper_table(3).items()}
@@ -445,7 +480,7 @@ def table3_scaled(records: Records, nets: Sequence[str] = ()) -> Table:
                 f"{images}, test (%)": spread([final.test_error for final in found]),
             }
         rows.append(row)
-    return Table(rows)
+    return Table(rows).from_runs(records.given)
 
 
 def protocols() -> Table:
@@ -525,7 +560,7 @@ def recorded(nets: Sequence[str], records: Sequence[RunRecord]) -> Table:
             "test error (%)": spread([final.test_error for final in group]),
         }
         for net, group in groups.items()
-    )
+    ).from_runs(record for record in records if record.config.net.name in nets)
 
 
 def table4() -> Table:
@@ -601,6 +636,7 @@ def ledger(records: Records, names: Sequence[str] | None = None) -> Table:
     Raises:
         UserError: a name is no claim's.
     """
+    records = records.noting()
     rows = []
     for claim in (lookup(CLAIMS, name, "claim") for name in names or CLAIMS):
         row = {"claim": claim.statement, "source": claim.source}
@@ -609,7 +645,7 @@ def ledger(records: Records, names: Sequence[str] | None = None) -> Table:
             effect = "" if verdict.effect is None else f": {number(verdict.effect, claim.unit)} (n={verdict.num_seeds})"
             row[profile.name] = verdict.status + effect
         rows.append(row)
-    return Table(rows)
+    return Table(rows).from_runs(records.given)
 
 
 BEST_EPOCH = "the best epoch chosen on the test set"
@@ -651,10 +687,11 @@ def prices(effects: dict[str, list[float]]) -> Table:
 
 def folklore(profile: Profile, records: Records) -> Table:
     """Chapter 11: what each departure does to the test error of ResNet-20, paired over seeds; see `folklore_prices`."""
+    records = records.noting()
     table = prices(folklore_prices(profile, records))
     shortcuts = [FOLKLORE[key](profile, 0).net.shortcut if key in FOLKLORE else "A" for key in table["departure"]]
     table.insert(1, "compared with", [f"ResNet-20 {shortcut}" for shortcut in shortcuts])
-    return table
+    return table.from_runs(records.given)
 
 
 def best_epochs(records: Sequence[RunRecord]) -> Table:
@@ -674,7 +711,7 @@ def best_epochs(records: Sequence[RunRecord]) -> Table:
             "flattered by (points)": f"{mean(r.final.test_error - min(r.test_curve.error) for r in group):.2f}",
         }
         for (net, images, evaluations), group in groups.items()
-    )
+    ).from_runs(records)
 
 
 def diagnoses(records: Sequence[RunRecord]) -> Table:
@@ -691,7 +728,7 @@ def diagnoses(records: Sequence[RunRecord]) -> Table:
             "right": "yes" if case.is_right else "no",
         }
         for case in judged(records)
-    )
+    ).from_runs(records)
 
 
 def diagnosed(records: Sequence[RunRecord]) -> Table:
@@ -706,11 +743,12 @@ def diagnosed(records: Sequence[RunRecord]) -> Table:
             "case": diagnose(record).case,
         }
         for record in records
-    )
+    ).from_runs(records)
 
 
 def verdict_table(profile: Profile, records: Records) -> Table:
     """The verdicts under one profile, with the effect in points of error and its 95% interval."""
+    records = records.noting()
     judged = [claim.verdict(profile, records) for claim in CLAIMS.values()]
     rows = [
         {
@@ -722,7 +760,7 @@ def verdict_table(profile: Profile, records: Records) -> Table:
         }
         for verdict in judged
     ]
-    return Table(rows)
+    return Table(rows).from_runs(records.given)
 
 
 def report(profile: Profile, recorded: Records, local: Records) -> Table:
@@ -770,13 +808,6 @@ class Markdown(str):
         return str(self)
 
 
-@cache
-def _profile_of() -> dict[RunConfig, str]:
-    """The profile of each run that a suite makes."""
-    suites, seeds = SUITES.values(), range(max(profile.num_seeds for profile in PROFILES.values()))
-    return {config: p.name for p in PROFILES.values() for suite in suites for config in suite.runs(p, seeds)}
-
-
 def describe(records: Sequence[RunRecord | Study]) -> str:
     """On which images, for how long, with how many seeds these runs were made: one line, as a caption needs it."""
     if not records:
@@ -784,7 +815,8 @@ def describe(records: Sequence[RunRecord | Study]) -> str:
     seeds: dict[tuple[str, str], set[int]] = {}
     for record in records:
         config = record.config
-        profile = PROFILES.get(_profile_of().get(config, ""))
+        place = home(config)
+        profile = place and PROFILES[place.profile]
         usual = profile and (config.data, config.recipe.iterations) == (profile.data, profile.recipe.iterations)
         what = profile.summary if usual else f"{data_name(config.data)}, {config.recipe.iterations:,} iterations"
         seeds.setdefault((what, f" (profile {profile.name})" if profile else ""), set()).add(config.seed)
@@ -815,7 +847,7 @@ def hardware(records: Sequence[RunRecord | Study]) -> Table:
             | {"runs": len(group), "hours": f"{sum(record.provenance.seconds for record in group) / 3600:.1f}"}
             for key, group in rows.items()
         ]
-    )
+    ).from_runs(records)
 
 
 def number(value: float, unit: str) -> str:

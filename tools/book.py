@@ -37,6 +37,8 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+import run_pages
+
 ROOT = Path(__file__).resolve().parent.parent
 # Stated here, so that it does not depend on the machine; papermill needs the language to write parameters.
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -528,7 +530,7 @@ def build(root: Path) -> list[str]:
         except BookError as error:
             return [str(error)]
         drop_unused_scripts(pages)
-        correct_roles(pages)
+        name_roles(pages)
         if problems := page_problems(root, pages):
             return problems
         shutil.rmtree(target, ignore_errors=True)
@@ -543,8 +545,10 @@ def jupyter_book(root: Path, folder: Path, builder: str) -> Path:
     config.write_text(served_config(root))
     command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "--path-output", folder]
     command += ["--config", config, "--toc", root / "_toc.yml", "--builder", builder]
+    extensions = os.pathsep.join([str(root), str(root / "tools"), os.environ.get("PYTHONPATH", "")])
     result = subprocess.run(
         [*command, "-W", "-n", "--keep-going", "--quiet"],
+        env=os.environ | {"PYTHONPATH": extensions},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -591,17 +595,16 @@ def drop_unused_scripts(pages: Path) -> None:
         page.write_text(re.sub(r"<script [^>]*/fontawesome\.js[^>]*></script>\n?", "", page.read_text()))
 
 
-def correct_roles(pages: Path) -> None:
-    """Mends what pages tell a screen reader of their parts.
+def name_roles(pages: Path) -> None:
+    """Says what a page's parts are, for who hears them.
 
-    The theme leaves the title and the search of the left column outside any landmark. References come as a list whose
-    members are not of a kind that a list may have.
+    The theme leaves the title and search of the left column outside any landmark. Sphinx gives references a role that
+    is deprecated, and that no item of a list may have.
     """
     column = 'id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar"'
     for page in pages.rglob("*.html"):
         text = page.read_text().replace(column, f'{column} role="complementary" aria-label="Book"')
-        text = text.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
-        page.write_text(re.sub(r' role="doc-(biblioentry|backlink)"', "", text))
+        page.write_text(text.replace('role="doc-biblioentry"', 'role="listitem"'))
 
 
 def page_problems(root: Path, pages: Path) -> list[str]:
@@ -609,16 +612,20 @@ def page_problems(root: Path, pages: Path) -> list[str]:
     listed = set(toc_pages(root))
     built = {str(path.relative_to(pages).with_suffix("")) for path in pages.rglob("*.html")}
     built -= {"index", "genindex", "search"}  # Sphinx's own, as are those in folders like _static
-    built = {name for name in built if not name.startswith("_")}
+    built = {name for name in built if not name.startswith(("_", f"{run_pages.FOLDER}/"))}
     problems = [f"_toc.yml lists {name}, which was not built" for name in sorted(listed - built)]
     problems += [f"{name} was built, but is not in _toc.yml" for name in sorted(built - listed)]
+    problems += run_pages.problems(pages, root / "resnet_lib" / "records")
+    runs = run_pages.listed(pages)
     for name in sorted(built & listed):
         page = pages / f"{name}.html"
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-        found = [*image_problems(page, soup), *offline_problems(soup)]
+        found = [*image_problems(page, soup), *run_pages.dead_links(page, soup), *offline_problems(soup)]
         notebook = root / f"{name}.ipynb"
         if notebook.exists():
-            found += [*figure_problems(read_notebook(notebook), soup), *shown_problems(read_notebook(notebook), soup)]
+            executed = read_notebook(notebook)
+            found += [*figure_problems(executed, soup), *shown_problems(executed, soup)]
+            found += run_pages.link_problems(code_cells(executed), soup, runs)
         problems += [f"{name}: {problem}" for problem in found]
     return problems
 

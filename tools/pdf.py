@@ -12,9 +12,11 @@ import book
 # On paper there is nothing to click or to scroll; the contents and each chapter begin on a page of their own.
 STYLE = """
 html { font-size: 80%; }
-.headerlink, .copybtn { display: none !important; }
+.headerlink, .copybtn, .toggle-button { display: none !important; }
 article, [id^="document-"] { display: block; break-before: page; }
-.cell_input, .cell_output img, table.dataframe tr, figure { break-inside: avoid; }
+.cell_input, .cell_output img, table.dataframe tr, figure, .citation { break-inside: avoid; }
+h2, h3, h4 { break-after: avoid; }
+details:not([open]) { display: none; }
 .cell_output .output { overflow: visible !important; }
 table { font-size: 0.8rem; }
 """

@@ -1,0 +1,339 @@
+"""The pages that list the runs, one for each suite and profile, made from the records when the book is built.
+
+A Sphinx extension, named in _config.yml. Tables say in plain text which runs they were made from (`tables.runs_line`).
+On a page the words become links, a figure gets those of the table that repeats it as numbers, and the records lie
+beside the pages, so that all of it can be read from a folder. `problems` holds pages to that.
+"""
+
+import ast
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from bs4 import BeautifulSoup
+from docutils import nodes
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+
+from resnet_lib.experiments import PROFILES, SUITES, home
+from resnet_lib.runs import STUDIES, RunConfig, RunRecord, Study, committed_dir, load_record, load_study
+
+FOLDER, RECORDS = "runs", "records"  # of the built book
+OTHERS = "others"  # the page of runs that no suite makes
+NAMED = re.compile(r'<span data-page="([\w-]+)"( data-runs="[\w ]+")?>(.*?)</span>', re.DOTALL)
+LINE = re.compile(r'<p class="runs">.*?</p>', re.DOTALL)
+HEADS = ("seed", "training error", "test error", "error by iteration", "made on", "made with", "files")
+WIDTH, HEIGHT = 160, 48  # of a small drawing
+
+Pages = dict[str, dict[Path, RunRecord]]  # name of a page -> its runs, with where their records lie below the folder
+
+
+# ---------------------------------------------------------------------------------------------------- what a page holds
+
+
+def collect(folder: Path) -> Pages:
+    """Every record in a folder, by page; there as the suite has its settings, and by seed."""
+    records = {path.relative_to(folder): load_record(path) for path in sorted(folder.rglob("*.json")) if is_run(path)}
+
+    def place(item: tuple[Path, RunRecord]) -> tuple[int, str, int]:
+        config, at = item[1].config, home(item[1].config)
+        return list(SUITES[at.suite].settings).index(at.setting) if at else 0, config.net.name, config.seed
+
+    pages: Pages = {f"{suite}-{profile}": {} for suite in SUITES for profile in PROFILES} | {OTHERS: {}}
+    for path, record in sorted(records.items(), key=place):
+        pages[page_of(record.config)][path] = record
+    return {name: runs for name, runs in pages.items() if runs}
+
+
+def is_run(path: Path) -> bool:
+    """Whether a file of records is a run's, not that of a study made on a run's net."""
+    return path.parent.name != STUDIES
+
+
+def page_of(config: RunConfig) -> str:
+    """The name of the page that lists a run."""
+    at = home(config)
+    return at.page if at else OTHERS
+
+
+def title(name: str, runs: dict[Path, RunRecord]) -> str:
+    """A page's title: Runs: degradation, smoke."""
+    at = home(next(iter(runs.values())).config)
+    return f"Runs: {at.suite}, {at.profile}" if at else "Runs of no suite"
+
+
+def index(pages: Pages) -> str:
+    """The page that leads to all the others."""
+    items = "\n".join(
+        f'<li><a href="{name}.html">{escape(title(name, runs).removeprefix("Runs: "))}</a>: {len(runs)} runs</li>'
+        for name, runs in pages.items()
+    )
+    count = sum(map(len, pages.values()))
+    return (
+        f"<section><h1>All runs</h1>\n<p>The {count} runs that this book was made from, by suite and profile. "
+        f"A run that several suites share stands with the first.</p>\n<ul>\n{items}\n</ul></section>"
+    )
+
+
+def page(name: str, runs: dict[Path, RunRecord], studies: dict[str, list[Path]]) -> str:
+    """What a page says of its runs: a table for each setting, with what all seeds share above it.
+
+    Args:
+        name: of the page.
+        runs: path below the folder of records -> record.
+        studies: digest of a run -> paths of what was measured on its net afterwards.
+    """
+    at = home(next(iter(runs.values())).config)
+    top = max(max(*record.train_curve.error, *record.test_curve.error) for record in runs.values())
+    parts = [f"<section><h1>{escape(title(name, runs))}</h1>", '<p><a href="index.html">All runs</a></p>']
+    if at:
+        suite, profile = SUITES[at.suite], PROFILES[at.profile]
+        command = f"python -m resnet_lib train --suite {suite.name} --profile {profile.name}"
+        parts += [
+            f"<p>{escape(suite.title)} ({escape(suite.source)}). Profile <code>{profile.name}</code>: "
+            f"{escape(profile.summary)}, where a setting does not say otherwise. To train them: "
+            f"<code>{command}</code></p>"
+        ]
+    parts.append(
+        f"<p>Errors are those of the last iteration, in percent. The drawings reach from 0 to {top:.0f}% and from the "
+        "first iteration to the last: bold the test error, thin the training error on augmented images.</p>"
+    )
+    settings: dict[tuple, dict[Path, RunRecord]] = {}
+    for path, record in runs.items():
+        settings.setdefault((record.config.net, record.config.data, record.config.recipe), {})[path] = record
+    for group in settings.values():
+        config = next(iter(group.values())).config
+        heading = home(config).setting if at else config.net.name
+        rows = [row(path, record, top, heading, studies) for path, record in group.items()]
+        head = "".join(f'<th scope="col">{text}</th>' for text in HEADS)
+        parts += [
+            f'<h2>{escape(heading)}</h2>\n<p class="settings">{settings_of(config)}</p>\n<div class="runs"><table>'
+        ]
+        parts += [f"<thead><tr>{head}</tr></thead>\n<tbody>", *rows, "</tbody></table></div>"]
+    return "\n".join([*parts, "</section>"])
+
+
+def settings_of(config: RunConfig) -> str:
+    """All that a config says, but for the seed, as its record says it."""
+    said = config.model_dump(mode="json", exclude_defaults=True)
+    return " ".join(
+        f"<b>{part}</b> " + ", ".join(f"{field} {escape(str(value))}" for field, value in said[part].items()) + "."
+        for part in ("net", "data", "recipe")
+    )
+
+
+def row(path: Path, record: RunRecord, top: float, setting: str, studies: dict[str, list[Path]]) -> str:
+    """One run."""
+    config, made, name = record.config, record.provenance, escape(f"{setting}, seed {record.config.seed}")
+    diverged = f", diverged at iteration {record.diverged_at}" if record.diverged_at else ""
+    hardware = f"{made.device}, {made.threads} thread{'s' if made.threads > 1 else ''}, {made.precision}"
+    hardware += (", compiled" if made.compiled else "") + (
+        f", {made.processes} processes" if made.processes > 1 else ""
+    )
+    commit = f", commit {made.git_commit[:8]}{', changed' if made.git_dirty else ''}" if made.git_commit else ""
+    files = {"record": path} | {study.stem.partition("_")[0]: study for study in studies.get(config.digest, ())}
+    links = ", ".join(
+        f'<a href="../{RECORDS}/{file.as_posix()}" aria-label="{kind} of {name}">{kind}</a>'
+        for kind, file in files.items()
+    )
+    cells = (
+        f"{record.final.train_error:.2f}",
+        f"{record.final.test_error:.2f}{diverged}",
+        drawing(record, top, name),
+        escape(hardware),
+        escape(f"torch {made.torch}{commit}, {made.date}, {made.seconds:.0f} s"),
+        links,
+    )
+    tail = "".join(f"<td>{cell}</td>" for cell in cells)
+    return f'<tr id="run-{config.digest}"><th scope="row">{config.seed}</th>{tail}</tr>'
+
+
+def drawing(record: RunRecord, top: float, name: str) -> str:
+    """The run's two curves as a picture of a line's height, and in words for who cannot see it."""
+    end = record.train_curve.iteration[-1]
+
+    def points(iterations: Sequence[int], errors: Sequence[float]) -> str:
+        places = [
+            f"{WIDTH * i / end:.1f},{2 + (HEIGHT - 4) * (1 - error / (top or 1)):.1f}"
+            for i, error in zip(iterations, errors, strict=True)
+        ]
+        return " ".join(places if len(places) > 1 else places * 2)  # a line of one point is drawn as a dot
+
+    train, test = record.train_curve, record.test_curve
+    words = f"{name}: test error {test.error[0]:.1f}% after {test.iteration[0]:,} iterations, "
+    words += f"lowest {min(test.error):.1f}%, last {test.error[-1]:.1f}%; "
+    words += f"training error from {train.error[0]:.1f}% to {train.error[-1]:.1f}%"
+    return (
+        f'<svg class="curve" role="img" aria-label="{words}" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+        f'height="{HEIGHT}"><polyline points="{points(train.iteration, train.error)}" stroke-width="0.8"/>'
+        f'<polyline points="{points(test.iteration, test.error)}" stroke-width="2"/></svg>'
+    )
+
+
+# -------------------------------------------------------------------------------------------------- as part of the book
+
+
+def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Makes links of what stands below tables, and repeats it below the figure that such a table tells as numbers.
+
+    The single page, which becomes the PDF, has no pages of runs beside it and keeps the words.
+    """
+
+    def linked(found: re.Match[str]) -> str:
+        uri = app.builder.get_relative_uri(docname, f"{FOLDER}/{found[1]}")
+        return f'<a href="{uri}"{found[2] or ""}>{found[3]}</a>'
+
+    figure = None
+    for node in list(doctree.findall(lambda node: isinstance(node, nodes.figure | nodes.raw))):
+        if isinstance(node, nodes.figure):
+            figure = node
+            continue
+        text = node.astext()
+        if app.builder.name == "html" and NAMED.search(text):
+            text = NAMED.sub(linked, text)
+            node.children = [nodes.Text(text)]
+        if "<table" in text:  # the first one after a figure is that of its numbers
+            if figure is not None and (line := LINE.search(text)):
+                figure += nodes.legend("", nodes.raw("", line[0], format="html"))
+            figure = None
+
+
+def add_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
+    """What Sphinx writes beside the pages that have a source."""
+    folder = committed_dir()
+    pages, studies = collect(folder), collect_studies(folder)
+    yield f"{FOLDER}/index", {"title": "All runs", "body": index(pages)}, "page.html"
+    for name, runs in pages.items():
+        yield f"{FOLDER}/{name}", {"title": title(name, runs), "body": page(name, runs, studies)}, "page.html"
+
+
+def collect_studies(folder: Path) -> dict[str, list[Path]]:
+    """Digest of a run -> what was measured on its net afterwards."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((folder / STUDIES).glob("*.json")):
+        study: Study = load_study(path)
+        found.setdefault(study.config.digest, []).append(path.relative_to(folder))
+    return found
+
+
+def copy_records(app: Sphinx, exception: Exception | None) -> None:
+    """Puts the records beside the pages; weights stay where they are."""
+    if app.builder.name == "html" and exception is None:
+        target = Path(app.outdir, RECORDS)
+        shutil.rmtree(target, ignore_errors=True)
+        for path in committed_dir().rglob("*.json"):
+            copied = target / path.relative_to(committed_dir())
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copied)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("doctree-resolved", link)
+    app.connect("html-collect-pages", add_pages)
+    app.connect("build-finished", copy_records)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+# --------------------------------------------------------------------------------------------------------------- checks
+
+
+def listed(pages: Path) -> dict[str, set[str]]:
+    """Name of each page of runs in the built book -> digests of the runs that it lists."""
+    found = {page.stem: re.findall(r'<tr id="run-(\w+)"', page.read_text()) for page in (pages / FOLDER).glob("*.html")}
+    return {name: set(digests) for name, digests in found.items()}
+
+
+def problems(pages: Path, folder: Path) -> list[str]:
+    """Records of a folder that no page of the built book lists, and files that such a page leads to in vain."""
+    digests = set().union(*listed(pages).values())
+    names = (path.stem for path in sorted(folder.rglob("*.json")) if is_run(path))
+    found = [f"no page lists the run {name}" for name in names if name.rpartition("_")[2] not in digests]
+    for page in sorted((pages / FOLDER).glob("*.html")):
+        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        found += [f"{FOLDER}/{page.stem}: {problem}" for problem in dead_links(page, soup)]
+    return found
+
+
+def dead_links(path: Path, page: BeautifulSoup) -> Iterator[str]:
+    """Links of a page's text to files that are not in the build."""
+    for address in dict.fromkeys(link["href"].partition("#")[0] for link in page.select("article a[href]")):
+        if not re.match(r"\w+:", address) and not (path.parent / address).exists():
+            yield f"its link {address} leads nowhere"
+
+
+def link_problems(cells: Sequence[NotebookNode], page: BeautifulSoup, pages: dict[str, set[str]]) -> Iterator[str]:
+    """Figures and tables of runs that lead to no page of runs, and links to one that does not list those runs.
+
+    Args:
+        cells: the code cells of an executed notebook.
+        page: made of it.
+        pages: see `listed`.
+    """
+    shown = [
+        (cell, runs) for cell, runs in zip(cells, shows_runs(cells), strict=True) if not has_tag(cell, "remove-cell")
+    ]
+    places = page.select("div.cell")
+    for (cell, runs), place, after in zip(shown, places, [*places[1:], page.new_tag("div")], strict=False):
+        if runs and shows_figure_or_table(cell) and not has_tag(cell, "remove-output"):
+            below = (line for line in after.select("p.runs") if not line.find_parent("details"))  # which hides it
+            if not place.select("p.runs") and not any(below):
+                yield f"does not lead to the runs behind what this shows: {cell.source.splitlines()[-1]}"
+    for link in page.select("p.runs a"):
+        name = Path(link["href"]).stem
+        if missing := set(link["data-runs"].split()) - pages.get(name, set()):
+            yield f"its link {link['href']} leads to no list of {len(missing)} of the runs meant"
+
+
+def has_tag(cell: NotebookNode, tag: str) -> bool:
+    """Whether a cell has this tag."""
+    return tag in cell.metadata.get("tags", [])
+
+
+def shows_figure_or_table(cell: NotebookNode) -> bool:
+    """Whether an executed cell has a picture or a table among its outputs."""
+    data = [output.get("data", {}) for output in cell.outputs]
+    return any("<table" in kinds.get("text/html", "") or "image/png" in kinds for kinds in data)
+
+
+def shows_runs(cells: Iterable[NotebookNode]) -> Iterator[bool]:
+    """Whether runs have a part in what a cell's last line shows, for each cell, followed from where records are read.
+
+    A name is made of runs if it is assigned, or added to, in a statement with such a name, until it is assigned anew.
+    """
+    known = {"Records", "collect"}
+    for cell in cells:
+        source = "\n".join(line for line in cell.source.splitlines() if not line.lstrip().startswith("%"))
+        statements = ast.parse(source).body if not has_tag(cell, "remove-cell") else []
+        for statement in statements:
+            if names_in(statement) & known:
+                known |= changed_in(statement)
+            elif isinstance(statement, ast.Assign):
+                known -= changed_in(statement)
+        yield bool(statements) and isinstance(statements[-1], ast.Expr) and bool(names_in(statements[-1]) & known)
+
+
+def names_in(statement: ast.stmt) -> set[str]:
+    """The names that a statement reads, and what it calls of a module or an object."""
+    found = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()) | ast.Call(func=ast.Attribute(attr=name)):
+                found.add(name)
+    return found
+
+
+def changed_in(statement: ast.stmt) -> set[str]:
+    """The names that a statement assigns, or whose lists and dictionaries it adds to."""
+    changed, own = set(), set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.comprehension(target=target):  # whose names end with it
+                own |= {name.id for name in ast.walk(target) if isinstance(name, ast.Name)}
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
+                changed.add(name)
+            case ast.Attribute(value=ast.Name(id=name), attr="append" | "extend" | "update" | "add"):
+                changed.add(name)
+    return changed - own
