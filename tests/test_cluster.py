@@ -29,7 +29,8 @@ from resnet_lib.files import PACKAGE, locked
 from resnet_lib.runs import Records, RunConfig, local_dir
 from resnet_lib.training import TimeLimitReached
 
-os.environ["RAY_worker_niceness"] = "0"  # else Ray's workers starve where something beside the tests keeps all cores busy
+# Else Ray's workers, which are nice, starve where something beside the tests keeps all cores busy.
+os.environ.update(RAY_worker_niceness="0")
 
 LASTING = {"iterations": 120, "milestones": (100,), "log_every": 10, "eval_every": 120}
 CONFIGS = [tiny_config(net, 0, **LASTING) for net in (plain(8), resnet(8))]

@@ -17,6 +17,7 @@ from docutils import nodes
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
+from numbered_tables import NumberedTable
 from resnet_lib.experiments import PROFILES, SUITES, home
 from resnet_lib.runs import STUDIES, RunConfig, RunRecord, Study, committed_dir, load_record, load_study
 
@@ -188,7 +189,7 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     figure = None
     for node in list(doctree.findall(lambda node: isinstance(node, nodes.figure | nodes.raw))):
         if isinstance(node, nodes.figure):
-            figure = node
+            figure = None if isinstance(node, NumberedTable) else node  # a table has its own
             continue
         text = node.astext()
         if app.builder.name == "html" and NAMED.search(text):
