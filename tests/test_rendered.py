@@ -85,7 +85,7 @@ def test_the_book_is_built() -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing(page: Page, served: str, name: str, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # so that no colour is seen on its way
     page.goto(f"{served}/{name}", wait_until="load")
     found = Axe().run(page).response["violations"]
     assert not [f"{fault['id']}: {node['html'][:200]}" for fault in found for node in fault["nodes"]]
