@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_output
 from samples import made_up_record, made_up_study, tiny_config
 
 import run_pages
+from numbered_tables import NumberedTable
 from resnet_lib import figures, ledger, tables
 from resnet_lib.experiments import PROFILES, SUITES, home
 from resnet_lib.runs import Records, RunConfig, RunRecord, Study, committed_dir, save_record, save_study
@@ -251,6 +252,12 @@ def test_words_become_links_and_a_figure_gets_those_of_its_table() -> None:
     assert LINKED in mine.astext()
     assert not other.astext()  # of which no run is told
     assert document.astext().count(LINKED) == 3
+
+
+def test_a_numbered_table_is_not_told_of_its_runs_twice() -> None:
+    table = NumberedTable("", raw(f"<table></table>{LINE}"))
+    run_pages.link(SimpleNamespace(builder=BUILDER), doctree(table), "notebooks/one")
+    assert table.astext().count(LINKED) == 1
 
 
 def test_the_single_page_keeps_the_words() -> None:

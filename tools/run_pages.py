@@ -68,7 +68,7 @@ def title(name: str, runs: dict[Path, RunRecord]) -> str:
 def index(pages: Pages) -> str:
     """The page that leads to all the others."""
     items = "\n".join(
-        f'<li><a href="{name}.html">{escape(title(name, runs).removeprefix("Runs: "))}</a>: {len(runs)} runs</li>'
+        f'<li><a href="{name}.html">{escape(title(name, runs).removeprefix("Runs: "))}</a> ({len(runs)})</li>'
         for name, runs in pages.items()
     )
     count = sum(map(len, pages.values()))
