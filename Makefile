@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 # One thread to each worker: two that want both cores each spend their time waiting.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help reproduce test lint unit nbval notebooks alone verdicts book pdf rendered clean
+.PHONY: help reproduce test lint unit nbval notebooks alone verdicts campaign book pdf rendered clean
 
 help:
 	@echo 'make reproduce   run every chapter, retraining its nets, then print a report and build the book'
@@ -18,6 +18,7 @@ help:
 	@echo '                 FRESH=1 executes all of them'
 	@echo 'make alone       run each notebook in an empty folder of a new environment, as on Colab'
 	@echo 'make verdicts    store the verdicts that the committed records give, for the tests to hold'
+	@echo 'make campaign    CIFAR-10 by the paper'"'"'s own schedule, for as long as you let it; repeat to go on (days on a CPU)'
 	@echo 'make book        build the pages from the committed notebooks'
 	@echo 'make pdf         the whole book as build/book.pdf (needs Chromium)'
 	@echo 'make rendered    look at the built pages in Chromium: accessibility, offline, weight, two widths, keyboard'
@@ -63,6 +64,10 @@ alone: $(STAMP)
 
 verdicts: $(STAMP)
 	$(BIN)/python -m resnet_lib report --verdicts > tests/verdicts.json
+
+# Two nets at a time on two cores, at low priority: a laptop stays usable. Stop it when you like; it saves itself.
+campaign: $(STAMP)
+	nice -n 10 $(BIN)/python -m resnet_lib train --campaign --compile
 
 book: $(STAMP)
 	$(BIN)/python tools/book.py build

@@ -33,10 +33,12 @@ from resnet_lib.experiments import PROFILES, changed, resnet
 from resnet_lib.files import PACKAGE, write_atomically
 from resnet_lib.geometry import Cost, batch_norm_outputs
 from resnet_lib.geometry import cost as net_cost
+from resnet_lib.hardware import Hardware
 from resnet_lib.models import initialize
+from resnet_lib.provenance import device_name, git_state
 from resnet_lib.runs import RunConfig, first_problem
 from resnet_lib.tables import Table
-from resnet_lib.training import Hardware, build, device_name, git_state, train
+from resnet_lib.training import build, train
 
 NUM_IMAGES = 2048
 IMAGE_SHAPE = (3, 32, 32)

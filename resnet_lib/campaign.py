@@ -15,13 +15,14 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from resnet_lib import data, training
+from resnet_lib import data, provenance
 from resnet_lib.data import Dataset
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import PROFILES, SUITES, Profile, Suite, lookup
 from resnet_lib.files import cache_dir, locked, write_atomically
+from resnet_lib.hardware import Hardware
 from resnet_lib.runs import WEIGHTS, Records, RunConfig, RunRecord, local_dir, save_record
-from resnet_lib.training import Hardware, Progress, TimeLimitReached, train
+from resnet_lib.training import Progress, TimeLimitReached, train
 
 BEST = "best"
 
@@ -58,10 +59,12 @@ _made: set[RunConfig] = (
 
 def made_by_this_code(record: RunRecord) -> bool:
     """Whether the record comes from the very code and torch that run now: only then may a rerun be skipped."""
-    commit, dirty = training.git_state()
+    commit, dirty = provenance.git_state()
     made = record.provenance
-    same_code = commit == made.git_commit and not dirty and not made.git_dirty
-    return same_code and made.package == training.package_version() and made.torch == torch.__version__
+    parts = made.segments or (made,)
+    same_code = commit is not None and not dirty
+    same_code = same_code and all(part.git_commit == commit and part.git_dirty is False for part in parts)
+    return same_code and made.package == provenance.package_version() and made.torch == torch.__version__
 
 
 def pending(configs: Sequence[RunConfig], retrain: bool = False) -> list[RunConfig]:

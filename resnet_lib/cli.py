@@ -117,6 +117,9 @@ def build_parser() -> Parser:
     what = sub.add_mutually_exclusive_group(required=True)
     what.add_argument("--suite", metavar="S", help=f"all runs of a suite: {', '.join(SUITES)}")
     what.add_argument("--net", metavar="N", help="one net by the paper's recipe: plain-20, resnet-56, resnet-56-B")
+    what.add_argument(
+        "--campaign", action="store_true", help="CIFAR-10 by the paper's own schedule, most telling runs first (days)"
+    )
     add_profile(sub)
     sub.add_argument("--seeds", type=seed_range, metavar="K", help="3: the first three; 2-4 (default: the profile's)")
     sub.add_argument("--retrain", action="store_true", help="train also what only the book has a record of")
@@ -207,7 +210,7 @@ def build_parser() -> Parser:
 def train(options: argparse.Namespace) -> int:
     """Trains a suite or a net."""
     from resnet_lib.campaign import pending, work
-    from resnet_lib.experiments import run
+    from resnet_lib.experiments import long_runs, run
     from resnet_lib.training import TimeLimitReached
 
     if options.address and options.executor != "ray":
@@ -219,6 +222,8 @@ def train(options: argparse.Namespace) -> int:
     profile = lookup(PROFILES, options.profile, "profile")
     if options.suite:
         configs = lookup(SUITES, options.suite, "suite").runs(profile, options.seeds)
+    elif options.campaign:
+        configs = long_runs()
     else:
         net = net_config(options.net)
         configs = [run(net, profile, seed) for seed in options.seeds or range(1)]
@@ -273,7 +278,8 @@ def plan_on_imagenet(todo: Sequence[RunConfig]) -> int:
 def train_on_imagenet(options: argparse.Namespace) -> int:
     """Trains the nets of a suite on ImageNet at full size, as one of the processes of torchrun or alone."""
     from resnet_lib import campaign, imagenet
-    from resnet_lib.training import Hardware, TimeLimitReached
+    from resnet_lib.hardware import Hardware
+    from resnet_lib.training import TimeLimitReached
 
     if not options.suite or options.jobs or options.executor == "ray":
         raise UserError("--imagenet goes with --suite, and one run at a time; torchrun spreads a run over processes")

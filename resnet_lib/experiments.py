@@ -208,6 +208,20 @@ def degradation() -> Suite:
     return Suite("degradation", "Plain and residual nets of rising depth", "sections 1 and 4.2", settings, witnesses)
 
 
+def long_runs() -> list[RunConfig]:
+    """The paper's own schedule on CIFAR-10, most telling runs first, so that what is done tells the most there can be.
+
+    The ends of Figure 6 first, then their second and third seeds, then what stands between and beyond them.
+    """
+    paper = PROFILES["paper"]
+    ends = [[(net(depth), seed) for net in (resnet, plain)] for seed in range(3) for depth in (20, 56)]
+    first, second, *others = ends  # depth 20 and depth 56 of seed 0
+    others = [others[0], others[2], others[1], others[3]]  # seeds 1 and 2 of depth 20, then of depth 56
+    rest = [resnet(110)] + [net(depth) for depth in (32, 44) for net in (resnet, plain)] + [resnet(32, o) for o in "BC"]
+    pairs = [pair for group in (first, second, *others) for pair in group] + [(net, 0) for net in rest]
+    return [run(net, paper, seed) for net, seed in pairs]
+
+
 LESIONED = ("plain-56", "ResNet-56 A", "plain-20", "ResNet-20 A")
 """The settings of `degradation` whose trained nets are looked into afterwards."""
 

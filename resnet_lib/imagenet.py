@@ -28,29 +28,26 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from resnet_lib.checkpoints import Course, load_checkpoint, save_checkpoint
 from resnet_lib.data import Epoch
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import PAPER_RECIPE, changed
+from resnet_lib.hardware import Hardware
 from resnet_lib.models import initialize
 from resnet_lib.protocols import MEAN, STD, Images, Protocol, find_images, read_image
+from resnet_lib.provenance import begin_segment, provenance
 from resnet_lib.runs import DataConfig, NetConfig, Recipe, RunConfig, RunRecord
 from resnet_lib.training import (
-    Hardware,
     Progress,
-    TestPoint,
     TimeLimitReached,
-    TrainPoint,
     backward,
     build,
     forward,
-    git_state,
     lr_at,
     make_optimizer,
     make_record,
-    provenance,
-    resume,
-    save_checkpoint,
     set_lr,
+    tell_changes,
     told_when_memory_is_short,
 )
 
@@ -326,21 +323,21 @@ def train(
             f"{accumulate} parts each; choose numbers whose product divides it"
         )
     started = time.perf_counter()
-    code = git_state()
     net = build(config.net, num_classes=len(folder.train.classes))
     initialize(net, config.seed)
     net = net.to(device, memory_format=torch.channels_last)
     optimizer = make_optimizer(net, recipe)
 
-    iteration, seconds_before = 0, 0.0
-    train_points: list[TrainPoint] = []
-    test_points: list[TestPoint] = []
+    course = Course(folder.digest)
     if checkpoint is not None and checkpoint.exists():
-        state = resume(checkpoint, config, device, net, optimizer)
-        iteration, seconds_before = state["iteration"], state["seconds"]
-        train_points, test_points = state["train_points"], state["test_points"]
+        course = load_checkpoint(checkpoint, config, folder.digest, net, optimizer)
+    iteration, seconds_before = course.iteration, course.seconds
+    train_points, test_points = course.train_points, course.test_points
     if group.sum(torch.tensor(iteration, device=device)) != group.size * iteration:
         raise UserError(f"checkpoint {checkpoint} is not there for all processes; RESNET_LIB_CACHE must be shared")
+    if group.rank == 0:
+        tell_changes(config.name, course.segments, hardware)
+    course.segments.append(begin_segment(iteration, hardware))
 
     parallel = DistributedDataParallel(net) if group.size > 1 else net
     step_net = torch.compile(parallel) if hardware.compiled else parallel
@@ -363,9 +360,8 @@ def train(
 
     def save() -> None:
         if checkpoint is not None and group.rank == 0:
-            state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "iteration": iteration}
-            state |= {"train_points": train_points, "test_points": test_points, "sums": sums}
-            save_checkpoint(checkpoint, config, state | {"seconds": seconds()})
+            course.seconds = seconds()  # at a point of the curve, where the sums are zero
+            save_checkpoint(checkpoint, config, course, net, optimizer)
 
     net.train()
     saved_at = time.perf_counter()
@@ -382,7 +378,7 @@ def train(
                 sums[0] += loss / accumulate
                 sums[1] += (logits.argmax(dim=1) != labels).sum()
             optimizer.step()
-        iteration += 1
+        course.iteration = iteration = iteration + 1
 
         done = iteration == recipe.iterations
         logged = iteration % recipe.log_every == 0 or done
@@ -411,9 +407,9 @@ def train(
                 saved_at = now
 
     trained = evaluate(net, folder.train, config.data.image_size, hardware, group, workers)
-    origin = provenance(config, folder.digest, hardware, code, seconds(), iteration)
+    origin = provenance(folder.digest, course.segments, seconds(), iteration * recipe.batch_size)
     origin = origin.model_copy(update={"processes": group.size, "parts": accumulate})
-    return make_record(config, train_points, test_points, trained, None, origin), net
+    return make_record(config, course, trained, None, origin), net
 
 
 def arithmetic(recipe: Recipe, group: Group, accumulate: int, num_images: int) -> str:

@@ -26,7 +26,8 @@ def conv3x3_layers(net: nn.Module) -> list[tuple[str, nn.Conv2d, nn.Module]]:
 def response_std(net: nn.Module, images: Tensor) -> list[float]:
     """Standard deviation of each 3x3 layer's response over all images, channels and positions (Figure 7).
 
-    A response is the output after batch norm, before ReLU or addition; batch norm uses its running statistics.
+    A response is the output after batch norm, before ReLU or addition; batch norm uses its running statistics, or
+    those of these images in a net that has never been trained and so has none.
 
     Args:
         images: float (N, C, H, W), normalised as for training.
@@ -34,14 +35,25 @@ def response_std(net: nn.Module, images: Tensor) -> list[float]:
     deviations: list[float] = []
     layers = conv3x3_layers(net)
     hooks = [bn.register_forward_hook(lambda _m, _i, out: deviations.append(out.std().item())) for _, _, bn in layers]
-    was_training = net.training
+    new = any(isinstance(bn, nn.BatchNorm2d) and not bn.num_batches_tracked for _, _, bn in layers)
     try:
-        net.eval()(images)
+        with as_in_training(net) if new else as_in_testing(net):
+            net(images)
     finally:
-        net.train(was_training)
         for hook in hooks:
             hook.remove()
     return deviations
+
+
+@contextmanager
+def as_in_testing(net: nn.Module) -> Iterator[None]:
+    """Batch norm uses its running statistics; the net's mode afterwards is that of before."""
+    was_training = net.training
+    try:
+        net.eval()
+        yield
+    finally:
+        net.train(was_training)
 
 
 @contextmanager
@@ -75,6 +87,53 @@ def gradient_norms(net: nn.Module, images: Tensor, labels: Tensor) -> list[float
         loss = F.cross_entropy(net(images), labels)
         gradients = torch.autograd.grad(loss, [conv.weight for _, conv, _ in conv3x3_layers(net)])
     return [gradient.norm().item() for gradient in gradients]
+
+
+def blocks(net: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The blocks of a net in order of depth, each with its name; a plain net has the same ones, without shortcuts."""
+    return [(name, module) for name, module in net.named_modules() if hasattr(module, "downsample")]
+
+
+def last_norm(block: nn.Module) -> nn.Module:
+    """What normalises F(x): the batch norm after a block's last layer, the identity in nets without batch norm."""
+    return block.get_submodule(f"bn{block.num_layers}")
+
+
+@torch.no_grad()
+def branch_ratios(net: nn.Module, images: Tensor) -> list[float]:
+    """Standard deviation of F(x) over that of what the shortcut adds to it, for each block (sections 3.1 and 4.2).
+
+    F(x) is taken after the block's last batch norm, before the addition. A plain net has no shortcut, and F(x) is set
+    against x. Deviations are over all images, channels and positions; batch norm uses the statistics of these images.
+
+    Args:
+        images: float (N, C, H, W), normalised as for training.
+
+    Returns:
+        One ratio per block, in order of depth; infinite or NaN where nothing is there to be added to.
+    """
+    function: list[Tensor] = []
+    added: list[Tensor] = []
+    hooks = []
+    for _, block in blocks(net):
+        hooks.append(last_norm(block).register_forward_hook(lambda _m, _i, out: function.append(out.std())))
+        if block.downsample is None:
+            hooks.append(block.register_forward_pre_hook(lambda _m, inputs: added.append(inputs[0].std())))
+        else:
+            hooks.append(block.downsample.register_forward_hook(lambda _m, _i, out: added.append(out.std())))
+    try:
+        with as_in_training(net):
+            net(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [(one / other).item() for one, other in zip(function, added, strict=True)]
+
+
+def last_scales(net: nn.Module) -> list[float]:
+    """Mean of |gamma|, the scale of each block's last batch norm, in order of depth; empty without batch norm."""
+    norms = [last_norm(block) for _, block in blocks(net)]
+    return [norm.weight.abs().mean().item() for norm in norms if isinstance(norm, nn.BatchNorm2d)]
 
 
 @dataclass(frozen=True)
@@ -170,16 +229,15 @@ def residual_shapes(net: nn.Module, images: Tensor) -> list[dict[str, str]]:
                     "a sum needs the same channels, height and width"
                 )
 
-        last = block.get_submodule(f"bn{block.num_layers}")
-        hooks.extend([block.register_forward_pre_hook(on_block), last.register_forward_hook(on_function)])
+        hooks.append(block.register_forward_pre_hook(on_block))
+        hooks.append(last_norm(block).register_forward_hook(on_function))
         if block.downsample is not None:
             hooks.append(block.downsample.register_forward_hook(on_shortcut))
 
     was_training = net.training
     try:
-        for name, module in net.named_modules():
-            if hasattr(module, "downsample"):
-                watch(name, module)
+        for name, block in blocks(net):
+            watch(name, block)
         net.eval()(images)
     finally:
         net.train(was_training)

@@ -32,9 +32,10 @@ from torch import Tensor, nn
 
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import lookup
+from resnet_lib.hardware import Hardware
 from resnet_lib.models import IMAGENET_BLOCKS, ImageNetNet
 from resnet_lib.torchvision_compat import torchvision
-from resnet_lib.training import Hardware, forward
+from resnet_lib.training import forward
 
 MEAN = (0.485, 0.456, 0.406)  # red, green, blue; of pixels in [0, 1]
 STD = (0.229, 0.224, 0.225)

@@ -4,14 +4,17 @@ Nothing here needs torch: tables, figures and claims read records on any machine
 or malformed field is refused with the file and the field named.
 """
 
+import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from math import isclose
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from resnet_lib.errors import UserError
@@ -204,23 +207,94 @@ class Final(_Frozen):
     test_error: Percent
 
 
+class BlockProbes(_Frozen):
+    """Per block, in order of depth, with batch norm as in training, on the images of `Probes.gradient_norm`.
+
+    `branch_ratio` is the standard deviation of F(x), before the addition, over that of what the shortcut adds to it.
+    In a plain net it is the same of the layers that would be a block: their output over their input. None where the
+    latter is constant. `scale` is the mean of |gamma|, the scale of the block's last batch norm; empty without any.
+    """
+
+    block: tuple[str, ...]
+    branch_ratio: tuple[Finite | None, ...]
+    scale: tuple[Finite, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "BlockProbes":
+        if not len(self.block) == len(self.branch_ratio) or len(self.scale) not in (0, len(self.block)):
+            raise ValueError("block, branch_ratio and scale must be of one length")
+        return self
+
+
 class Probes(_Frozen):
     """Per 3x3 layer of the trained net, in order of depth (Figure 7 and section 4.1).
 
     `response_std` is the standard deviation of the layer's output after batch norm, before ReLU or addition, on 1,000
     test images. `gradient_norm` is the Euclidean norm of the loss's gradient for the layer's weights, on 1,000
-    training images.
+    training images, with batch norm as in training. A net that has not been trained yet has no running statistics, and
+    its responses are measured with the batch's.
     """
 
     layer: tuple[str, ...]
     response_std: tuple[Finite, ...]
     gradient_norm: tuple[Finite, ...]
+    blocks: BlockProbes | None = None
+
+
+class ProbesAt(Probes):
+    """Probes of a net that has trained for so many iterations."""
+
+    iteration: NonNegative
+
+
+class TestImages(_Frozen):
+    """Which images of the test set the net of the last iteration gets right, in the data set's order.
+
+    `right` has one bit for each image, the first in the highest bit of the first byte, in base 64.
+    """
+
+    count: Positive
+    right: str
+
+    @model_validator(mode="after")
+    def _whole(self) -> "TestImages":
+        try:
+            packed = base64.b64decode(self.right, validate=True)
+        except ValueError:
+            raise ValueError("right is not in base 64") from None
+        unused = -self.count % 8
+        if len(packed) * 8 != self.count + unused or packed[-1] & ((1 << unused) - 1):
+            raise ValueError(f"right must have one bit for each of {self.count} images")
+        return self
+
+    @classmethod
+    def of(cls, right: Sequence[bool]) -> "TestImages":
+        """As stored."""
+        return cls(count=len(right), right=base64.b64encode(np.packbits(right).tobytes()).decode())
+
+    def unpacked(self) -> np.ndarray:
+        """Bool (count,)."""
+        return np.unpackbits(np.frombuffer(base64.b64decode(self.right), np.uint8), count=self.count).astype(bool)
+
+
+class Segment(_Frozen):
+    """A part of a run that was interrupted: after how many iterations it began, and where and how it was worked on."""
+
+    iteration: NonNegative
+    git_commit: str | None
+    git_dirty: bool | None
+    torch: str
+    device: str
+    precision: Literal["fp32", "bf16"]
+    compiled: bool
+    date: str  # on which it began
 
 
 class Provenance(_Frozen):
     """Where a record comes from. It names no path and no person.
 
     With several processes, or parts of a batch worked on one after the other, batch norm sees only so much of a batch.
+    Of a run that was interrupted `segments` are the parts, and the other fields are those of the last one.
     """
 
     package: str
@@ -238,12 +312,14 @@ class Provenance(_Frozen):
     images_per_second: Annotated[Finite, Field(ge=0)]  # training images, evaluation time included
     processes: Positive = 1
     parts: Positive = 1  # of the share that each process has of a batch
+    segments: tuple[Segment, ...] = ()
 
 
 class RunRecord(_Frozen):
     """What one run left behind: one JSON file, complete and strict.
 
-    `probes` is None for a net without 3x3 layers and for one that diverged. `diverged_at` is the iteration at which a
+    `probes` is None for a net without 3x3 layers and for one that diverged. `probes_on_the_way` are those of a long run
+    before it ends. `test_images` is None in records made before it was kept. `diverged_at` is the iteration at which a
     loss that was not finite ended the run; the curves end before it.
     """
 
@@ -253,6 +329,8 @@ class RunRecord(_Frozen):
     test_curve: TestCurve
     final: Final
     probes: Probes | None = None
+    probes_on_the_way: tuple[ProbesAt, ...] = ()
+    test_images: TestImages | None = None
     diverged_at: Positive | None = None
     provenance: Provenance
 
@@ -261,11 +339,9 @@ class RunRecord(_Frozen):
         for label, table in (
             ("train_curve", self.train_curve),
             ("test_curve", self.test_curve),
-            ("probes", self.probes or ()),
+            *(("probes", probes) for probes in (self.probes, *self.probes_on_the_way) if probes is not None),
         ):
-            lengths = {field: len(column) for field, column in table}
-            if not lengths:
-                continue
+            lengths = {field: len(column) for field, column in table if isinstance(column, tuple)}
             if len(set(lengths.values())) != 1 or not min(lengths.values()):
                 raise ValueError(f"{label}: columns must be of one length and not empty, not {lengths}")
         end = self.diverged_at or self.config.recipe.iterations
@@ -280,6 +356,12 @@ class RunRecord(_Frozen):
                 f"final.test_error is {self.final.test_error}, but the last point of test_curve is "
                 f"{self.test_curve.error[-1]}"
             )
+        if (images := self.test_images) is not None:
+            wrong = 100 * (1 - images.unpacked().mean())
+            if not isclose(wrong, self.final.test_error, abs_tol=1e-4):
+                raise ValueError(
+                    f"test_images.right has {wrong:g}% wrong, and final.test_error is {self.final.test_error}"
+                )
         return self
 
     def to_json(self) -> str:
@@ -319,11 +401,13 @@ class Study(_Frozen):
 
 
 def _pretty(value: object, indent: str = "") -> str:
-    if not isinstance(value, dict):
-        return json.dumps(value, allow_nan=False)
     inner = indent + "  "
-    lines = [f"{inner}{json.dumps(key)}: {_pretty(item, inner)}" for key, item in value.items()]
-    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, dict):
+        lines = [f"{inner}{json.dumps(key)}: {_pretty(item, inner)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(f"{inner}{_pretty(item, inner)}" for item in value) + f"\n{indent}]"
+    return json.dumps(value, allow_nan=False)
 
 
 def load_record(path: Path) -> RunRecord:

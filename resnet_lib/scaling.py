@@ -23,10 +23,11 @@ from resnet_lib import bench, imagenet
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import changed, table1_net
 from resnet_lib.geometry import table1_cost
+from resnet_lib.hardware import Hardware
 from resnet_lib.models import IMAGENET_BLOCKS
 from resnet_lib.runs import RunConfig
 from resnet_lib.tables import Table
-from resnet_lib.training import Hardware, Progress
+from resnet_lib.training import Progress
 
 DEPTH = 18
 BATCH_SIZE = 32

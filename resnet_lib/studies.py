@@ -4,12 +4,10 @@
 (beside the committed records, or in the cache), and trains a net again that has left none.
 """
 
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import pairwise
 
 import safetensors.torch
@@ -22,9 +20,10 @@ from resnet_lib.cli import Parser, positive
 from resnet_lib.data import Dataset, Epoch
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import LESIONED, PROFILES, SUITES, Profile, lookup
+from resnet_lib.hardware import Hardware
 from resnet_lib.probes import as_in_training
-from resnet_lib.runs import Provenance, Records, RunConfig, Study, local_dir, save_study
-from resnet_lib.training import Hardware
+from resnet_lib.provenance import begin_segment, provenance
+from resnet_lib.runs import Records, RunConfig, Study, local_dir, save_study
 
 WHOLE = "whole net"  # the label of the net as it was trained
 NUM_IMAGES = 2000  # test images, if there are so many
@@ -200,13 +199,12 @@ def make_study(study: str, config: RunConfig, num_images: int = NUM_IMAGES) -> S
         UserError: unknown study; or as `load_trained` does.
     """
     measure, _ = lookup(STUDIES, study, "study")
-    commit, dirty = training.git_state()
     trained = load_trained(config, num_images)
     started = time.perf_counter()
     values = measure(trained)
     seconds = time.perf_counter() - started
     used = len(trained.dataset.test_labels)
-    hardware = trained.hardware
+    here = begin_segment(config.recipe.iterations, trained.hardware)
     return Study(
         format=1,
         study=study,
@@ -214,21 +212,7 @@ def make_study(study: str, config: RunConfig, num_images: int = NUM_IMAGES) -> S
         num_images=used,
         label=tuple(values),
         value=tuple(float(f"{value:.7g}") for value in values.values()),
-        provenance=Provenance(
-            package=training.package_version(),
-            git_commit=commit,
-            git_dirty=dirty,
-            python=platform.python_version(),
-            torch=torch.__version__,
-            device=training.device_name(hardware.device),
-            threads=torch.get_num_threads(),
-            precision=hardware.precision,
-            compiled=hardware.compiled,
-            data_digest=trained.dataset.digest,
-            date=datetime.now(UTC).date().isoformat(),
-            seconds=round(seconds, 1),
-            images_per_second=round(used * len(values) / seconds, 1),
-        ),
+        provenance=provenance(trained.dataset.digest, [here], seconds, used * len(values)),
     )
 
 

@@ -1,52 +1,49 @@
-"""The training loop of section 4.2, its learning-rate schedule, evaluation and checkpoints."""
+"""The training loop of section 4.2, its learning-rate schedule, evaluation and what is measured on the way."""
 
 import copy
-import io
-import os
-import platform
-import shutil
-import subprocess
+import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lib import data, probes
+from resnet_lib.checkpoints import Course, load_checkpoint, save_checkpoint
 from resnet_lib.data import Dataset, Epoch
 from resnet_lib.errors import UserError
-from resnet_lib.files import PACKAGE, write_atomically
+from resnet_lib.hardware import Hardware
 from resnet_lib.models import CifarNet, ImageNetNet, initialize
 from resnet_lib.others import FullyConnected, VisionTransformer
+from resnet_lib.provenance import begin_segment, provenance
 from resnet_lib.runs import (
+    BlockProbes,
     Final,
     NetConfig,
     Probes,
+    ProbesAt,
     Provenance,
     Recipe,
     RunConfig,
     RunRecord,
+    Segment,
     TestCurve,
+    TestImages,
     TrainCurve,
 )
 
 EVAL_BATCH = 500  # fits every cache and every GPU; the result does not depend on it
 PROBE_IMAGES = 1000
 FREE_MEMORY = "free some of its memory, or use the CPU (device cpu)"
-CHECKPOINT_KEYS = {"run", "net", "optimizer", "iteration", "train_points", "test_points", "sums", "seconds"}
-
-TrainPoint = tuple[int, float, float, float]  # iteration, lr, loss, error
-TestPoint = tuple[int, float, float]  # iteration, loss, error
+EARLY = 400  # iterations after which a long run is probed for the first time: where the paper's warm-up ends
+LONG = 1000  # iterations; in a shorter run, probes on the way would take a good part of the time
 
 
 class TimeLimitReached(Exception):
@@ -63,46 +60,6 @@ class Progress:
     loss: float
     error: float
     seconds: float
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """Where and how the arithmetic is done. It is not part of the config, and it stands in every record."""
-
-    device: torch.device
-    precision: str
-    compiled: bool
-
-    @classmethod
-    def choose(cls, device: str | None = None, precision: str = "auto", compiled: bool = False) -> "Hardware":
-        """CUDA if there is any, else the CPU; bf16 where the device has units for it, else fp32.
-
-        Raises:
-            UserError: the device does not exist here.
-        """
-        try:
-            chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-            torch.zeros(1, device=chosen).item()  # "meta" makes tensors, but holds no values
-        except (RuntimeError, AssertionError, ImportError) as error:  # torch's many ways to say no
-            reason = str(error).splitlines()[0]
-            raise UserError(f"device {device!r} cannot be used here ({reason}); leave it out or say cpu") from None
-        if compiled and chosen.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
-            raise UserError("torch.compile needs a C++ compiler, and g++ is not here; install it or do not compile")
-        if precision == "auto":
-            precision = "bf16" if fast_bf16(chosen) else "fp32"
-        return cls(chosen, precision, compiled)
-
-    def autocast(self) -> AbstractContextManager:
-        """Convolutions and matrix products in bf16; sums, normalisation and the loss stay in fp32."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-
-
-def fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than fp32: GPUs from Ampere on, and CPUs with AMX tiles."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return device.type == "cpu" and amx is not None and amx()
 
 
 def build(config: NetConfig, in_channels: int = 3, num_classes: int = 10, image_size: int = 32) -> nn.Module:
@@ -257,22 +214,37 @@ def reestimate_bn(net: nn.Module, dataset: Dataset, hardware: Hardware) -> None:
         bn.momentum = momentum
 
 
+class Evaluation(NamedTuple):
+    """Mean loss, error in percent, and whether each image is right: bool (N,), on the net's device."""
+
+    loss: float
+    error: float
+    right: Tensor
+
+
 @torch.no_grad()
-def evaluate(net: nn.Module, dataset: Dataset, split: str, hardware: Hardware) -> tuple[float, float]:
-    """Mean loss and error in percent over all images of a split ("train" or "test"), one view, no augmentation."""
+def evaluate(net: nn.Module, dataset: Dataset, split: str, hardware: Hardware) -> Evaluation:
+    """Tests a net on all images of a split ("train" or "test"), one view, no augmentation."""
     images = getattr(dataset, f"{split}_images")
     labels = getattr(dataset, f"{split}_labels")
-    totals = torch.zeros(2, dtype=torch.float64, device=images.device)  # loss, errors
-    was_training = net.training
-    net.eval()
-    for batch, targets in zip(images.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True):
-        with hardware.autocast():
-            logits = forward(net, dataset.normalize(batch)).float()
-        totals[0] += F.cross_entropy(logits, targets, reduction="sum")
-        totals[1] += (logits.argmax(dim=1) != targets).sum()
-    net.train(was_training)
-    loss, errors = (totals / len(labels)).tolist()
-    return loss, 100 * errors
+    total = torch.zeros((), dtype=torch.float64, device=images.device)
+    right = []
+    with probes.as_in_testing(net):
+        for batch, targets in zip(images.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True):
+            with hardware.autocast():
+                logits = forward(net, dataset.normalize(batch)).float()
+            total += F.cross_entropy(logits, targets, reduction="sum")
+            right.append(logits.argmax(dim=1) == targets)
+    correct = torch.cat(right)
+    count = len(labels)
+    return Evaluation(total.item() / count, 100 * (count - correct.sum().item()) / count, correct)
+
+
+def probed_iterations(recipe: Recipe) -> list[int]:
+    """After how many iterations a net is measured before its run ends: new, early, and just before each milestone."""
+    if recipe.iterations < LONG:
+        return []
+    return [i for i in (0, EARLY, *recipe.milestones) if i < recipe.iterations]
 
 
 def train(
@@ -308,7 +280,6 @@ def train(
     hardware = hardware or Hardware.choose(precision=config.recipe.precision)
     recipe, device = config.recipe, hardware.device
     started = time.perf_counter()
-    code = git_state()  # now: the checkout may change while a long run goes on with the code it has loaded
     dataset = dataset or data.load(config.data.name, config.data.image_size)
     dataset = data.split(dataset, config.data.num_train, config.data.validation)
     dataset = data.subtract(dataset, recipe.subtract).to(device)
@@ -320,16 +291,16 @@ def train(
         torch.compiler.reset()  # after a few nets in one process torch would give up and compile no more
     step_net = torch.compile(net) if hardware.compiled else net
 
-    iteration, seconds_before = 0, 0.0
-    train_points: list[TrainPoint] = []
-    test_points: list[TestPoint] = []
-    diverged = False
-    sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss and errors since the last training point
+    course = Course(dataset.digest)
     if checkpoint is not None and checkpoint.exists():
-        state = resume(checkpoint, config, device, net, optimizer)
-        iteration, seconds_before = state["iteration"], state["seconds"]
-        train_points, test_points = state["train_points"], state["test_points"]
-        sums = state["sums"].to(device)
+        course = load_checkpoint(checkpoint, config, dataset.digest, net, optimizer)
+        set_lr(optimizer, lr_at(recipe, course.iteration - 1), "torch")  # that of the last step: Caffe's form asks
+    tell_changes(config.name, course.segments, hardware)
+    course.segments.append(begin_segment(course.iteration, hardware))
+    seconds_before = course.seconds
+    train_points, test_points = course.train_points, course.test_points
+    sums = course.sums.to(device)
+    diverged = False
 
     def attempt(size: int) -> None:
         backward(net, images[:size], labels[:size], hardware)
@@ -340,9 +311,8 @@ def train(
 
     def save() -> None:
         if checkpoint is not None:
-            state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "iteration": iteration}
-            state |= {"train_points": train_points, "test_points": test_points, "sums": sums}
-            save_checkpoint(checkpoint, config, state | {"seconds": seconds()})
+            course.seconds, course.sums = seconds(), sums.cpu()
+            save_checkpoint(checkpoint, config, course, net, optimizer)
 
     net.train()
     num_images = len(dataset.train_labels)
@@ -351,8 +321,10 @@ def train(
     iterations_per_epoch = num_images // recipe.batch_size
     epoch: Epoch | None = None
     saved_at = time.perf_counter()
-    while iteration < recipe.iterations and not diverged:
-        epoch_number, position = divmod(iteration, iterations_per_epoch)
+    while course.iteration < recipe.iterations and not diverged:
+        if course.iteration in probed_iterations(recipe):
+            course.probes.append(measure_at(course.iteration, net, dataset))
+        epoch_number, position = divmod(course.iteration, iterations_per_epoch)
         if epoch is None or position == 0:
             epoch = Epoch.draw(num_images, recipe.crop_padding, config.seed, epoch_number, device)
         batch = slice(position * recipe.batch_size, (position + 1) * recipe.batch_size)
@@ -361,13 +333,13 @@ def train(
         images = data.augment(images, epoch.offsets[batch], epoch.flips[batch], recipe.crop_padding)
         labels = dataset.train_labels[chosen]
 
-        lr = lr_at(recipe, iteration)
+        lr = lr_at(recipe, course.iteration)
         set_lr(optimizer, lr, recipe.momentum_form)
         optimizer.zero_grad()
         with told_when_memory_is_short(config.name, len(images), attempt, lambda fits: f"take batch_size {fits}"):
             loss, logits = backward(step_net, images, labels, hardware)
             optimizer.step()
-        iteration += 1
+        course.iteration = iteration = course.iteration + 1
 
         sums[0] += loss
         sums[1] += (logits.argmax(dim=1) != labels).sum()
@@ -384,36 +356,43 @@ def train(
             sums.zero_()
             if progress is not None:
                 progress(Progress(config.name, iteration, recipe.iterations, mean_loss, train_points[-1][3], seconds()))
-        if done and recipe.bn_statistics == "re-estimated":
-            reestimate_bn(net, dataset, hardware)
-        if iteration % recipe.eval_every == 0 or done or diverged:
-            test_points.append((iteration, *evaluate(net, dataset, "test", hardware)))
+        if iteration % recipe.eval_every == 0 and not (done or diverged):
+            test_points.append((iteration, *evaluate(net, dataset, "test", hardware)[:2]))
         now = time.perf_counter()
         if time_limit is not None and now - started > time_limit and not (done or diverged):
             save()
             raise TimeLimitReached(f"{config.name}: stopped at {iteration} of {recipe.iterations} iterations")
-        if now - saved_at > checkpoint_every:
+        if now - saved_at > checkpoint_every and not diverged:
             save()
             saved_at = now
 
-    trained = evaluate(net, dataset, "train", hardware)
+    if recipe.bn_statistics == "re-estimated" and not diverged:
+        reestimate_bn(net, dataset, hardware)
+    trained, tested = (evaluate(net, dataset, split, hardware) for split in ("train", "test"))
+    test_points.append((course.iteration, *tested[:2]))
     measured = None if diverged else measure(net, dataset)
-    origin = provenance(config, dataset.digest, hardware, code, seconds(), iteration)
-    return make_record(config, train_points, test_points, trained, measured, origin), net
+    origin = provenance(dataset.digest, course.segments, seconds(), course.iteration * recipe.batch_size)
+    record = make_record(config, course, trained[:2], measured, origin)
+    return record.model_copy(update={"test_images": TestImages.of(tested.right.tolist())}), net
+
+
+def tell_changes(name: str, before: list[Segment], hardware: Hardware) -> None:
+    """One line to stderr when a run goes on in another precision than it was begun in: its record will say so, too."""
+    if before and before[-1].precision != hardware.precision:
+        print(
+            f"{name}: begun in {before[-1].precision}, goes on in {hardware.precision}, which suits this processor; "
+            "the record lists both parts",
+            file=sys.stderr,
+        )
 
 
 def make_record(
-    config: RunConfig,
-    train_points: list[TrainPoint],
-    test_points: list[TestPoint],
-    trained: tuple[float, float],
-    probes: Probes | None,
-    provenance: Provenance,
+    config: RunConfig, course: Course, trained: tuple[float, float], probes: Probes | None, provenance: Provenance
 ) -> RunRecord:
     """The record of a finished run; `trained` is the net's loss and error on the whole training set."""
-    diverged = not isfinite(train_points[-1][2])
-    iterations, lrs, losses, errors = zip(*train_points, strict=True)
-    test_iterations, test_losses, test_errors = zip(*test_points, strict=True)
+    iterations, lrs, losses, errors = zip(*course.train_points, strict=True)
+    test_iterations, test_losses, test_errors = zip(*course.test_points, strict=True)
+    diverged = not isfinite(losses[-1])
     train_loss, train_error = _round(trained)
     return RunRecord(
         format=1,
@@ -427,9 +406,16 @@ def make_record(
             test_error=_round(test_errors)[-1],
         ),
         probes=probes,
+        probes_on_the_way=tuple(course.probes),
         diverged_at=iterations[-1] if diverged else None,
         provenance=provenance,
     )
+
+
+def measure_at(iteration: int, net: nn.Module, dataset: Dataset) -> ProbesAt:
+    """The probes of a net that trains on."""
+    measured = measure(net, dataset)
+    return ProbesAt(iteration=iteration, **dict(measured))
 
 
 def measure(net: nn.Module, dataset: Dataset) -> Probes | None:
@@ -450,115 +436,14 @@ def _measure(net: nn.Module, dataset: Dataset) -> Probes:
         layer=tuple(name for name, _, _ in probes.conv3x3_layers(net)),
         response_std=_round(probes.response_std(net, test_images)),
         gradient_norm=_round(probes.gradient_norms(net, train_images, dataset.train_labels[:PROBE_IMAGES])),
-    )
-
-
-def provenance(
-    config: RunConfig,
-    data_digest: str,
-    hardware: Hardware,
-    code: tuple[str | None, bool | None],
-    seconds: float,
-    iterations: int,
-) -> Provenance:
-    """Where a record comes from; `code` is the `git_state` in which its run began."""
-    commit, dirty = code
-    return Provenance(
-        package=package_version(),
-        git_commit=commit,
-        git_dirty=dirty,
-        python=platform.python_version(),
-        torch=torch.__version__,
-        device=device_name(hardware.device),
-        threads=torch.get_num_threads(),
-        precision=hardware.precision,
-        compiled=hardware.compiled,
-        data_digest=data_digest,
-        date=datetime.now(UTC).date().isoformat(),
-        seconds=round(seconds, 1),
-        images_per_second=round(iterations * config.recipe.batch_size / seconds, 1),
+        blocks=BlockProbes(
+            block=tuple(name for name, _ in probes.blocks(net)),
+            branch_ratio=_round(probes.branch_ratios(net, train_images)),
+            scale=_round(probes.last_scales(net)),
+        ),
     )
 
 
 def _round(values: Any) -> tuple[Any, ...]:
     """Seven significant digits, all that fp32 holds; None for what is not finite."""
     return tuple(float(f"{value:.7g}") if isfinite(value) else None for value in values)
-
-
-def save_checkpoint(path: Path, config: RunConfig, state: dict[str, Any]) -> None:
-    """Writes the state of a run atomically: a process killed while saving leaves the checkpoint before."""
-    buffer = io.BytesIO()
-    torch.save({"run": config.name, **state}, buffer)
-    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
-
-
-def load_checkpoint(path: Path, config: RunConfig, device: torch.device) -> dict[str, Any]:
-    """Reads a checkpoint; only tensors and plain values are unpickled.
-
-    Raises:
-        UserError: the file is damaged, or belongs to another run.
-    """
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of the dialect of a pickle; either it can be read or not
-            state = torch.load(path, map_location=device, weights_only=True)
-    except Exception:  # torch raises many types for a damaged file, and its advice is to run what is in it
-        raise UserError(
-            f"checkpoint {path} is damaged (or holds code, which is not run); delete it to start the run anew"
-        ) from None
-    if not isinstance(state, dict) or not state.keys() >= CHECKPOINT_KEYS:
-        raise UserError(f"checkpoint {path} is damaged (parts are missing); delete it to start the run anew")
-    if state["run"] != config.name:
-        raise UserError(f"checkpoint {path} belongs to {state['run']}, not {config.name}; delete or move it")
-    return state
-
-
-def resume(
-    path: Path, config: RunConfig, device: torch.device, net: nn.Module, optimizer: torch.optim.Optimizer
-) -> dict[str, Any]:
-    """Puts net and optimizer into the state of a checkpoint, and returns all of it.
-
-    Raises:
-        UserError: as `load_checkpoint`; or the weights are another net's, whatever run the file names.
-    """
-    state = load_checkpoint(path, config, device)
-    try:
-        net.load_state_dict(state["net"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError):  # torch does not check before it reads
-        raise UserError(
-            f"checkpoint {path} is damaged (its weights do not fit the net); delete it to start the run anew"
-        ) from None
-    return state
-
-
-def device_name(device: torch.device) -> str:
-    """The processor's own name, without the machine's."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def package_version() -> str:
-    """The installed version of this package, or "unknown" when it is imported without being installed."""
-    try:
-        return version("resnet-lib")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def git_state() -> tuple[str | None, bool | None]:
-    """The commit the package's code comes from, and whether the code differs from it; None, None outside a checkout."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(PACKAGE), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", "training.py")  # else an enclosing, unrelated repository would be named
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", "*.py"))
-    except (OSError, subprocess.CalledProcessError):
-        return None, None

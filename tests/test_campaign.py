@@ -14,15 +14,16 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from samples import made_up_record, measured, tiny_config
+from samples import NOWHERE, made_up_record, measured, tiny_config
 
-from resnet_lib import campaign, runs, training
+from resnet_lib import campaign, provenance, runs
 from resnet_lib.campaign import checkpoint_path, clock, collect, cost, pending, weights_path, work
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import PROFILES, SUITES, plain, resnet, run
 from resnet_lib.files import PACKAGE, locked
-from resnet_lib.runs import Records, RunConfig, RunRecord, load_record, local_dir, save_record
-from resnet_lib.training import Hardware, TimeLimitReached, build, evaluate
+from resnet_lib.hardware import Hardware
+from resnet_lib.runs import Records, RunConfig, RunRecord, Segment, load_record, local_dir, save_record
+from resnet_lib.training import TimeLimitReached, build, evaluate
 
 SMOKE = PROFILES["smoke"]
 PLAIN_8 = run(plain(8), SMOKE, seed=0)
@@ -239,7 +240,7 @@ def test_finished_runs_leave_their_weights_and_no_checkpoint(in_its_cache: list[
     net = build(SHORT[1].net, in_channels=1)
     net.load_state_dict(safetensors.torch.load_file(weights_path(SHORT[1])))
     net = net.to(memory_format=torch.channels_last)
-    _, error = evaluate(net, dataset, "test", hardware)
+    _, error, _ = evaluate(net, dataset, "test", hardware)
     assert error == pytest.approx(in_its_cache[1].final.test_error)
     assert not any(checkpoint_path(config).exists() for config in SHORT)
 
@@ -282,14 +283,14 @@ def test_a_run_is_not_begun_when_the_time_is_up() -> None:
 
 def test_retraining_counts_only_records_of_this_very_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign, "_made", set())  # as in a new process
-    monkeypatch.setattr(training, "git_state", lambda: ("c0ffee", False))
+    monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", False))
     config, record = SHORT[0], made_up_record(SHORT[0])
-    made_here = {"package": training.package_version(), "torch": torch.__version__, "git_commit": "c0ffee"}
+    made_here = {"package": provenance.package_version(), "torch": torch.__version__, "git_commit": "c0ffee"}
     made_here |= {"git_dirty": False}
 
     def left_to_do(**changes: object) -> bool:
-        provenance = record.provenance.model_copy(update=made_here | changes)
-        save_record(record.model_copy(update={"provenance": provenance}), local_dir())
+        origin = record.provenance.model_copy(update=made_here | changes)
+        save_record(record.model_copy(update={"provenance": origin}), local_dir())
         assert pending([config]) == []
         return pending([config], retrain=True) == [config]
 
@@ -298,7 +299,11 @@ def test_retraining_counts_only_records_of_this_very_code(monkeypatch: pytest.Mo
     assert left_to_do(git_dirty=True)
     assert left_to_do(torch="2.6.0")
     assert left_to_do(package="0.0.1")
-    monkeypatch.setattr(training, "git_state", lambda: ("c0ffee", True))
+    part = Segment(**NOWHERE.model_dump(include=set(Segment.model_fields)), iteration=0)
+    assert left_to_do(segments=(part.model_copy(update={"git_commit": "decade", "git_dirty": False}),))
+    monkeypatch.setattr(provenance, "git_state", lambda: (None, None))
+    assert left_to_do(git_commit=None, git_dirty=None), "without git nothing is known of the code"
+    monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", True))
     assert left_to_do()
 
 
@@ -436,7 +441,7 @@ def test_a_chapter_trains_each_of_its_runs_once(monkeypatch: pytest.MonkeyPatch)
         "tiny": SUITES["degradation"].__class__("tiny", "", "", {"a": lambda profile, seed: tiny_config(seed=seed)})
     }
     monkeypatch.setattr(campaign, "SUITES", tiny)
-    monkeypatch.setattr(training, "git_state", lambda: ("c0ffee", True))
+    monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", True))
     campaign.prepare("tiny", profile="smoke", retrain=False)
     assert not Records(local_dir()).get(tiny_config())
     campaign.prepare("tiny", profile="smoke", retrain=True)

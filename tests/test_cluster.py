@@ -15,13 +15,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import safetensors.torch
-import torch
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
 from samples import measured, python, tiny_config
 
 from resnet_lib import campaign, cluster
 from resnet_lib.campaign import checkpoint_path, weights_path
+from resnet_lib.checkpoints import contents
 from resnet_lib.cli import main
 from resnet_lib.errors import UserError
 from resnet_lib.experiments import SUITES, Suite, plain, resnet
@@ -63,8 +63,8 @@ def wait_until_saved(cache: Path) -> list[str]:
     """Waits until a run has saved itself after its first line of progress, and returns the names of those that have."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
-        states = [torch.load(path, weights_only=True) for path in cache.glob("checkpoints/*.pt")]
-        if saved := [state["run"] for state in states if state["iteration"] >= 10]:
+        states = [contents(path) for path in cache.glob("checkpoints/*.pt")]
+        if saved := [state["run"] for state in states if state["course"]["iteration"] >= 10]:
             return saved
         time.sleep(0.01)
     raise TimeoutError("no checkpoint in 90 seconds")

@@ -13,7 +13,6 @@ from resnet_lib.errors import UserError
 from resnet_lib.exchange import bring_in
 from resnet_lib.protocols import read_weights
 from resnet_lib.runs import RunConfig, load_record, load_study
-from resnet_lib.training import load_checkpoint
 
 RECORD = json.loads(made_up_record(tiny_config()).to_json())
 STUDY = json.loads(made_up_study("lesion", tiny_config(), {"none": 12.0, "layer1.0": 34.0}).to_json())
@@ -112,15 +111,4 @@ def test_any_bytes_are_no_weights_and_no_archive(load: Any, content: bytes, tmp_
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
         load(path)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.fault("file from a stranger")
-@IN_ONE_FOLDER
-@given(content=st.binary(max_size=300))
-def test_any_bytes_are_no_checkpoint(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "run.pt"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match="delete it to start the run anew") as caught:
-        load_checkpoint(path, tiny_config(), "cpu")
     assert "\n" not in str(caught.value)
