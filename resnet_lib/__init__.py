@@ -1,1 +1,28 @@
-"""Executable companion to "Deep Residual Learning for Image Recognition" (He, Zhang, Ren, Sun, 2015)."""
+"""The library behind 'Deep residual learning, measured'.
+
+Chapters import its modules by their names alone (`from resnet_lib import campaign, figures`); `MODULES` says in which
+room each of them is. A module is loaded when it is asked for: what reads records does not wait for torch.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+MODULES = {
+    name: f"resnet_lib.{room}.{name}"
+    for room, names in {
+        "nets": ("geometry", "models", "others", "probes", "surgery"),
+        "data": ("tabular",),
+        "runs": ("experiments", "paper"),
+        "jobs": ("campaign", "studies"),
+        "evidence": ("claims", "diagnosis", "facts", "ledger"),
+        "speed": ("bench", "scaling"),
+        "show": ("explore", "figures", "tables"),
+    }.items()
+    for name in names
+}
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in MODULES:
+        return import_module(MODULES[name])
+    raise AttributeError(f"module 'resnet_lib' has no attribute {name!r}")

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import PROFILES, SUITES, Profile, lookup
-from resnet_lib.runs import NetConfig, Records, RunConfig, committed_dir, local_dir
+from resnet_lib.runs.config import NetConfig, RunConfig
+from resnet_lib.runs.experiments import PROFILES, SUITES, Profile, lookup
+from resnet_lib.runs.store import Records, committed_dir, local_dir
 
 EPILOG = """
 examples:
@@ -70,8 +71,8 @@ def seed_range(text: str) -> range:
 
 def net_config(text: str) -> NetConfig:
     """A CIFAR net by its name: plain-20, resnet-56, resnet-56-B."""
-    from resnet_lib.experiments import DEPTHS, nearest, plain, resnet
-    from resnet_lib.models import SHORTCUTS, CifarNet
+    from resnet_lib.nets.models import SHORTCUTS, CifarNet
+    from resnet_lib.runs.experiments import DEPTHS, nearest, plain, resnet
 
     kind, _, rest = text.lower().partition("-")
     depth, _, shortcut = rest.partition("-")
@@ -209,9 +210,9 @@ def build_parser() -> Parser:
 
 def train(options: argparse.Namespace) -> int:
     """Trains a suite or a net."""
-    from resnet_lib.campaign import pending, work
-    from resnet_lib.experiments import long_runs, run
-    from resnet_lib.training import TimeLimitReached
+    from resnet_lib.jobs.campaign import pending, work
+    from resnet_lib.runs.experiments import long_runs, run
+    from resnet_lib.training.loop import TimeLimitReached
 
     if options.address and options.executor != "ray":
         raise UserError("--address is of a Ray cluster; add --executor ray")
@@ -235,7 +236,7 @@ def train(options: argparse.Namespace) -> int:
     how = {"device": options.device, "compiled": options.compile, "time_limit": options.time_limit}
     try:
         if options.executor == "ray":
-            from resnet_lib import cluster
+            from resnet_lib.jobs import cluster
 
             cluster.work(configs, retrain=options.retrain, address=options.address, at_once=options.jobs, **how)
         else:
@@ -248,7 +249,7 @@ def train(options: argparse.Namespace) -> int:
 
 def tell_results(configs: Sequence[RunConfig], options: argparse.Namespace, finished: bool) -> int:
     """Prints the errors of the runs that are recorded, and exports their records if that is wanted."""
-    from resnet_lib.exchange import export
+    from resnet_lib.jobs.exchange import export
 
     source = Records(local_dir()) if options.retrain else Records.all()
     records = source.select(configs)
@@ -266,7 +267,7 @@ def tell_results(configs: Sequence[RunConfig], options: argparse.Namespace, fini
 
 def plan_on_imagenet(todo: Sequence[RunConfig]) -> int:
     """Prints the runs to do in their order with the work in each, since a device for it need not be at hand."""
-    from resnet_lib.geometry import table1_cost
+    from resnet_lib.nets.geometry import table1_cost
 
     for config in todo:
         images = config.recipe.iterations * config.recipe.batch_size
@@ -277,9 +278,10 @@ def plan_on_imagenet(todo: Sequence[RunConfig]) -> int:
 
 def train_on_imagenet(options: argparse.Namespace) -> int:
     """Trains the nets of a suite on ImageNet at full size, as one of the processes of torchrun or alone."""
-    from resnet_lib import campaign, imagenet
-    from resnet_lib.hardware import Hardware
-    from resnet_lib.training import TimeLimitReached
+    from resnet_lib.jobs import campaign
+    from resnet_lib.training import imagenet
+    from resnet_lib.training.hardware import Hardware
+    from resnet_lib.training.loop import TimeLimitReached
 
     if not options.suite or options.jobs or options.executor == "ray":
         raise UserError("--imagenet goes with --suite, and one run at a time; torchrun spreads a run over processes")
@@ -323,8 +325,8 @@ def train_on_imagenet(options: argparse.Namespace) -> int:
 
 def plan(todo: Sequence[RunConfig], options: argparse.Namespace) -> int:
     """Prints the runs to do in their order, and the time each would take alone on this device."""
-    from resnet_lib.bench import seconds_per_cost
-    from resnet_lib.campaign import clock, cost
+    from resnet_lib.jobs.campaign import clock, cost
+    from resnet_lib.speed.bench import seconds_per_cost
 
     price = seconds_per_cost(options.device)
     seconds = {config.name: price * cost(config) for config in todo}
@@ -339,7 +341,7 @@ def plan(todo: Sequence[RunConfig], options: argparse.Namespace) -> int:
 
 def import_records(options: argparse.Namespace) -> int:
     """Merges an archive of records."""
-    from resnet_lib.exchange import bring_in
+    from resnet_lib.jobs.exchange import bring_in
 
     imported = bring_in(options.archive, committed_dir() if options.into_book else local_dir())
     if options.json:
@@ -351,8 +353,8 @@ def import_records(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Counts records and prices what is missing."""
-    from resnet_lib.bench import seconds_per_cost
-    from resnet_lib.campaign import clock, cost, pending
+    from resnet_lib.jobs.campaign import clock, cost, pending
+    from resnet_lib.speed.bench import seconds_per_cost
 
     suites = [lookup(SUITES, options.suite, "suite")] if options.suite else list(SUITES.values())
     price = seconds_per_cost(options.device)
@@ -385,8 +387,9 @@ def status(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Prints the paper's, the book's and this machine's numbers, and the verdicts."""
-    from resnet_lib import tables
-    from resnet_lib.claims import verdicts
+    from resnet_lib.display import plain_text
+    from resnet_lib.evidence.claims import verdicts
+    from resnet_lib.show import tables
 
     if options.against:
         return report_changes(options)
@@ -405,15 +408,15 @@ def report(options: argparse.Namespace) -> int:
     if profile.data.name != "cifar10":
         print("The paper has no numbers for these images; what can be compared with it are the differences.")
     print("Errors in percent: mean ± deviation over seeds (n = number of seeds); ≈: read off a figure of the paper.\n")
-    print(tables.plain_text(table))
+    print(plain_text(table))
     print("\nVerdicts from the book's records (effect in points of error):\n")
-    print(tables.plain_text(tables.verdict_table(profile, recorded)))
+    print(plain_text(tables.verdict_table(profile, recorded)))
     return 0
 
 
 def report_changes(options: argparse.Namespace) -> int:
     """Prints what is different between two sets of records; status 1 if it is more than chance explains."""
-    from resnet_lib import comparison
+    from resnet_lib.evidence import comparison
 
     with comparison.opened(options.against) as before, comparison.opened(options.of) as after:
         found = comparison.compare(before, after)
@@ -430,7 +433,7 @@ def report_changes(options: argparse.Namespace) -> int:
 def data(options: argparse.Namespace) -> int:
     """Lists, fetches or verifies data sets."""
     from resnet_lib import data as data_module
-    from resnet_lib.data import SOURCES
+    from resnet_lib.data.sets import SOURCES
 
     if options.name:
         lookup(SOURCES, options.name, "data set")
@@ -458,8 +461,8 @@ def data(options: argparse.Namespace) -> int:
 
 def bench(options: argparse.Namespace) -> int:
     """Prints speeds, ratios to the usual loop, the machine's limits and where the time of a step goes."""
-    from resnet_lib import bench as benchmarks
-    from resnet_lib.tables import plain_text
+    from resnet_lib.display import plain_text
+    from resnet_lib.speed import bench as benchmarks
 
     if options.scaling:
         return bench_scaling(options)
@@ -488,9 +491,9 @@ def bench(options: argparse.Namespace) -> int:
 
 def bench_scaling(options: argparse.Namespace) -> int:
     """Prints how much faster more processes are together."""
-    from resnet_lib import bench as benchmarks
-    from resnet_lib import scaling
-    from resnet_lib.tables import plain_text
+    from resnet_lib.display import plain_text
+    from resnet_lib.speed import bench as benchmarks
+    from resnet_lib.speed import scaling
 
     result = scaling.measure(options.device, say=lambda line: print(line, file=sys.stderr))
     if options.into_book:
@@ -508,7 +511,9 @@ def bench_scaling(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Tests ImageNet nets on a folder of images."""
-    from resnet_lib import protocols, tables
+    from resnet_lib.display import plain_text
+    from resnet_lib.show import tables
+    from resnet_lib.training import protocols
 
     known = {name: [protocol] for name, protocol in protocols.PROTOCOLS.items()}
     chosen = lookup(known | {"all": list(protocols.PROTOCOLS.values())}, options.protocol, "protocol")
@@ -525,7 +530,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([asdict(result) for result in results]))
         return 0
-    print(tables.plain_text(tables.evaluation(results)))
+    print(plain_text(tables.evaluation(results)))
     if any(name.startswith("torchvision:") for name, _ in nets):
         print(
             "\ntorchvision's bottlenecks have the stride in the 3x3 layer, and its nets were trained by "

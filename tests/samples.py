@@ -11,25 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from resnet_lib import data
-from resnet_lib.bench import Benchmark
-from resnet_lib.data import Dataset
-from resnet_lib.experiments import PAPER_RECIPE, changed, plain
+from resnet_lib.data.sets import Dataset
 from resnet_lib.files import PACKAGE
-from resnet_lib.models import CifarNet
-from resnet_lib.probes import conv3x3_layers
-from resnet_lib.runs import (
-    DataConfig,
-    Final,
-    NetConfig,
-    Probes,
-    Provenance,
-    RunConfig,
-    RunRecord,
-    Study,
-    TestCurve,
-    TrainCurve,
-)
-from resnet_lib.training import build
+from resnet_lib.nets.models import CifarNet
+from resnet_lib.nets.probes import conv3x3_layers
+from resnet_lib.runs.config import DataConfig, NetConfig, RunConfig
+from resnet_lib.runs.experiments import PAPER_RECIPE, changed, plain
+from resnet_lib.runs.records import Final, Probes, Provenance, RunRecord, Study, TestCurve, TrainCurve
+from resnet_lib.speed.bench import Benchmark
+from resnet_lib.training.loop import build
 
 PLAIN_8 = plain(8)
 

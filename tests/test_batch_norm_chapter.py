@@ -9,11 +9,12 @@ from samples import made_up_record, tiny_config, tiny_dataset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lib import models, probes
-from resnet_lib.experiments import plain, resnet
-from resnet_lib.figures import depth_color, per_layer, series
-from resnet_lib.runs import RunRecord
-from resnet_lib.tables import gradients, layers, two_digits, without_batch_norm
+from resnet_lib.display import two_digits
+from resnet_lib.nets import models, probes
+from resnet_lib.runs.experiments import plain, resnet
+from resnet_lib.runs.records import RunRecord
+from resnet_lib.show.figures import depth_color, per_layer, series
+from resnet_lib.show.tables import gradients, layers, without_batch_norm
 
 
 def batch() -> tuple[Tensor, Tensor]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from samples import BENCHMARK
 
-from resnet_lib import bench
 from resnet_lib.errors import UserError
+from resnet_lib.speed import bench
 
 
 def test_a_malformed_benchmark_is_told(tmp_path: Path) -> None:

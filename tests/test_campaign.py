@@ -16,14 +16,18 @@ import safetensors.torch
 import torch
 from samples import NOWHERE, made_up_record, measured, tiny_config
 
-from resnet_lib import campaign, provenance, runs
-from resnet_lib.campaign import checkpoint_path, clock, collect, cost, pending, weights_path, work
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import PROFILES, SUITES, plain, resnet, run
 from resnet_lib.files import PACKAGE, locked
-from resnet_lib.hardware import Hardware
-from resnet_lib.runs import Records, RunConfig, RunRecord, Segment, load_record, local_dir, save_record
-from resnet_lib.training import TimeLimitReached, build, evaluate
+from resnet_lib.jobs import campaign
+from resnet_lib.jobs.campaign import checkpoint_path, clock, collect, cost, pending, weights_path, work
+from resnet_lib.runs import store
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet, run
+from resnet_lib.runs.records import RunRecord, Segment, load_record, save_record
+from resnet_lib.runs.store import Records, local_dir
+from resnet_lib.training import provenance
+from resnet_lib.training.hardware import Hardware
+from resnet_lib.training.loop import TimeLimitReached, build, evaluate
 
 SMOKE = PROFILES["smoke"]
 PLAIN_8 = run(plain(8), SMOKE, seed=0)
@@ -145,8 +149,8 @@ def test_an_interrupt_takes_one_line_and_leaves_nobody_behind(tmp_path: Path) ->
 
 CAMPAIGN = """
 from samples import tiny_config
-from resnet_lib.campaign import run_here, work
-from resnet_lib.experiments import plain, resnet
+from resnet_lib.jobs.campaign import run_here, work
+from resnet_lib.runs.experiments import plain, resnet
 
 run_here.__kwdefaults__["checkpoint_every"] = 0.1
 lasting = {"iterations": 200, "milestones": (150,), "log_every": 5, "eval_every": 100}
@@ -308,7 +312,7 @@ def test_retraining_counts_only_records_of_this_very_code(monkeypatch: pytest.Mo
 
 
 def test_retraining_does_not_count_the_books_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "committed_dir", lambda: tmp_path / "book")
+    monkeypatch.setattr(store, "committed_dir", lambda: tmp_path / "book")
     save_record(made_up_record(SHORT[0]), tmp_path / "book")
     assert pending([SHORT[0]]) == []
     assert pending([SHORT[0]], retrain=True) == [SHORT[0]]
@@ -320,7 +324,7 @@ def test_retraining_does_not_count_the_books_records(tmp_path: Path, monkeypatch
 @pytest.fixture
 def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Writes records of the degradation suite into a folder that stands for the package's."""
-    monkeypatch.setattr(runs, "committed_dir", lambda: tmp_path / "book")
+    monkeypatch.setattr(store, "committed_dir", lambda: tmp_path / "book")
 
     def record(setting: str, profile: str, seeds: range, folder: Path | None = None, error: float = 10.0) -> None:
         for seed in seeds:

@@ -10,7 +10,7 @@ import pytest
 from samples import made_up_record, made_up_study
 from scipy import stats
 
-from resnet_lib.claims import (
+from resnet_lib.evidence.claims import (
     CLAIMS,
     PAPER_CLAIMS,
     THRESHOLD,
@@ -21,10 +21,12 @@ from resnet_lib.claims import (
     paired,
     verdicts,
 )
-from resnet_lib.experiments import FOLKLORE, OPTIMIZERS, PROFILES, RESIDUAL_OPTIMIZERS, SUITES, Profile
-from resnet_lib.facts import FACTS
+from resnet_lib.evidence.facts import FACTS
 from resnet_lib.files import PACKAGE
-from resnet_lib.runs import Records, RunConfig, RunRecord, committed_dir, load_record, save_record, save_study
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import FOLKLORE, OPTIMIZERS, PROFILES, RESIDUAL_OPTIMIZERS, SUITES, Profile
+from resnet_lib.runs.records import RunRecord, load_record, save_record, save_study
+from resnet_lib.runs.store import Records, committed_dir
 
 SMOKE = PROFILES["smoke"]
 

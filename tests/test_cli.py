@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from samples import BENCHMARK, made_up_record, python
 
-from resnet_lib import bench as bench_module
-from resnet_lib import cli, runs
-from resnet_lib.campaign import cost
-from resnet_lib.claims import CLAIMS
+from resnet_lib import cli
 from resnet_lib.cli import main
-from resnet_lib.data import SOURCES, how_to_bring
+from resnet_lib.data.sets import SOURCES, how_to_bring
+from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import PROFILES, SUITES, plain, resnet, run
-from resnet_lib.runs import local_dir, save_record
-from resnet_lib.torchvision_compat import torchvision
+from resnet_lib.evidence.claims import CLAIMS
+from resnet_lib.jobs.campaign import cost
+from resnet_lib.runs import store
+from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet, run
+from resnet_lib.runs.records import save_record
+from resnet_lib.runs.store import local_dir
+from resnet_lib.speed import bench as bench_module
 
 Outcome = tuple[int, str, str]
 
@@ -53,7 +55,7 @@ def quick_measures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in the place of the package's records."""
-    monkeypatch.setattr(runs, "committed_dir", lambda: tmp_path / "book")
+    monkeypatch.setattr(store, "committed_dir", lambda: tmp_path / "book")
     return tmp_path / "book"
 
 
@@ -101,7 +103,7 @@ MISTAKES = {
     "no command": ("", "required: COMMAND"),
     "unknown command": ("trian", "invalid choice: 'trian'"),
     "unknown option": ("report --profil smoke --colour", "unrecognized arguments: --colour"),
-    "missing option": ("train", "one of the arguments --suite --net is required"),
+    "missing option": ("train", "one of the arguments --suite --net --campaign is required"),
     "option without value": ("train --net", "--net: expected one argument"),
     "suite and net": ("train --suite degradation --net plain-20", "--net: not allowed with argument --suite"),
     "unknown profile": ("train --net plain-8 --profile smok", "no profile is called 'smok'; did you mean smoke?"),

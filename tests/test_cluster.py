@@ -19,15 +19,16 @@ from ray._private.node import Node
 from ray.cluster_utils import Cluster
 from samples import measured, python, tiny_config
 
-from resnet_lib import campaign, cluster
-from resnet_lib.campaign import checkpoint_path, weights_path
-from resnet_lib.checkpoints import contents
 from resnet_lib.cli import main
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import SUITES, Suite, plain, resnet
 from resnet_lib.files import PACKAGE, locked
-from resnet_lib.runs import Records, RunConfig, local_dir
-from resnet_lib.training import TimeLimitReached
+from resnet_lib.jobs import campaign, cluster
+from resnet_lib.jobs.campaign import checkpoint_path, weights_path
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import SUITES, Suite, plain, resnet
+from resnet_lib.runs.store import Records, local_dir
+from resnet_lib.training.checkpoints import contents
+from resnet_lib.training.loop import TimeLimitReached
 
 # Else Ray's workers, which are nice, starve where something beside the tests keeps all cores busy.
 os.environ.update(RAY_worker_niceness="0")
@@ -79,8 +80,8 @@ def assert_resumed(saved: list[str], progress: list[str]) -> None:
 
 PROGRAM = f"""
 from samples import tiny_config
-from resnet_lib.cluster import work
-from resnet_lib.experiments import plain, resnet
+from resnet_lib.jobs.cluster import work
+from resnet_lib.runs.experiments import plain, resnet
 
 if __name__ == "__main__":
     work([tiny_config(net, 0, **{LASTING}) for net in (plain(8), resnet(8))], at_once=2, checkpoint_every=0.2)

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from samples import made_up_record
 
-from resnet_lib import comparison
 from resnet_lib.cli import main
-from resnet_lib.comparison import TOLERANCE, compare, opened
 from resnet_lib.errors import UserError
-from resnet_lib.exchange import export
-from resnet_lib.experiments import PROFILES, plain, resnet, run
-from resnet_lib.runs import Records, local_dir, save_record
+from resnet_lib.evidence import comparison
+from resnet_lib.evidence.comparison import TOLERANCE, compare, opened
+from resnet_lib.jobs.exchange import export
+from resnet_lib.runs.experiments import PROFILES, plain, resnet, run
+from resnet_lib.runs.records import save_record
+from resnet_lib.runs.store import Records, local_dir
 
 SMOKE = PROFILES["smoke"]
 
@@ -112,8 +113,8 @@ def test_a_folder_an_archive_and_a_commit_hold_the_same_records(
 
 def test_local_is_the_book_with_this_machines_runs_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path / "book", BEFORE)
-    monkeypatch.setattr("resnet_lib.comparison.committed_dir", lambda: tmp_path / "book")
-    monkeypatch.setattr("resnet_lib.runs.committed_dir", lambda: tmp_path / "book")
+    monkeypatch.setattr("resnet_lib.evidence.comparison.committed_dir", lambda: tmp_path / "book")
+    monkeypatch.setattr("resnet_lib.runs.store.committed_dir", lambda: tmp_path / "book")
     fill(local_dir(), {"plain-20": [10.5]})
     with opened("book") as before, opened("local") as after:
         found = compare(before, after)

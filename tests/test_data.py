@@ -17,10 +17,10 @@ import torch
 from samples import python
 
 from resnet_lib import data
-from resnet_lib.data import SOURCES, Epoch, augment
+from resnet_lib.data.sets import SOURCES, Epoch, augment
+from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.errors import UserError
 from resnet_lib.files import cache_dir, locked, writable, write_atomically
-from resnet_lib.torchvision_compat import torchvision
 
 Arrays = dict[str, np.ndarray]
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from samples import made_up_record, tiny_config
 
-from resnet_lib import data, diagnosis, figures, tables, tabular
-from resnet_lib.diagnosis import (
+from resnet_lib import data
+from resnet_lib.data import tabular
+from resnet_lib.errors import UserError
+from resnet_lib.evidence import diagnosis
+from resnet_lib.evidence.diagnosis import (
     CANNOT_FIT,
     CONSTRUCTED,
     DIVERGED,
@@ -20,9 +23,11 @@ from resnet_lib.diagnosis import (
     judged,
     right,
 )
-from resnet_lib.errors import UserError
-from resnet_lib.experiments import PROFILES, SUITES, changed, plain, resnet
-from resnet_lib.runs import NetConfig, Records, RunConfig, RunRecord, TrainCurve, save_record
+from resnet_lib.runs.config import NetConfig, RunConfig
+from resnet_lib.runs.experiments import PROFILES, SUITES, changed, plain, resnet
+from resnet_lib.runs.records import RunRecord, TrainCurve, save_record
+from resnet_lib.runs.store import Records
+from resnet_lib.show import figures, tables
 
 SMOKE = PROFILES["smoke"]
 SUITE = SUITES["diagnoses"]

@@ -6,8 +6,10 @@ import re
 import pytest
 from bs4 import BeautifulSoup
 
-from resnet_lib import campaign, explore, figures, geometry
-from resnet_lib.models import CifarNet, ImageNetNet
+from resnet_lib.jobs import campaign
+from resnet_lib.nets import geometry
+from resnet_lib.nets.models import CifarNet, ImageNetNet
+from resnet_lib.show import explore, figures
 
 NETS = ["plain-20", "plain-56", "ResNet-20 A"]
 

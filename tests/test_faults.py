@@ -20,14 +20,16 @@ from samples import measured, refuse_more_than, tiny_config, tiny_dataset
 from torch import Tensor, nn
 
 import book
-from resnet_lib import data, probes, protocols, training
-from resnet_lib.checkpoints import contents
+from resnet_lib import data, training
 from resnet_lib.cli import main
+from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.errors import UserError
-from resnet_lib.hardware import Hardware
-from resnet_lib.models import ImageNetNet
-from resnet_lib.torchvision_compat import torchvision
-from resnet_lib.training import train
+from resnet_lib.nets import probes
+from resnet_lib.nets.models import ImageNetNet
+from resnet_lib.training import protocols
+from resnet_lib.training.checkpoints import contents
+from resnet_lib.training.hardware import Hardware
+from resnet_lib.training.loop import train
 
 FAULTS = (
     "truncated download",
@@ -181,7 +183,7 @@ def test_wherever_memory_runs_out_the_command_takes_one_line(
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.\nGPU 0 has ...")
 
-    monkeypatch.setattr("resnet_lib.bench.seconds_per_cost", full)
+    monkeypatch.setattr("resnet_lib.speed.bench.seconds_per_cost", full)
     assert main(["status"]) == 2
     assert capsys.readouterr().err == "resnet_lib: the GPU's memory is full; free some of it, or add --device cpu\n"
 

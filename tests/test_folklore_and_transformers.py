@@ -12,12 +12,15 @@ from samples import made_up_record, tiny_dataset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lib import claims, figures, probes, tables
-from resnet_lib.experiments import FOLKLORE, PROFILES, SUITES, Profile
-from resnet_lib.models import CifarNet, initialize
-from resnet_lib.others import VisionTransformer
-from resnet_lib.runs import Records, save_record
-from resnet_lib.training import Hardware, evaluate, reestimate_bn, set_lr
+from resnet_lib.evidence import claims
+from resnet_lib.nets import probes
+from resnet_lib.nets.models import CifarNet, initialize
+from resnet_lib.nets.others import VisionTransformer
+from resnet_lib.runs.experiments import FOLKLORE, PROFILES, SUITES, Profile
+from resnet_lib.runs.records import save_record
+from resnet_lib.runs.store import Records
+from resnet_lib.show import figures, tables
+from resnet_lib.training.loop import Hardware, evaluate, reestimate_bn, set_lr
 
 SMOKE = PROFILES["smoke"]
 CPU = Hardware.choose("cpu", "fp32")

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from samples import made_up_record, made_up_study, tiny_config
 
 from resnet_lib.errors import UserError
-from resnet_lib.exchange import bring_in
-from resnet_lib.protocols import read_weights
-from resnet_lib.runs import RunConfig, load_record, load_study
+from resnet_lib.jobs.exchange import bring_in
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.records import load_record, load_study
+from resnet_lib.training.protocols import read_weights
 
 RECORD = json.loads(made_up_record(tiny_config()).to_json())
 STUDY = json.loads(made_up_study("lesion", tiny_config(), {"none": 12.0, "layer1.0": 34.0}).to_json())

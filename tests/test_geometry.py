@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from resnet_lib import facts, figures, geometry, models
-from resnet_lib.claims import TO_COVER
-from resnet_lib.facts import FACTS
-from resnet_lib.geometry import Cost, cost, extent, gradient_map, output_shape, receptive_field, side_with, windows
+from resnet_lib.evidence import facts
+from resnet_lib.evidence.claims import TO_COVER
+from resnet_lib.evidence.facts import FACTS
+from resnet_lib.nets import geometry, models
+from resnet_lib.nets.geometry import Cost, cost, extent, gradient_map, output_shape, receptive_field, side_with, windows
+from resnet_lib.show import figures
 
 
 def test_cost_of_one_convolution_is_counted_as_by_hand() -> None:

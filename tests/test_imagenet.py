@@ -18,16 +18,18 @@ from PIL import Image
 from samples import refuse_more_than
 from torch.nn import functional as F
 
-from resnet_lib import campaign, imagenet, protocols
 from resnet_lib.cli import main
-from resnet_lib.data import Epoch
+from resnet_lib.data.sets import Epoch
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import changed, table1_net
-from resnet_lib.imagenet import COLOUR_DIRECTIONS, Folder, Group, TrainingViews, open_folder, parts
-from resnet_lib.models import ImageNetNet
-from resnet_lib.protocols import MEAN, STD, find_images
-from resnet_lib.runs import Records, RunConfig, local_dir
-from resnet_lib.training import Hardware, build, initialize
+from resnet_lib.jobs import campaign
+from resnet_lib.nets.models import ImageNetNet
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import changed, table1_net
+from resnet_lib.runs.store import Records, local_dir
+from resnet_lib.training import imagenet, protocols
+from resnet_lib.training.imagenet import COLOUR_DIRECTIONS, Folder, Group, TrainingViews, open_folder, parts
+from resnet_lib.training.loop import Hardware, build, initialize
+from resnet_lib.training.protocols import MEAN, STD, find_images
 
 CPU = Hardware.choose("cpu", "fp32")
 SIZE = 32
@@ -338,9 +340,10 @@ PROGRAM = """
 import json, os, sys
 from pathlib import Path
 import torch
-from resnet_lib import imagenet
-from resnet_lib.runs import Records, RunConfig, local_dir
-from resnet_lib.training import Hardware
+from resnet_lib.training import imagenet
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.store import Records, local_dir
+from resnet_lib.training.loop import Hardware
 
 config, images, out = RunConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 with imagenet.joined("cpu") as (group, device):

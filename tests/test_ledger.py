@@ -8,12 +8,13 @@ import pytest
 from bs4 import BeautifulSoup
 from samples import made_up_record, made_up_study, tiny_config
 
-from resnet_lib import facts, ledger
-from resnet_lib.claims import CLAIMS, TO_COVER, Verdict
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import PROFILES, SUITES
-from resnet_lib.facts import FACTS, Fact
-from resnet_lib.runs import Records, load_study, save_record, save_study
+from resnet_lib.evidence import facts, ledger
+from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Verdict
+from resnet_lib.evidence.facts import FACTS, Fact
+from resnet_lib.runs.experiments import PROFILES, SUITES
+from resnet_lib.runs.records import load_study, save_record, save_study
+from resnet_lib.runs.store import Records
 
 SMOKE = PROFILES["smoke"]
 HOLDING = Fact("made-up", "One is <one>.", "nowhere", "01_degradation", ("note 4",), lambda: (True, "1 == 1"))

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from resnet_lib.models import (
+from resnet_lib.data.torchvision_compat import torchvision
+from resnet_lib.nets.models import (
     SHORTCUTS,
     BasicBlock,
     Bottleneck,
@@ -15,8 +16,7 @@ from resnet_lib.models import (
     initialize,
     num_parameters,
 )
-from resnet_lib.paper import paper
-from resnet_lib.torchvision_compat import torchvision
+from resnet_lib.runs.paper import paper
 
 DERIVED = paper()["derived"]
 TORCHVISION = paper()["torchvision_S9_V1"]

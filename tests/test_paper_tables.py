@@ -7,11 +7,14 @@ import pytest
 import torch
 from samples import made_up_record
 
-from resnet_lib import figures, models, tables
-from resnet_lib.experiments import PROFILES, SUITES
-from resnet_lib.paper import figure4_error, figure6_error, paper_table, table6_error, table6_mean
-from resnet_lib.runs import Records, RunRecord, save_record
-from resnet_lib.torchvision_compat import torchvision
+from resnet_lib import display
+from resnet_lib.data.torchvision_compat import torchvision
+from resnet_lib.nets import models
+from resnet_lib.runs.experiments import PROFILES, SUITES
+from resnet_lib.runs.paper import figure4_error, figure6_error, paper_table, table6_error, table6_mean
+from resnet_lib.runs.records import RunRecord, save_record
+from resnet_lib.runs.store import Records
+from resnet_lib.show import figures, tables
 
 SMOKE, QUICK, PAPER = PROFILES.values()
 
@@ -25,7 +28,7 @@ def stored(folder: Path, setting: str, profile: str, *errors: float, suite: str 
     return made
 
 
-def rows_of(table: tables.Table) -> dict[str, dict[str, str]]:
+def rows_of(table: display.Table) -> dict[str, dict[str, str]]:
     """A table's rows by their first entry."""
     return {str(next(iter(row.values()))): row for row in table.to_dict("records")}
 

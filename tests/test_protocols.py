@@ -17,12 +17,14 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lib import protocols, tables
 from resnet_lib.cli import main
+from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.errors import UserError
-from resnet_lib.models import ImageNetNet, initialize
-from resnet_lib.paper import paper, paper_table
-from resnet_lib.protocols import (
+from resnet_lib.nets.models import ImageNetNet, initialize
+from resnet_lib.runs.paper import paper, paper_table
+from resnet_lib.show import tables
+from resnet_lib.training import protocols
+from resnet_lib.training.protocols import (
     EXTENSIONS,
     IMAGES_AT_ONCE,
     MAX_ASPECT,
@@ -36,7 +38,6 @@ from resnet_lib.protocols import (
     read_image,
     scores,
 )
-from resnet_lib.torchvision_compat import torchvision
 
 CLASSES = 12
 PRESET = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.transforms()

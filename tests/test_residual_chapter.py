@@ -6,9 +6,12 @@ from statistics import median
 import pytest
 from samples import layer_names, made_up_record, made_up_study
 
-from resnet_lib import figures, tables
-from resnet_lib.experiments import PROFILES, SUITES, plain, resnet
-from resnet_lib.runs import Probes, Records, RunConfig, RunRecord, save_study
+from resnet_lib import display
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
+from resnet_lib.runs.records import Probes, RunRecord, save_study
+from resnet_lib.runs.store import Records
+from resnet_lib.show import figures, tables
 
 SMOKE = PROFILES["smoke"]
 BLOCKS = ("layer1.0", "layer1.1", "layer1.2", "layer2.1", "layer2.2", "layer3.1", "layer3.2")
@@ -40,7 +43,7 @@ def test_table_of_lesions(records: Records) -> None:
     assert list(table["median block adds (points)"])[:2] == ["31.00 ± 1.41 (n=2)", "3.10 ± 0.14 (n=2)"]
     assert list(table["worst block adds (points)"])[:2] == ["61.00 ± 1.41 (n=2)", "6.10 ± 0.14 (n=2)"]
     cheap = [100 / 7, 0.0]  # of plain-20, with seed 0 and 1: the first block adds 0 and 2 points
-    assert table["blocks that add less than 1 point (%)"][0] == tables.spread(cheap)
+    assert table["blocks that add less than 1 point (%)"][0] == display.spread(cheap)
     assert table["blocks that add less than 1 point (%)"][2] == tables.NO_RUN
 
 

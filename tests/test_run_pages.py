@@ -14,9 +14,13 @@ from samples import made_up_record, made_up_study, tiny_config
 
 import run_pages
 from numbered_tables import NumberedTable
-from resnet_lib import figures, ledger, tables
-from resnet_lib.experiments import PROFILES, SUITES, home
-from resnet_lib.runs import Records, RunConfig, RunRecord, Study, committed_dir, save_record, save_study
+from resnet_lib import display
+from resnet_lib.evidence import ledger
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import PROFILES, SUITES, home
+from resnet_lib.runs.records import RunRecord, Study, save_record, save_study
+from resnet_lib.runs.store import Records, committed_dir
+from resnet_lib.show import figures, tables
 
 SMOKE, QUICK, _ = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
@@ -59,7 +63,7 @@ def functions_with(module, parameter: str, annotation: str, returned: str) -> se
 
 
 def test_no_table_that_reads_records_is_left_out() -> None:
-    known = functions_with(tables, "records", "runs.Records", "Table") | functions_with(
+    known = functions_with(tables, "records", "Records", "Table") | functions_with(
         ledger, "records", "Records", "Table"
     )
     assert known == set(READ_FROM_RECORDS)
@@ -116,7 +120,7 @@ def test_a_figure_hands_its_runs_to_its_table() -> None:
 def test_the_line_counts_runs_once_by_suite_and_profile() -> None:
     smoke, quick = DEGRADATION.setting("plain-20", SMOKE), DEGRADATION.setting("plain-20", QUICK)
     records = [made_up_record(config) for config in (*smoke, *quick, smoke[0])]
-    line = BeautifulSoup(tables.runs_line(records), "html.parser")
+    line = BeautifulSoup(display.runs_line(records), "html.parser")
     assert line.text == f"Runs: {len(smoke)} of degradation, smoke; {len(quick)} of degradation, quick"
     assert [span["data-page"] for span in line("span")] == ["degradation-smoke", "degradation-quick"]
     assert line.span["data-runs"].split() == [config.digest for config in smoke]
@@ -124,17 +128,17 @@ def test_the_line_counts_runs_once_by_suite_and_profile() -> None:
 
 
 def test_no_run_yet_and_runs_made_on_the_spot() -> None:
-    assert tables.runs_line([]) == '<p class="runs">Runs: none yet</p>'
+    assert display.runs_line([]) == '<p class="runs">Runs: none yet</p>'
     live = made_up_record(tiny_config())
     assert home(live.config) is None
-    assert tables.runs_line([live]) == ""
+    assert display.runs_line([live]) == ""
 
 
 def test_a_part_of_a_table_still_names_the_runs() -> None:
     records = [made_up_record(config) for config in DEGRADATION.setting("plain-20", SMOKE)]
     table = tables.errors(records)
     assert "5 of degradation, smoke" in table[table["net"] == "plain-20"].head(1)._repr_html_()
-    assert "Runs" not in tables.Table({"a": [1]})._repr_html_()
+    assert "Runs" not in display.Table({"a": [1]})._repr_html_()
 
 
 # ------------------------------------------------------------------------------------------------------------ the pages

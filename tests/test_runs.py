@@ -11,20 +11,11 @@ from pydantic import ValidationError
 from samples import made_up_record, python, tiny_config, tiny_dataset
 
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import PAPER_RECIPE, PROFILES, SUITES, changed, plain, run
-from resnet_lib.runs import (
-    STUDIES,
-    NetConfig,
-    Records,
-    RunConfig,
-    RunRecord,
-    committed_dir,
-    load_record,
-    load_study,
-    local_dir,
-    save_record,
-)
-from resnet_lib.training import train
+from resnet_lib.runs.config import NetConfig, RunConfig
+from resnet_lib.runs.experiments import PAPER_RECIPE, PROFILES, SUITES, changed, plain, run
+from resnet_lib.runs.records import STUDIES, RunRecord, load_record, load_study, save_record
+from resnet_lib.runs.store import Records, committed_dir, local_dir
+from resnet_lib.training.loop import train
 
 Field = tuple[str | int, ...]
 
@@ -83,9 +74,8 @@ def test_name_and_digest_change_with_every_field(field: Field) -> None:
 def test_name_is_the_same_in_every_process_and_forever() -> None:
     name = "plain-20_cifar10-32px_sgd-0.1_64000it_seed0_794acac2"  # records are found by it
     assert PLAIN_20.name == name
-    program = (
-        "from resnet_lib.experiments import PROFILES, plain, run\nprint(run(plain(20), PROFILES['paper'], seed=0).name)"
-    )
+    program = "from resnet_lib.runs.experiments import PROFILES, plain, run\n"
+    program += "print(run(plain(20), PROFILES['paper'], seed=0).name)"
     assert python("-c", program, PYTHONHASHSEED="1").stdout.strip() == name
 
 

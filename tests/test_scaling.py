@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from samples import BENCHMARK
 
-from resnet_lib import bench, scaling
 from resnet_lib.errors import UserError
-from resnet_lib.scaling import Scaling, Team
+from resnet_lib.speed import bench, scaling
+from resnet_lib.speed.scaling import Scaling, Team
 
 MADE_UP = Scaling(
     **BENCHMARK.model_dump(include=set(bench.Sitting.model_fields)),

@@ -6,11 +6,15 @@ import torch
 from matplotlib.colors import same_color
 from samples import made_up_record, tiny_config
 
-from resnet_lib import facts, models, probes, tables, tabular
-from resnet_lib.claims import interval
-from resnet_lib.experiments import PROFILES, SUITES, on_features, plain, resnet
-from resnet_lib.figures import parity, series, settings
-from resnet_lib.runs import DataConfig, RunRecord
+from resnet_lib.data import tabular
+from resnet_lib.evidence import facts
+from resnet_lib.evidence.claims import interval
+from resnet_lib.nets import models, probes
+from resnet_lib.runs.config import DataConfig
+from resnet_lib.runs.experiments import PROFILES, SUITES, on_features, plain, resnet
+from resnet_lib.runs.records import RunRecord
+from resnet_lib.show import tables
+from resnet_lib.show.figures import parity, series, settings
 
 SMOKE = PROFILES["smoke"]
 IMAGES = torch.zeros(1, 3, 32, 32)

@@ -10,10 +10,15 @@ import safetensors.torch
 import torch
 from samples import tiny_config, tiny_dataset
 
-from resnet_lib import campaign, data, studies, surgery, tables, training
-from resnet_lib.experiments import PROFILES, SUITES, plain, resnet
-from resnet_lib.runs import NetConfig, Records, committed_dir, load_study, local_dir
-from resnet_lib.studies import WHOLE, Trained
+from resnet_lib import data, training
+from resnet_lib.jobs import campaign, studies
+from resnet_lib.jobs.studies import WHOLE, Trained
+from resnet_lib.nets import models, surgery
+from resnet_lib.runs.config import NetConfig
+from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
+from resnet_lib.runs.records import load_study
+from resnet_lib.runs.store import Records, committed_dir, local_dir
+from resnet_lib.show import tables
 
 CPU = training.Hardware(torch.device("cpu"), "fp32", False)
 
@@ -90,7 +95,7 @@ def test_training_on_is_training() -> None:
     config = tiny_config(milestones=())
     _, expected = training.train(config, TINY, CPU)
     net = training.build(config.net, in_channels=1).to(memory_format=torch.channels_last)
-    training.initialize(net, config.seed)
+    models.initialize(net, config.seed)
     losses = studies.train_on(Trained(config, net, TINY, CPU), net, config.recipe.iterations, config.recipe.lr)
     assert len(losses) == config.recipe.iterations
     for name, value in expected.state_dict().items():

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resnet_lib import surgery
-from resnet_lib.facts import FACTS
-from resnet_lib.models import CifarNet, initialize
-from resnet_lib.probes import as_in_training
+from resnet_lib.evidence.facts import FACTS
+from resnet_lib.nets import surgery
+from resnet_lib.nets.models import CifarNet, initialize
+from resnet_lib.nets.probes import as_in_training
 
 IMAGES = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 OTHERS = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1))

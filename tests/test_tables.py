@@ -5,19 +5,22 @@ from pathlib import Path
 import pytest
 from samples import made_up_record, tiny_config
 
-from resnet_lib import tables
+from resnet_lib import display
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import PROFILES, SUITES, plain, resnet
-from resnet_lib.runs import NetConfig, Records, RunConfig, save_record
+from resnet_lib.runs.config import NetConfig, RunConfig
+from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
+from resnet_lib.runs.records import save_record
+from resnet_lib.runs.store import Records
+from resnet_lib.show import tables
 
 SMOKE, QUICK, PAPER = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
 
 
 def test_spread_is_mean_sample_deviation_and_number_of_seeds() -> None:
-    assert tables.spread([]) == "no run yet"
-    assert tables.spread([12.346]) == "12.35 (n=1)"
-    assert tables.spread([1.0, 2.0, 3.0]) == "2.00 ± 1.00 (n=3)"
+    assert display.spread([]) == "no run yet"
+    assert display.spread([12.346]) == "12.35 (n=1)"
+    assert display.spread([1.0, 2.0, 3.0]) == "2.00 ± 1.00 (n=3)"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,7 @@ def stored(folder: Path, *errors: float, setting: str = "plain-20") -> Records:
     return Records(folder)
 
 
-def row_of(table: tables.Table, name: str) -> dict[str, str]:
+def row_of(table: display.Table, name: str) -> dict[str, str]:
     (row,) = [row for row in table.to_dict("records") if next(iter(row.values())) == name]
     return row
 
@@ -138,5 +141,5 @@ def test_hardware_adds_up_runs_and_hours_per_machine() -> None:
 
 
 def test_plain_text_aligns_columns() -> None:
-    table = tables.Table([("a", "1"), ("long name", "")], columns=["name", "x"])
-    assert tables.plain_text(table).splitlines() == ["name       x", "a          1", "long name"]
+    table = display.Table([("a", "1"), ("long name", "")], columns=["name", "x"])
+    assert display.plain_text(table).splitlines() == ["name       x", "a          1", "long name"]

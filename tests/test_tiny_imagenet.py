@@ -13,8 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from resnet_lib import data, tiny_imagenet
-from resnet_lib.data import SOURCES
+from resnet_lib import data
+from resnet_lib.data import tiny_imagenet
+from resnet_lib.data.sets import SOURCES
 from resnet_lib.errors import UserError
 
 WNIDS = [f"n{number:08d}" for number in (7, 11, 3, 42, 29, 5, 2, 13)]

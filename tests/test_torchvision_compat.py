@@ -8,7 +8,7 @@ from samples import python
 
 def test_data_sets_models_and_transforms_work_in_a_fresh_process() -> None:
     program = """
-from resnet_lib.torchvision_compat import torchvision
+from resnet_lib.data.torchvision_compat import torchvision
 import torch
 from torchvision.transforms import v2
 
@@ -32,7 +32,7 @@ def fake_torchvision(folder: Path, source: str) -> str:
 
 DECLARED = """
 import sys, torch
-from resnet_lib import torchvision_compat
+from resnet_lib.data import torchvision_compat
 print(torchvision_compat.torchvision.__file__)
 print(hasattr(torchvision_compat, "declared"), hasattr(torch.ops.torchvision, "nms"))
 """
@@ -62,6 +62,6 @@ if not hasattr(torch.ops.torchvision, "nms"):
 @pytest.mark.parametrize("error", ["RuntimeError('CUDA driver too old')", "ImportError('no torchvision')"])
 def test_an_error_of_another_kind_passes_through(error: str, tmp_path: Path) -> None:
     path = fake_torchvision(tmp_path, f"raise {error}")
-    done = python("-c", "import resnet_lib.torchvision_compat", PYTHONPATH=path)
+    done = python("-c", "import resnet_lib.data.torchvision_compat", PYTHONPATH=path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == error.replace("('", ": ").replace("')", "")

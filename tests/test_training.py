@@ -10,14 +10,15 @@ from samples import measured, tiny_config, tiny_dataset
 from torch import nn
 from torch.nn import functional as F
 
-from resnet_lib import data, probes, training
-from resnet_lib.checkpoints import contents
+from resnet_lib import data
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import PAPER_RECIPE, PROFILES, SUITES, changed, plain, resnet, run
-from resnet_lib.hardware import Hardware
-from resnet_lib.paper import paper
-from resnet_lib.runs import RunConfig
-from resnet_lib.training import (
+from resnet_lib.nets import models, probes
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import PAPER_RECIPE, PROFILES, SUITES, changed, plain, resnet, run
+from resnet_lib.runs.paper import paper
+from resnet_lib.training.checkpoints import contents
+from resnet_lib.training.hardware import Hardware
+from resnet_lib.training.loop import (
     Progress,
     TimeLimitReached,
     build,
@@ -101,7 +102,7 @@ def test_training_is_the_papers_sgd_with_momentum_and_decay_on_new_batches_each_
     _, stepped = train(config, dataset, FP32)
 
     net = build(config.net, in_channels=1)
-    training.initialize(net, config.seed)
+    models.initialize(net, config.seed)
     net.to(memory_format=torch.channels_last).train()
     velocity = {name: torch.zeros_like(p) for name, p in net.named_parameters()}
     for epoch_number, batch in ((0, slice(0, 32)), (0, slice(32, 64)), (1, slice(0, 32))):

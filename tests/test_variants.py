@@ -11,12 +11,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from resnet_lib import data
+from resnet_lib.data.tabular import TABULAR
 from resnet_lib.errors import UserError
-from resnet_lib.experiments import plain, resnet
-from resnet_lib.models import BLOCKS, CifarNet, ImageNetNet, initialize, num_parameters
-from resnet_lib.runs import NetConfig, RunConfig
-from resnet_lib.tabular import TABULAR
-from resnet_lib.training import Hardware, build, train
+from resnet_lib.nets.models import BLOCKS, CifarNet, ImageNetNet, initialize, num_parameters
+from resnet_lib.runs.config import NetConfig, RunConfig
+from resnet_lib.runs.experiments import plain, resnet
+from resnet_lib.training.loop import Hardware, build, train
 
 FP32 = Hardware(torch.device("cpu"), "fp32", compiled=False)
 IMAGES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -18,8 +18,10 @@ from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
 from numbered_tables import NumberedTable
-from resnet_lib.experiments import PROFILES, SUITES, home
-from resnet_lib.runs import STUDIES, RunConfig, RunRecord, Study, committed_dir, load_record, load_study
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import PROFILES, SUITES, home
+from resnet_lib.runs.records import STUDIES, RunRecord, Study, load_record, load_study
+from resnet_lib.runs.store import committed_dir
 
 FOLDER, RECORDS = "runs", "records"  # of the built book
 OTHERS = "others"  # the page of runs that no suite makes

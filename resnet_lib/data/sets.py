@@ -1,0 +1,365 @@
+"""Data sets as one tensor on the training device, and augmentation of whole batches.
+
+`cifar10` and `cifar100` are found in a folder of yours or downloaded, those of `tiny_imagenet` only found;
+`fashion-mnist-mini` ships with the package, and those of `tabular` with scikit-learn.
+"""
+
+import hashlib
+import http.client
+import os
+import pickle
+import shutil
+import sys
+import zipfile
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from resnet_lib.data import tabular, tiny_imagenet
+from resnet_lib.data.tabular import TABULAR
+from resnet_lib.errors import UserError
+from resnet_lib.files import PACKAGE, cache_dir, locked, writable
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a data set must look like, whichever file it comes from."""
+
+    title: str
+    shape: tuple[int, int, int]  # of one image: H, W, C
+    num_classes: int
+    num_train: int
+    num_test: int
+    files: tuple[str, ...] = ()  # under which names it is looked for; none: it ships with the package
+    torchvision_class: str | None = None  # what downloads it; None: nothing does
+    megabytes: int = 0
+
+    @property
+    def image_sizes(self) -> tuple[int, ...]:
+        """The sides in pixels at which it can be had, the largest last."""
+        return (16, 32) if self.shape[0] <= 32 else (self.shape[0],)
+
+
+SOURCES = {
+    "cifar10": Source(
+        "CIFAR-10", (32, 32, 3), 10, 50_000, 10_000, ("cifar10.npz", "cifar-10-batches-py"), "CIFAR10", 170
+    ),
+    "cifar100": Source(
+        "CIFAR-100", (32, 32, 3), 100, 50_000, 10_000, ("cifar100.npz", "cifar-100-python"), "CIFAR100", 169
+    ),
+    "fashion-mnist-mini": Source("Fashion-MNIST, 8,000 of its images", (28, 28, 1), 10, 6_000, 2_000),
+    "tiny-imagenet-100": Source(
+        "Tiny ImageNet, every second class", (64, 64, 3), 100, 50_000, 5_000, tiny_imagenet.FILES
+    ),
+    "tiny-imagenet-25": Source(
+        "Tiny ImageNet, every eighth class", (64, 64, 3), 25, 12_500, 1_250, tiny_imagenet.FILES
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images (N, C, H, W) uint8, or features (N, F, 1, 1) float32, and labels (N,) int64, on one device.
+
+    `digest` tells copies of a data set apart: it covers the arrays as they were read, before any change of size.
+    `mean` (C, H, W) is the training set's mean image, which is subtracted (section 4.2); `std` is one number, the
+    deviation of all training pixels from it, or one per feature (F, 1, 1). Dividing by it gives inputs of unit
+    variance, which He initialisation assumes; batch norm after the first layer makes the scale immaterial for every
+    net that has it.
+    """
+
+    name: str
+    num_classes: int
+    digest: str
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def to(self, device: torch.device) -> "Dataset":
+        """The same data set on another device."""
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> float32 of the same shape: mean image subtracted, divided by the deviation."""
+        return (images.float() - self.mean) / self.std
+
+
+def load(name: str, image_size: int) -> Dataset:
+    """Finds, checks and reads a data set; downloads it when it has to.
+
+    Looks for the names in `Source.files`, first in `RESNET_LIB_DATA`, then in the cache. For CIFAR these are `NAME.npz`
+    and torchvision's extracted folder; the former holds `x_train`, `y_train`, `x_test`, `y_test`, uint8, images as
+    (N, H, W, C).
+
+    Args:
+        name: a key of `SOURCES`.
+        image_size: side in pixels: 32, or 16 for means over 2x2 pixels. Fashion-MNIST's 28 pixels are first given a
+            black border of 2. Other data sets have one size: 64 pixels for Tiny ImageNet, 8 for digits, 1 for features.
+
+    Raises:
+        UserError: unknown name or size; a file that is truncated, or whose arrays are not what they should be; no
+            network and no file.
+    """
+    if name not in SOURCES and name not in TABULAR:
+        raise UserError(f"no data set is called {name!r}; choose one of {', '.join([*SOURCES, *TABULAR])}")
+    if name in TABULAR:
+        if image_size != TABULAR[name].image_size:
+            raise UserError(f"image size is {image_size}; {name} has only {TABULAR[name].image_size}")
+        arrays, num_classes = tabular.read(name), TABULAR[name].num_classes
+    else:
+        if image_size not in SOURCES[name].image_sizes:
+            sizes = " or ".join(map(str, SOURCES[name].image_sizes))
+            raise UserError(f"image size is {image_size}; {name} can be had at {sizes} pixels")
+        arrays, num_classes = _read(name), SOURCES[name].num_classes
+    digest = hashlib.sha256()
+    for key in ("x_train", "y_train", "x_test", "y_test"):
+        digest.update(f"{key}{arrays[key].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[key]))
+    return centred(
+        Dataset(
+            name=name,
+            num_classes=num_classes,
+            digest=digest.hexdigest()[:16],
+            train_images=_resize(arrays["x_train"], image_size),
+            train_labels=torch.from_numpy(arrays["y_train"].astype(np.int64)),
+            test_images=_resize(arrays["x_test"], image_size),
+            test_labels=torch.from_numpy(arrays["y_test"].astype(np.int64)),
+            mean=torch.zeros(1),
+            std=torch.ones(1),
+        )
+    )
+
+
+def centred(dataset: Dataset) -> Dataset:
+    """The data set with `mean` and `std` of the training images that it has."""
+    images = dataset.train_images
+    mean = sum(part.double().sum(dim=0) for part in images.split(5000)) / len(images)  # exact for pixels
+    squares = sum(((part.double() - mean) ** 2).sum(dim=0) for part in images.split(5000))
+    features = images.shape[-1] == 1  # features have scales of their own, pixels one in common
+    variance = squares / len(images) if features else squares.sum() / images.numel()
+    return replace(dataset, mean=mean.float(), std=variance.sqrt().float())
+
+
+def split(dataset: Dataset, num_train: int | None, validation: int) -> Dataset:
+    """Holds back the last `validation` training images as the test set, and keeps the first `num_train` of the rest.
+
+    Both take as many images of each class, in the order of the data set; None keeps all. The mean image is that of
+    the images kept.
+
+    Raises:
+        UserError: there are not that many images, or their number is no multiple of the number of classes.
+    """
+    if num_train is None and not validation:
+        return dataset
+    for what, number in (("num_train", num_train or 0), ("validation", validation)):
+        if number % dataset.num_classes:
+            raise UserError(f"{what} is {number}; it must be a multiple of the {dataset.num_classes} classes")
+    classes = [(dataset.train_labels == label).nonzero().flatten() for label in range(dataset.num_classes)]
+    held, kept = validation // dataset.num_classes, (num_train or 0) // dataset.num_classes
+    fewest = min(map(len, classes))
+    if held + kept > fewest or held == fewest:
+        raise UserError(f"num_train {num_train} and validation {validation}: {dataset.name} has only {fewest} a class")
+    rest = [members[: len(members) - held] for members in classes]
+    train = torch.cat([members[:kept] if num_train else members for members in rest]).sort().values
+    changes = {"train_images": dataset.train_images[train], "train_labels": dataset.train_labels[train]}
+    if validation:
+        back = torch.cat([members[len(members) - held :] for members in classes]).sort().values
+        changes |= {"test_images": dataset.train_images[back], "test_labels": dataset.train_labels[back]}
+    return centred(replace(dataset, **changes))
+
+
+def subtract(dataset: Dataset, what: str) -> Dataset:
+    """The data set with another mean to subtract: "pixel mean" (as it is), "channel mean" or "nothing"."""
+    if what == "channel mean":
+        return replace(dataset, mean=dataset.mean.mean(dim=(1, 2), keepdim=True).expand_as(dataset.mean))
+    if what == "nothing":
+        return replace(dataset, mean=torch.zeros_like(dataset.mean))
+    return dataset
+
+
+def _resize(images: np.ndarray, image_size: int) -> Tensor:
+    """(N, H, W, C) -> (N, C, S, S). Integer arithmetic for pixels: the same on every machine."""
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    if tensor.shape[-1] == image_size:
+        return tensor.contiguous(memory_format=torch.channels_last)
+    border = (32 - tensor.shape[-1]) // 2
+    tensor = F.pad(tensor, (border,) * 4)
+    if image_size == 16:
+        quads = tensor.unfold(2, 2, 2).unfold(3, 2, 2).to(torch.int16).sum(dim=(-1, -2))  # (N, C, 16, 16)
+        tensor = ((quads + 2) // 4).to(torch.uint8)
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def data_dirs() -> list[Path]:
+    """Folders searched for data sets, in order: `RESNET_LIB_DATA`, then the cache.
+
+    Raises:
+        UserError: `RESNET_LIB_DATA` names no folder; downloading instead would not be what its user wants.
+    """
+    folders = [cache_dir() / "data"]
+    if folder := os.environ.get("RESNET_LIB_DATA"):
+        if not Path(folder).is_dir():
+            raise UserError(f"RESNET_LIB_DATA is {folder}, which is no folder; set it to the folder of your data sets")
+        folders.insert(0, Path(folder))
+    return folders
+
+
+def locate(name: str) -> Path | None:
+    """The file or folder this data set would be read from, or None if it would have to be downloaded."""
+    files = SOURCES[name].files
+    if not files:
+        return PACKAGE / "datasets" / f"{name}.npz"
+    return next((path for folder in data_dirs() for file in files if (path := folder / file).exists()), None)
+
+
+def how_to_bring(name: str) -> str:
+    """One sentence: how to have the data set without a download by this package."""
+    files = SOURCES[name].files
+    if files == tiny_imagenet.FILES:
+        return tiny_imagenet.HOW_TO_BRING
+    return (
+        f"put {files[0]} (x_train, y_train, x_test, y_test, uint8, images N x H x W x C) or torchvision's folder "
+        f"{files[1]} into a folder and set RESNET_LIB_DATA to it"
+    )
+
+
+def fetch(name: str) -> Path:
+    """Makes sure the data set is on this machine, downloading it with torchvision if needed; returns where it is.
+
+    Raises:
+        UserError: the download failed (no network, wrong checksum), the cache cannot be written to, or the data set
+            is one that only its user can bring.
+    """
+    if (path := locate(name)) is not None:
+        return path
+    source = SOURCES[name]
+    if source.torchvision_class is None:
+        raise UserError(f"{source.title} is in none of {', '.join(map(str, data_dirs()))}; {how_to_bring(name)}")
+    folder = writable(cache_dir() / "data")
+    print(
+        f"{source.title} is in none of {', '.join(map(str, data_dirs()))}: downloading {source.megabytes} MB from its "
+        f"publisher, whose host can take up to an hour. To bring the file instead, {how_to_bring(name)}.",
+        file=sys.stderr,
+    )
+    from resnet_lib.data.torchvision_compat import torchvision
+
+    target, partial = folder / source.files[1], folder / f"{name}.partial"
+    with locked(folder / f"{name}.lock", patience=-1):
+        if target.exists():  # another process brought it meanwhile
+            return target
+        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        try:
+            getattr(torchvision.datasets, source.torchvision_class)(str(partial), train=True, download=True)
+            (partial / target.name).replace(target)  # unpacked whole; half a folder would be taken for the data set
+        # URLError is an OSError, a wrong checksum a RuntimeError, a connection that breaks off can be an HTTPException.
+        except (OSError, RuntimeError, http.client.HTTPException) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(f"{source.title} could not be downloaded ({reason}); {how_to_bring(name)}") from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _read(name: str) -> dict[str, np.ndarray]:
+    path = fetch(name)
+    source = SOURCES[name]
+    try:
+        if path.name in tiny_imagenet.FILES:
+            arrays = tiny_imagenet.read(path, source.num_classes)
+        else:
+            arrays = _read_npz(path) if path.suffix == ".npz" else _read_torchvision(source, path)
+    except UserError:  # is a ValueError, too, and says more than what follows
+        raise
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,  # a single array under the archive's name
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        pickle.PickleError,
+    ) as error:
+        reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
+        again = f", or delete it to download {name} again" if source.torchvision_class else ""
+        raise UserError(f"{path} is truncated or damaged ({reason}); replace it{again}") from None
+    for split, count in (("train", source.num_train), ("test", source.num_test)):
+        _check(path, f"x_{split}", arrays[f"x_{split}"], (count, *source.shape))
+        labels = arrays[f"y_{split}"]
+        _check(path, f"y_{split}", labels, (count,))
+        if labels.max() >= source.num_classes:
+            raise UserError(f"{path}: y_{split} has label {labels.max()}, but {name} has {source.num_classes} classes")
+    return arrays
+
+
+def _check(path: Path, key: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype != np.uint8:
+        raise UserError(f"{path}: {key} is {array.dtype} {array.shape}; it must be uint8 {shape}: replace the file")
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in ("x_train", "y_train", "x_test", "y_test")}
+
+
+def _read_torchvision(source: Source, path: Path) -> dict[str, np.ndarray]:
+    """torchvision compares the checksum of each file before it unpickles it."""
+    from resnet_lib.data.torchvision_compat import torchvision
+
+    arrays = {}
+    for split in ("train", "test"):
+        dataset = getattr(torchvision.datasets, source.torchvision_class)(str(path.parent), train=split == "train")
+        arrays[f"x_{split}"] = dataset.data
+        arrays[f"y_{split}"] = np.asarray(dataset.targets, dtype=np.uint8)
+    return arrays
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training set: which image when, and how each is cropped and flipped. All on one device."""
+
+    order: Tensor  # (N,) int64
+    offsets: Tensor  # (N, 2) int64, row and column at which the crop starts in the padded image
+    flips: Tensor  # (N,) bool
+
+    @classmethod
+    def draw(cls, num_images: int, crop_padding: int, seed: int, epoch: int, device: torch.device) -> "Epoch":
+        """Draws on the CPU from (seed, epoch) alone: equal on every device, and an interrupted run can redraw it."""
+        stream = int.from_bytes(hashlib.sha256(f"{seed}:epoch{epoch}".encode()).digest()[:7], "big")
+        generator = torch.Generator().manual_seed(stream)
+        order = torch.randperm(num_images, generator=generator)
+        offsets = torch.randint(0, 2 * crop_padding + 1, (num_images, 2), generator=generator)
+        flips = torch.rand(num_images, generator=generator) < 0.5
+        return cls(order.to(device), offsets.to(device), flips.to(device))
+
+
+def augment(images: Tensor, offsets: Tensor, flips: Tensor, crop_padding: int) -> Tensor:
+    """Pads with zeros, crops at `offsets`, mirrors where `flips`: one gather for the whole batch (section 4.2).
+
+    Args:
+        images: float (N, C, H, W), mean already subtracted, so that the zero border is the mean.
+        offsets: int64 (N, 2), each in [0, 2 * crop_padding].
+        flips: bool (N,).
+        crop_padding: border in pixels.
+
+    Returns:
+        float (N, C, H, W), channels-last in memory.
+    """
+    n, _, height, width = images.shape
+    padded = F.pad(images, (crop_padding,) * 4).permute(0, 2, 3, 1)  # (N, H + 2p, W + 2p, C)
+    rows = offsets[:, :1] + torch.arange(height, device=images.device)  # (N, H)
+    columns = torch.arange(width, device=images.device).expand(n, width)
+    columns = offsets[:, 1:] + torch.where(flips[:, None], width - 1 - columns, columns)  # (N, W)
+    batch = torch.arange(n, device=images.device)
+    cropped = padded[batch[:, None, None], rows[:, :, None], columns[:, None, :]]  # (N, H, W, C)
+    return cropped.permute(0, 3, 1, 2)

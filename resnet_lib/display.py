@@ -1,0 +1,98 @@
+"""What a notebook or terminal shows: tables that name the runs they were made from, and how numbers are written."""
+
+from collections.abc import Iterable, Sequence
+from statistics import mean, stdev
+from typing import ClassVar
+
+import pandas as pd
+
+from resnet_lib.runs.experiments import home
+from resnet_lib.runs.records import RunRecord, Study
+
+NO_RUN = "no run yet"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean, sample deviation and number of seeds: 12.34 ± 0.56 (n=5)."""
+    if not values:
+        return NO_RUN
+    if len(values) == 1:
+        return f"{values[0]:.2f} (n=1)"
+    return f"{mean(values):.2f} ± {stdev(values):.2f} (n={len(values)})"
+
+
+def two_digits(value: float) -> str:
+    """A number of any size to two significant digits: 0.0031, 2.4, 330,000, 4.1e-07, 1.2e+09."""
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        rounded = float(f"{value:.1e}")
+        return f"{rounded:,.0f}" if abs(rounded) >= 10 else f"{rounded:.6f}".rstrip("0").rstrip(".")
+    return f"{value:.1e}"
+
+
+def number(value: float, unit: str) -> str:
+    """A number of a claim, with the digits that its unit needs; a difference has its sign."""
+    if unit == "percent":
+        return f"{value:.0f}"
+    return f"{value:+.1f}" if unit == "points" else f"{value:+.2f}" if not unit else f"{value:.2f}"
+
+
+class Table(pd.DataFrame):
+    """A data frame that a notebook shows without row numbers, and below it the runs that it was made from."""
+
+    _metadata: ClassVar = ["made_from"]  # what pandas hands on to a table made of this one
+    made_from: tuple[RunRecord | Study, ...] | None = None  # None: runs have no part in it
+
+    @property
+    def _constructor(self) -> type["Table"]:
+        return Table
+
+    def from_runs(self, records: Iterable[RunRecord | Study]) -> "Table":
+        """This table, which now says that it was made from these records and studies."""
+        self.made_from = tuple(records)
+        return self
+
+    def _repr_html_(self) -> str:
+        table = self.to_html(index=False, border=0)
+        return table if self.made_from is None else f"{table}\n{runs_line(self.made_from)}"
+
+
+def runs_line(records: Iterable[RunRecord | Study]) -> str:
+    """What stands below a table: how many runs of which suites and profiles it was made from, if there are any yet.
+
+    It carries the name of the page that lists them, and their digests, and is plain text: a notebook on Colab has no
+    such page beside it. Where the pages are, tools/run_pages.py makes links of it.
+    """
+    runs = dict.fromkeys(record.config for record in records)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        if place := home(run):  # a run that only a live cell makes has none, and no page
+            groups.setdefault((place.page, f"{place.suite}, {place.profile}"), []).append(run.digest)
+    parts = [
+        f'<span data-page="{page}" data-runs="{" ".join(digests)}">{len(digests)} of {name}</span>'
+        for (page, name), digests in groups.items()
+    ]
+    if runs and not parts:
+        return ""
+    return f'<p class="runs">Runs: {"; ".join(parts) or "none yet"}</p>'
+
+
+class Html(str):
+    """Text that a notebook shows as it is marked up."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+class Markdown(str):
+    """Text that a notebook renders."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def plain_text(table: pd.DataFrame) -> str:
+    """A table for the terminal, columns aligned, empty cells empty."""
+    rows = [list(map(str, table.columns)), *(list(map(str, row)) for row in table.itertuples(index=False))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)

@@ -1,0 +1,334 @@
+"""Works through runs: reuses what is recorded, resumes what was interrupted, trains the rest, says how far it is."""
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from functools import lru_cache
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+from threading import Thread
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from resnet_lib import data
+from resnet_lib.data.sets import Dataset
+from resnet_lib.errors import UserError
+from resnet_lib.files import cache_dir, locked, write_atomically
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import PROFILES, SUITES, Profile, Suite, lookup
+from resnet_lib.runs.records import RunRecord, save_record
+from resnet_lib.runs.store import WEIGHTS, Records, local_dir
+from resnet_lib.training import provenance
+from resnet_lib.training.hardware import Hardware
+from resnet_lib.training.loop import Progress, TimeLimitReached, train
+
+BEST = "best"
+
+
+def cost(config: RunConfig) -> float:
+    """Relative time of a run: proportional to layers, pixels and images. Measured to hold within a third on CPUs."""
+    images = config.recipe.iterations * config.recipe.batch_size
+    return config.net.depth * config.data.image_size**2 * images / 1e9
+
+
+def checkpoint_path(config: RunConfig) -> Path:
+    """Where an unfinished run saves its state."""
+    return cache_dir() / "checkpoints" / f"{config.name}.pt"
+
+
+def weights_path(config: RunConfig) -> Path:
+    """Where a finished run leaves its trained weights and batch-norm statistics: beside its record."""
+    return local_dir() / f"{config.name}{WEIGHTS}"
+
+
+def say(line: str) -> None:
+    """A progress line: to the file named by `RESNET_LIB_PROGRESS` (notebooks under papermill), else to stderr."""
+    if path := os.environ.get("RESNET_LIB_PROGRESS"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    else:
+        print(line, file=sys.stderr, flush=True)
+
+
+_made: set[RunConfig] = (
+    set()
+)  # runs whose records this process has made: another part of a chapter need not repeat them
+
+
+def made_by_this_code(record: RunRecord) -> bool:
+    """Whether the record comes from the very code and torch that run now: only then may a rerun be skipped."""
+    commit, dirty = provenance.git_state()
+    made = record.provenance
+    parts = made.segments or (made,)
+    same_code = commit is not None and not dirty
+    same_code = same_code and all(part.git_commit == commit and part.git_dirty is False for part in parts)
+    return same_code and made.package == provenance.package_version() and made.torch == torch.__version__
+
+
+def pending(configs: Sequence[RunConfig], retrain: bool = False) -> list[RunConfig]:
+    """The runs still to do.
+
+    Args:
+        configs: what is wanted.
+        retrain: count only records made on this machine by this very code; otherwise any record will do.
+    """
+    if not retrain:
+        records = Records.all()
+        return [config for config in configs if records.get(config) is None]
+    local = Records(local_dir())
+    return [
+        config
+        for config in configs
+        if (record := local.get(config)) is None or not (config in _made or made_by_this_code(record))
+    ]
+
+
+def load_data(configs: Sequence[RunConfig]) -> None:
+    """Loads their data sets here, once: a download or a complaint should not come from every worker.
+
+    Raises:
+        UserError: a data set is missing or damaged.
+    """
+    for name, size in {(config.data.name, config.data.image_size) for config in configs}:
+        data.load(name, size)
+
+
+def work(
+    configs: Sequence[RunConfig],
+    *,
+    retrain: bool = False,
+    device: str | None = None,
+    compiled: bool = False,
+    jobs: int | None = None,
+    time_limit: float | None = None,
+) -> list[RunRecord]:
+    """Trains the pending runs and stores their records on this machine.
+
+    On a CPU runs go side by side, one thread each: small nets leave a second thread half idle, and records then do
+    not depend on the number of cores.
+
+    Args:
+        configs: the runs wanted, most important first.
+        retrain: see `pending`.
+        device, compiled: see `Hardware.choose`.
+        jobs: runs at a time; by default one per core on a CPU, one on a GPU.
+        time_limit: seconds for all of them together.
+
+    Returns:
+        The records made by this call.
+
+    Raises:
+        TimeLimitReached: the time was up first; the next call continues.
+        UserError: a data set is missing or damaged, or a run failed; the others are finished first.
+    """
+    todo = pending(configs, retrain)
+    if len(todo) < len(configs) and not set(configs) <= _made:
+        say(
+            f"{len(configs) - len(todo)} of {len(configs)} runs are there already, made by this very code"
+            if retrain
+            else f"{len(configs) - len(todo)} of {len(configs)} runs are recorded already"
+        )
+    if not todo:
+        return []
+    load_data(todo)
+    on_cpu = Hardware.choose(device).device.type == "cpu"
+    jobs = min(jobs or (torch.get_num_threads() if on_cpu else 1), len(todo))  # torch counts the cores it may use
+    deadline = None if time_limit is None else time.time() + time_limit
+    context = multiprocessing.get_context("spawn")  # a forked torch may hang
+    reports: SimpleQueue[Progress | None] = context.SimpleQueue()
+    meter = Thread(target=_tell, args=(reports, todo), daemon=True)
+    meter.start()
+    with ProcessPoolExecutor(jobs, context, _start_worker, (reports,)) as pool:
+        futures = [pool.submit(_run, config, device, compiled, deadline) for config in todo]
+        records: list[RunRecord] = []
+        problems: list[Exception] = []
+        try:
+            for future in futures:
+                try:
+                    records.append(future.result())
+                except (UserError, TimeLimitReached) as problem:  # of one run: the others are worth finishing
+                    problems.append(problem)
+        except BrokenExecutor:
+            raise UserError("a training process was killed, for want of memory perhaps; repeat to go on") from None
+        finally:
+            pool.shutdown(cancel_futures=True)  # waits for the runs under way: they save, or reach the time limit
+            reports.put(None)
+            meter.join()
+    if problems:
+        raise problems[0]
+    _made.update(todo)
+    return records
+
+
+_reports: "SimpleQueue[Progress | None]"  # of a worker, to the process that started it
+
+
+def _start_worker(reports: "SimpleQueue[Progress | None]") -> None:
+    """Readies a worker. It must not train on, holding a run's lock, when the process that started it was killed."""
+    global _reports
+    _reports = reports
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
+@lru_cache(maxsize=1)  # runs come in an order that seldom changes the data set; two of them may not fit in memory
+def _dataset(name: str, image_size: int) -> Dataset:
+    return data.load(name, image_size)
+
+
+def _run(config: RunConfig, device: str | None, compiled: bool, deadline: float | None) -> RunRecord:
+    """One run, in a worker of `work`."""
+    return run_here(config, device, compiled, deadline, lambda progress: _reports.put(progress))
+
+
+def run_here(
+    config: RunConfig,
+    device: str | None,
+    compiled: bool,
+    deadline: float | None,
+    progress: Callable[[Progress], object],
+    *,
+    patience: float = 0.0,
+    checkpoint_every: float = 180.0,
+) -> RunRecord:
+    """Trains one run in this process on one thread, from its checkpoint if there is one, and stores what comes of it.
+
+    Args:
+        config, device, compiled: as in `work`.
+        deadline: the `time.time()` at which to save and stop.
+        progress: see `training.train`.
+        patience: seconds to wait for another process that trains this run.
+        checkpoint_every: seconds between saves.
+
+    Raises:
+        TimeLimitReached, UserError: as `training.train`; or another process trains this run.
+    """
+    left = None if deadline is None else deadline - time.time()
+    if left is not None and left <= 0:
+        raise TimeLimitReached(f"{config.name}: no time left to start it")
+    torch.set_num_threads(1)
+    checkpoint = checkpoint_path(config)
+    with locked(checkpoint.with_suffix(".lock"), patience):
+        record, net = train(
+            config,
+            _dataset(config.data.name, config.data.image_size),
+            Hardware.choose(device, config.recipe.precision, compiled),
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            time_limit=left,
+            progress=progress,
+        )
+        store(record, net)
+    return record
+
+
+def store(record: RunRecord, net: nn.Module) -> None:
+    """Stores a finished run on this machine: its record and its trained weights, in the place of its checkpoint."""
+    weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
+    write_atomically(weights_path(record.config), lambda file: file.write(weights))
+    save_record(record, local_dir())
+    checkpoint_path(record.config).unlink(missing_ok=True)  # else a retraining would find nothing left to do
+
+
+def _tell(reports: "SimpleQueue[Progress | None]", configs: Sequence[RunConfig]) -> None:
+    """Turns the progress of single runs into lines about all of them, with the time left."""
+    costs = {config.name: cost(config) for config in configs}
+    done = dict.fromkeys(costs, 0.0)
+    finished = 0
+    total = sum(costs.values())
+    first: tuple[float, float] | None = None  # time and work at the first report: leaves out loading and warming up
+    while (progress := reports.get()) is not None:
+        done[progress.name] = costs[progress.name] * progress.iteration / progress.iterations
+        finished += progress.iteration == progress.iterations
+        now, reached = time.monotonic(), sum(done.values())
+        first = first or (now, reached)
+        rate = (reached - first[1]) / (now - first[0]) if now > first[0] else 0.0
+        left = f"; {clock((total - reached) / rate)} left for these" if rate else ""
+        say(
+            f"{progress.name.rpartition('_')[0]}: iteration {progress.iteration} of {progress.iterations}, training "
+            f"error {progress.error:.1f}%; {finished} of {len(configs)} runs done{left}"
+        )
+
+
+def tell_one(progress: Progress) -> None:
+    """A line on how far one run is, with the time left for it."""
+    left = progress.seconds / progress.iteration * (progress.iterations - progress.iteration)
+    say(
+        f"{progress.name.rpartition('_')[0]}: iteration {progress.iteration} of {progress.iterations}, training error "
+        f"{progress.error:.1f}%; {clock(left)} left for this run"
+    )
+
+
+def clock(seconds: float) -> str:
+    """41 s, 3 min, 2 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def prepare(*suites: str, profile: str = BEST, retrain: bool = False) -> None:
+    """Trains, for a chapter that retrains, the first seed of its suites' witnesses in one go; else does nothing.
+
+    One pool keeps every core busy to the end, longest runs first, and the time left that it tells is the chapter's.
+    Afterwards `collect` finds the records made.
+
+    Raises:
+        UserError: unknown suite or profile.
+    """
+    if retrain:
+        scale = PROFILES["smoke"] if profile == BEST else lookup(PROFILES, profile, "profile")
+        configs = [run for name in suites for run in lookup(SUITES, name, "suite").retrained(scale)]
+        work(sorted(configs, key=cost, reverse=True), retrain=True)
+
+
+def collect(
+    suite: str, profile: str = BEST, retrain: bool = False, *, settings: Sequence[str] = (), num_seeds: int = 1
+) -> list[RunRecord]:
+    """The records that a figure or table of a chapter shows, setting by setting, seeds in order.
+
+    Args:
+        suite: a key of `SUITES`.
+        profile: a key of `PROFILES`, or "best": of the records that ship with the package, and so the same on every
+            machine, those of the profile nearest to the paper's in which every setting has enough seeds.
+        retrain: train the first seed of the suite's witnesses here and now, in the place of the recorded ones; the
+            rest stays as it is recorded. "best" then means the quickest profile.
+        settings: the settings of the suite to show, by default all.
+        num_seeds: how many seeds "best" must find.
+
+    Raises:
+        UserError: unknown suite, profile or setting.
+    """
+    chosen = lookup(SUITES, suite, "suite")
+    wanted = {name: lookup(chosen.settings, name, f"setting of suite {suite}") for name in settings or chosen.settings}
+    scale = lookup(PROFILES | {BEST: None}, profile, "profile")
+    if scale is None:
+        scale = PROFILES["smoke"] if retrain else best_profile(chosen, list(wanted), num_seeds)
+    configs = [config for name in wanted for config in chosen.setting(name, scale)]
+    records = Records.committed() if profile == BEST else Records.all()
+    if not retrain:
+        return records.select(configs)
+    fresh = [config for config in chosen.retrained(scale) if config in configs]
+    work(fresh, retrain=True)
+    local = Records(local_dir())
+    return [r for c in configs if (r := (local if c in fresh else records).get(c)) is not None]
+
+
+def best_profile(suite: Suite, settings: Sequence[str], num_seeds: int) -> Profile:
+    """The profile nearest to the paper's in which each setting has this many recorded seeds, else the quickest."""
+    recorded = Records.committed()
+    for profile in reversed(PROFILES.values()):
+        if all(len(recorded.select(suite.setting(name, profile))) >= num_seeds for name in settings):
+            return profile
+    return next(iter(PROFILES.values()))

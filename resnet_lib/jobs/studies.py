@@ -1,0 +1,279 @@
+"""What is measured on trained nets after their run: lesions and growth. Each result is a `runs.Study`.
+
+`python -m resnet_lib.studies --profile smoke` makes those that are missing, from the weights that the runs have left
+(beside the committed records, or in the cache), and trains a net again that has left none.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import safetensors.torch
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from resnet_lib import data, training
+from resnet_lib.cli import Parser, positive
+from resnet_lib.data.sets import Dataset, Epoch
+from resnet_lib.errors import UserError
+from resnet_lib.jobs import campaign
+from resnet_lib.nets import surgery
+from resnet_lib.nets.probes import as_in_training
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import LESIONED, PROFILES, SUITES, Profile, lookup
+from resnet_lib.runs.records import Study, save_study
+from resnet_lib.runs.store import Records, local_dir
+from resnet_lib.training.hardware import Hardware
+from resnet_lib.training.loop import PROBE_IMAGES
+from resnet_lib.training.provenance import begin_segment, provenance
+
+WHOLE = "whole net"  # the label of the net as it was trained
+NUM_IMAGES = 2000  # test images, if there are so many
+GROWN_DEPTH = 56
+GROWTH_ITERATIONS = 50
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained net with the data and the arithmetic it was trained with; `dataset` holds the test images to use."""
+
+    config: RunConfig
+    net: nn.Module
+    dataset: Dataset
+    hardware: Hardware
+
+
+def load_trained(config: RunConfig, num_images: int = NUM_IMAGES) -> Trained:
+    """The net of a run, from its weights; trains it again if there are none.
+
+    Args:
+        config: the run.
+        num_images: how many of the first test images to keep.
+
+    Raises:
+        UserError: the weights are gone though their run is recorded; or as `campaign.work` does.
+    """
+    records = Records.all()
+    if records.weights(config) is None:
+        campaign.work([config], retrain=True)
+    path = records.weights(config)
+    if path is None:
+        raise UserError(f"{config.name}: recorded, but its weights are gone; delete its record in {local_dir()}")
+    trained = _trained(config, None, num_images)
+    trained.net.load_state_dict(safetensors.torch.load_file(path))
+    return trained
+
+
+def train_now(config: RunConfig, num_images: int = NUM_IMAGES) -> Trained:
+    """The net of a run, trained here and now; nothing is stored. See `training.train`."""
+    return _trained(config, training.train(config)[1], num_images)
+
+
+def _trained(config: RunConfig, net: nn.Module | None, num_images: int) -> Trained:
+    """The net, or a new one, with what `Trained` adds."""
+    hardware = Hardware.choose(precision=config.recipe.precision)
+    dataset = data.load(config.data.name, config.data.image_size)
+    dataset = data.split(dataset, config.data.num_train, config.data.validation)
+    dataset = data.subtract(dataset, config.recipe.subtract).to(hardware.device)
+    if net is None:
+        net = training.build(config.net, dataset.train_images.shape[1], dataset.num_classes, config.data.image_size)
+        net = net.to(hardware.device, memory_format=torch.channels_last)
+    few = replace(dataset, test_images=dataset.test_images[:num_images], test_labels=dataset.test_labels[:num_images])
+    return Trained(config, net, few, hardware)
+
+
+def test_error(trained: Trained, net: nn.Module) -> float:
+    """Error of a net on the test images, in percent."""
+    return training.evaluate(net, trained.dataset, "test", trained.hardware)[1]
+
+
+@torch.no_grad()
+def error_as_in_training(trained: Trained, net: nn.Module) -> float:
+    """The same with batch norm on the statistics of each batch, of the size that the net was trained with."""
+    images, labels = trained.dataset.test_images, trained.dataset.test_labels
+    size = trained.config.recipe.batch_size
+    wrong = 0
+    with as_in_training(net), trained.hardware.autocast():
+        for batch, targets in zip(images.split(size), labels.split(size), strict=True):
+            wrong += int((net(trained.dataset.normalize(batch)).argmax(dim=1) != targets).sum())
+    return 100 * wrong / len(labels)
+
+
+def delete_block(trained: Trained) -> dict[str, float]:
+    """Test error without each block in turn, of those whose input and output agree in shape."""
+    values = {WHOLE: test_error(trained, trained.net)}
+    for name in surgery.block_names(trained.net):
+        values[name] = test_error(trained, surgery.delete_blocks(trained.net, name))
+    return values
+
+
+def swap_blocks(trained: Trained) -> dict[str, float]:
+    """Test error with each block and the next one exchanged, of one stage and of those that keep the shape.
+
+    The label is the first block's name.
+    """
+    values = {WHOLE: test_error(trained, trained.net)}
+    names = surgery.block_names(trained.net)
+    for first, second in pairwise(names):
+        if first.partition(".")[0] == second.partition(".")[0]:
+            values[first] = test_error(trained, surgery.swap_blocks(trained.net, first, second))
+    return values
+
+
+def growth(trained: Trained) -> dict[str, float]:
+    """Test error of the net deepened to 56 layers: at once, with the batch's statistics, and after training on.
+
+    Labels are "START", "START, as in training" and "START, trained on", for the net as it is and for those starts of
+    `surgery.deepen` that make sense for it; "dirac, settled" knows the statistics of 1,000 training images. Training
+    on takes 50 iterations at the rate at which the run ended.
+    """
+    config, dataset = trained.config, trained.dataset
+    num_blocks = (GROWN_DEPTH - config.net.depth) // 6
+    nets = {WHOLE: trained.net}
+    for start in ("random", "zero") if config.net.shortcut != "none" else surgery.STARTS:
+        nets[start] = surgery.deepen(trained.net, num_blocks, start, seed=config.seed)
+    if "dirac" in nets:
+        images = dataset.normalize(dataset.train_images[:PROBE_IMAGES])
+        nets["dirac, settled"] = surgery.deepen(trained.net, num_blocks, "dirac", images=images)
+    values = {}
+    for start, net in nets.items():
+        values[start] = test_error(trained, net)
+        values[f"{start}, as in training"] = error_as_in_training(trained, net)
+    for start, net in nets.items():
+        lr = training.lr_at(config.recipe, config.recipe.iterations - 1)
+        train_on(trained, net, GROWTH_ITERATIONS, lr)
+        values[f"{start}, trained on"] = test_error(trained, net)
+    return values
+
+
+def train_on(trained: Trained, net: nn.Module, iterations: int, lr: float) -> list[float]:
+    """Trains a net, in place, for some iterations more at one learning rate; all else is as in the run's recipe.
+
+    The images come in the order of the run's first epochs, and the optimiser starts without momentum.
+
+    Returns:
+        The loss of each iteration.
+    """
+    config, dataset, recipe = trained.config, trained.dataset, trained.config.recipe
+    optimizer = training.make_optimizer(net, recipe)
+    training.set_lr(optimizer, lr, recipe.momentum_form)
+    num_images = len(dataset.train_labels)
+    per_epoch = num_images // recipe.batch_size
+    losses = []
+    was_training = net.training
+    net.train()
+    for iteration in range(iterations):
+        epoch_number, position = divmod(iteration, per_epoch)
+        if position == 0:
+            device = trained.hardware.device
+            epoch = Epoch.draw(num_images, recipe.crop_padding, config.seed, epoch_number, device)
+        batch = slice(position * recipe.batch_size, (position + 1) * recipe.batch_size)
+        images = dataset.normalize(dataset.train_images[epoch.order[batch]])
+        images = data.augment(images, epoch.offsets[batch], epoch.flips[batch], recipe.crop_padding)
+        with trained.hardware.autocast():
+            logits = net(images).float()
+        loss = F.cross_entropy(logits, dataset.train_labels[epoch.order[batch]])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    net.train(was_training)
+    return losses
+
+
+STUDIES: dict[str, tuple[Callable[[Trained], dict[str, float]], tuple[str, ...]]] = {
+    "delete-block": (delete_block, LESIONED),
+    "swap-blocks": (swap_blocks, LESIONED),
+    "growth": (growth, ("plain-20", "ResNet-20 A")),
+}
+"""Name -> what to measure, and on which nets of the suite `degradation`."""
+
+
+def make_study(study: str, config: RunConfig, num_images: int = NUM_IMAGES) -> Study:
+    """Measures one trained net.
+
+    Args:
+        study: a key of `STUDIES`.
+        config: the run whose net it is.
+        num_images: how many of the first test images to use.
+
+    Raises:
+        UserError: unknown study; or as `load_trained` does.
+    """
+    measure, _ = lookup(STUDIES, study, "study")
+    trained = load_trained(config, num_images)
+    started = time.perf_counter()
+    values = measure(trained)
+    seconds = time.perf_counter() - started
+    used = len(trained.dataset.test_labels)
+    here = begin_segment(config.recipe.iterations, trained.hardware)
+    return Study(
+        format=1,
+        study=study,
+        config=config,
+        num_images=used,
+        label=tuple(values),
+        value=tuple(float(f"{value:.7g}") for value in values.values()),
+        provenance=provenance(trained.dataset.digest, [here], seconds, used * len(values)),
+    )
+
+
+def work(
+    profile: Profile,
+    names: Sequence[str],
+    seeds: range,
+    num_images: int = NUM_IMAGES,
+    nets: Sequence[str] | None = None,
+) -> list[Study]:
+    """Makes and stores the studies that are missing, seed by seed; returns them.
+
+    Args:
+        profile: at which the nets were trained.
+        names: keys of `STUDIES`.
+        seeds: of the nets.
+        num_images: how many of the first test images to use.
+        nets: study only these; by default all that a study names.
+
+    Raises:
+        UserError: as `make_study` does; what was finished before is stored.
+    """
+    records = Records.all()
+    made = []
+    for seed in seeds:
+        for name in names:
+            for setting in lookup(STUDIES, name, "study")[1]:
+                if nets is not None and setting not in nets:
+                    continue
+                config = SUITES["degradation"].settings[setting](profile, seed)
+                if records.study(name, config) is None:
+                    study = make_study(name, config, num_images)
+                    save_study(study, local_dir())
+                    made.append(study)
+                    campaign.say(f"{study.name}: {study.provenance.seconds:.0f} s")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Makes the missing studies of a profile; returns the exit status. Users' mistakes take one line and status 2."""
+    parser = Parser(prog="resnet_lib.studies", description="Measures the trained nets of a profile.")
+    parser.add_argument("--profile", choices=PROFILES, default="smoke")
+    parser.add_argument("--study", choices=STUDIES, nargs="+", default=list(STUDIES), help="default: all")
+    parser.add_argument("--net", choices=LESIONED, nargs="+", help="default: all that a study names")
+    parser.add_argument("--seeds", type=positive, help="so many of the first seeds (default: the profile's)")
+    parser.add_argument("--images", type=positive, default=NUM_IMAGES, help="test images to use (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    profile = PROFILES[options.profile]
+    torch.set_num_threads(1)  # as the runs are made: the result then does not depend on the number of cores
+    try:
+        work(profile, options.study, range(options.seeds or profile.num_seeds), options.images, options.net)
+    except UserError as error:
+        print(f"resnet_lib.studies: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

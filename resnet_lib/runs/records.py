@@ -1,0 +1,310 @@
+"""What a run leaves behind (`RunRecord`), and what was measured on its net afterwards (`Study`).
+
+Nothing here needs torch: tables, figures and claims read records on any machine. Loading is strict: a missing, extra
+or malformed field is refused with the file and the field named.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from math import isclose
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import numpy as np
+from pydantic import Field, ValidationError, model_validator
+
+from resnet_lib.errors import UserError
+from resnet_lib.files import write_atomically
+from resnet_lib.runs.config import Finite, Frozen, NonNegative, Positive, RunConfig
+
+STUDIES = "studies"  # the folder of studies, inside one of records
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class TrainCurve(Frozen):
+    """Means over the batches since the point before, on augmented images while the weights move. Error in percent.
+
+    A loss that was not finite is None, here and below.
+    """
+
+    iteration: tuple[Positive, ...]
+    lr: tuple[Finite, ...]
+    loss: tuple[Finite | None, ...]
+    error: tuple[Percent, ...]
+
+
+class TestCurve(Frozen):
+    """Evaluations on the whole test set. Error in percent."""
+
+    iteration: tuple[Positive, ...]
+    loss: tuple[Finite | None, ...]
+    error: tuple[Percent, ...]
+
+
+class Final(Frozen):
+    """The net of the last iteration on the whole training set (not augmented) and test set. Errors in percent.
+
+    A net that diverged has no loss, and the error of guessing.
+    """
+
+    train_loss: Finite | None
+    train_error: Percent
+    test_loss: Finite | None
+    test_error: Percent
+
+
+class BlockProbes(Frozen):
+    """Per block, in order of depth, with batch norm as in training, on the images of `Probes.gradient_norm`.
+
+    `branch_ratio` is the standard deviation of F(x), before the addition, over that of what the shortcut adds to it.
+    In a plain net it is the same of the layers that would be a block: their output over their input. None where the
+    latter is constant. `scale` is the mean of |gamma|, the scale of the block's last batch norm; empty without any.
+    """
+
+    block: tuple[str, ...]
+    branch_ratio: tuple[Finite | None, ...]
+    scale: tuple[Finite, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "BlockProbes":
+        if not len(self.block) == len(self.branch_ratio) or len(self.scale) not in (0, len(self.block)):
+            raise ValueError("block, branch_ratio and scale must be of one length")
+        return self
+
+
+class Probes(Frozen):
+    """Per 3x3 layer of the trained net, in order of depth (Figure 7 and section 4.1).
+
+    `response_std` is the standard deviation of the layer's output after batch norm, before ReLU or addition, on 1,000
+    test images. `gradient_norm` is the Euclidean norm of the loss's gradient for the layer's weights, on 1,000
+    training images, with batch norm as in training. A net that has not been trained yet has no running statistics, and
+    its responses are measured with the batch's.
+    """
+
+    layer: tuple[str, ...]
+    response_std: tuple[Finite, ...]
+    gradient_norm: tuple[Finite, ...]
+    blocks: BlockProbes | None = None
+
+
+class ProbesAt(Probes):
+    """Probes of a net that has trained for so many iterations."""
+
+    iteration: NonNegative
+
+
+class TestImages(Frozen):
+    """Which images of the test set the net of the last iteration gets right, in the data set's order.
+
+    `right` has one bit for each image, the first in the highest bit of the first byte, in base 64.
+    """
+
+    count: Positive
+    right: str
+
+    @model_validator(mode="after")
+    def _whole(self) -> "TestImages":
+        try:
+            packed = base64.b64decode(self.right, validate=True)
+        except ValueError:
+            raise ValueError("right is not in base 64") from None
+        unused = -self.count % 8
+        if len(packed) * 8 != self.count + unused or packed[-1] & ((1 << unused) - 1):
+            raise ValueError(f"right must have one bit for each of {self.count} images")
+        return self
+
+    @classmethod
+    def of(cls, right: Sequence[bool]) -> "TestImages":
+        """As stored."""
+        return cls(count=len(right), right=base64.b64encode(np.packbits(right).tobytes()).decode())
+
+    def unpacked(self) -> np.ndarray:
+        """Bool (count,)."""
+        return np.unpackbits(np.frombuffer(base64.b64decode(self.right), np.uint8), count=self.count).astype(bool)
+
+
+class Segment(Frozen):
+    """A part of a run that was interrupted: after how many iterations it began, and where and how it was worked on."""
+
+    iteration: NonNegative
+    git_commit: str | None
+    git_dirty: bool | None
+    torch: str
+    device: str
+    precision: Literal["fp32", "bf16"]
+    compiled: bool
+    date: str  # on which it began
+
+
+class Provenance(Frozen):
+    """Where a record comes from. It names no path and no person.
+
+    With several processes, or parts of a batch worked on one after the other, batch norm sees only so much of a batch.
+    Of a run that was interrupted `segments` are the parts, and the other fields are those of the last one.
+    """
+
+    package: str
+    git_commit: str | None
+    git_dirty: bool | None  # whether the package's code differed from that commit
+    python: str
+    torch: str
+    device: str
+    threads: Positive
+    precision: Literal["fp32", "bf16"]
+    compiled: bool
+    data_digest: str
+    date: str
+    seconds: Annotated[Finite, Field(ge=0)]  # training and evaluation, over all parts of an interrupted run
+    images_per_second: Annotated[Finite, Field(ge=0)]  # training images, evaluation time included
+    processes: Positive = 1
+    parts: Positive = 1  # of the share that each process has of a batch
+    segments: tuple[Segment, ...] = ()
+
+
+class RunRecord(Frozen):
+    """What one run left behind: one JSON file, complete and strict.
+
+    `probes` is None for a net without 3x3 layers and for one that diverged. `probes_on_the_way` are those of a long run
+    before it ends. `test_images` is None in records made before it was kept. `diverged_at` is the iteration at which a
+    loss that was not finite ended the run; the curves end before it.
+    """
+
+    format: Literal[1]
+    config: RunConfig
+    train_curve: TrainCurve
+    test_curve: TestCurve
+    final: Final
+    probes: Probes | None = None
+    probes_on_the_way: tuple[ProbesAt, ...] = ()
+    test_images: TestImages | None = None
+    diverged_at: Positive | None = None
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunRecord":
+        for label, table in (
+            ("train_curve", self.train_curve),
+            ("test_curve", self.test_curve),
+            *(("probes", probes) for probes in (self.probes, *self.probes_on_the_way) if probes is not None),
+        ):
+            lengths = {field: len(column) for field, column in table if isinstance(column, tuple)}
+            if len(set(lengths.values())) != 1 or not min(lengths.values()):
+                raise ValueError(f"{label}: columns must be of one length and not empty, not {lengths}")
+        end = self.diverged_at or self.config.recipe.iterations
+        for label, iterations in (
+            ("train_curve", self.train_curve.iteration),
+            ("test_curve", self.test_curve.iteration),
+        ):
+            if list(iterations) != sorted(set(iterations)) or iterations[-1] != end:
+                raise ValueError(f"{label}.iteration must rise to {end}")
+        if self.test_curve.error[-1] != self.final.test_error:
+            raise ValueError(
+                f"final.test_error is {self.final.test_error}, but the last point of test_curve is "
+                f"{self.test_curve.error[-1]}"
+            )
+        if (images := self.test_images) is not None:
+            wrong = 100 * (1 - images.unpacked().mean())
+            if not isclose(wrong, self.final.test_error, abs_tol=1e-4):
+                raise ValueError(
+                    f"test_images.right has {wrong:g}% wrong, and final.test_error is {self.final.test_error}"
+                )
+        return self
+
+    def to_json(self) -> str:
+        """JSON with one line per list, so that a change of one number changes one line. Defaults are left out."""
+        return _pretty(self.model_dump(mode="json", exclude_defaults=True)) + "\n"
+
+
+class Study(Frozen):
+    """What was measured on a trained net after its run, such as the error with each block deleted.
+
+    One JSON file per study and run, under `studies/` of a folder of records. `label` names what was done, `value` says
+    what came of it.
+    """
+
+    format: Literal[1]
+    study: str
+    config: RunConfig  # of the run whose net it is
+    num_images: Positive  # test images used
+    label: tuple[str, ...]
+    value: tuple[Finite, ...]
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        if len(self.label) != len(self.value) or not self.label:
+            raise ValueError(f"{len(self.label)} labels, {len(self.value)} values: as many of both, and not none")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Readable and unique: lesion_plain-56_cifar10-32px_..."""
+        return f"{self.study}_{self.config.name}"
+
+    def to_json(self) -> str:
+        """As for a record."""
+        return _pretty(self.model_dump(mode="json", exclude_defaults=True)) + "\n"
+
+
+def _pretty(value: object, indent: str = "") -> str:
+    inner = indent + "  "
+    if isinstance(value, dict):
+        lines = [f"{inner}{json.dumps(key)}: {_pretty(item, inner)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(f"{inner}{_pretty(item, inner)}" for item in value) + f"\n{indent}]"
+    return json.dumps(value, allow_nan=False)
+
+
+def load_record(path: Path) -> RunRecord:
+    """Reads one record.
+
+    Raises:
+        UserError: the file cannot be read, is not JSON, or a field is missing, extra or malformed (the field is named).
+    """
+    record = _load(path, RunRecord)
+    if path.stem != record.config.name:
+        raise UserError(f"{path}: config: this is the record of {record.config.name}; rename or restore the file")
+    return record
+
+
+def load_study(path: Path) -> Study:
+    """Reads one study; raises as `load_record` does."""
+    study = _load(path, Study)
+    if path.stem != study.name:
+        raise UserError(f"{path}: config: this is the study {study.name}; rename or restore the file")
+    return study
+
+
+Stored = TypeVar("Stored", RunRecord, Study)
+
+
+def _load(path: Path, kind: type[Stored]) -> Stored:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ValidationError as error:
+        raise UserError(f"{path}: {first_problem(error)}; restore the file or delete it and rerun") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong with a record, with the field's name, on one line."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'record'}: {first['msg']}"
+
+
+def save_record(record: RunRecord, folder: Path) -> Path:
+    """Writes the record under its run's name into `folder`, atomically, and returns the path."""
+    path = folder / f"{record.config.name}.json"
+    write_atomically(path, lambda file: file.write(record.to_json().encode()))
+    return path
+
+
+def save_study(study: Study, folder: Path) -> Path:
+    """Writes the study into `folder`/studies, atomically, and returns the path."""
+    path = folder / STUDIES / f"{study.name}.json"
+    write_atomically(path, lambda file: file.write(study.to_json().encode()))
+    return path

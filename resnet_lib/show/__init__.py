@@ -1,0 +1,1 @@
+"""What the chapters show: tables, figures, and what a page's reader can explore."""
