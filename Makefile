@@ -45,7 +45,7 @@ test: lint unit nbval book
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 	@echo '== lint: passed'
 
 unit: $(STAMP)
