@@ -31,7 +31,7 @@ TINY = dataclasses.replace(
 @cache
 def hardly_trained(net: NetConfig) -> Trained:
     config = tiny_config(net)
-    return Trained(config, training.train(config, TINY, CPU)[1], TINY, CPU)
+    return Trained(training.train(config, TINY, CPU)[1], TINY, CPU, config)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_training_on_is_training() -> None:
     _, expected = training.train(config, TINY, CPU)
     net = training.build(config.net, in_channels=1).to(memory_format=torch.channels_last)
     models.initialize(net, config.seed)
-    losses = studies.train_on(Trained(config, net, TINY, CPU), net, config.recipe.iterations, config.recipe.lr)
+    losses = studies.train_on(Trained(net, TINY, CPU, config), net, config.recipe.iterations, config.recipe.lr)
     assert len(losses) == config.recipe.iterations
     for name, value in expected.state_dict().items():
         torch.testing.assert_close(net.state_dict()[name], value, msg=name)
