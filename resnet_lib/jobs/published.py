@@ -24,7 +24,7 @@ from resnet_lib.errors import UserError
 from resnet_lib.files import cache_dir, write_atomically
 from resnet_lib.jobs import studies
 from resnet_lib.jobs.campaign import say
-from resnet_lib.jobs.studies import WHOLE, Tested
+from resnet_lib.jobs.studies import WHOLE, Examined
 from resnet_lib.nets.models import CifarNet
 from resnet_lib.runs.published import PublishedNet, Publisher
 from resnet_lib.runs.records import PUBLISHED, PublishedStudy, TestImages, save_study
@@ -199,7 +199,7 @@ def dataset_of(net: PublishedNet) -> Dataset:
 # --------------------------------------------------------------------------------------------------- what is measured
 
 WHOLE_NET = "whole-net"
-LESIONS: dict[str, Callable[[Tested], dict[str, float]]] = {
+LESIONS: dict[str, Callable[[Examined], dict[str, float]]] = {
     "delete-block": studies.delete_block,
     "swap-blocks": studies.swap_blocks,
     "delete-at-random": studies.delete_at_random,
@@ -224,9 +224,9 @@ def make_study(study: str, net: PublishedNet, num_images: int = studies.NUM_IMAG
         dataset = replace(
             dataset, test_images=dataset.test_images[:num_images], test_labels=dataset.test_labels[:num_images]
         )
-    tested = Tested(load(net).to(hardware.device), dataset, hardware)
+    examined = Examined(load(net).to(hardware.device), dataset, hardware)
     started = time.perf_counter()
-    values, more = whole_net(tested) if study == WHOLE_NET else (LESIONS[study](tested), {})
+    values, more = whole_net(examined) if study == WHOLE_NET else (LESIONS[study](examined), {})
     seconds = time.perf_counter() - started
     used = len(dataset.test_labels)
     return PublishedStudy(
@@ -242,25 +242,25 @@ def make_study(study: str, net: PublishedNet, num_images: int = studies.NUM_IMAG
     )
 
 
-def whole_net(tested: Tested) -> tuple[dict[str, float], dict[str, Any]]:
+def whole_net(examined: Examined) -> tuple[dict[str, float], dict[str, Any]]:
     """Errors of a net as it is and with other statistics of batch norm; its probes and the test images it gets right.
 
     The training error is that on some images, not augmented. The other statistics are means over the same images.
     """
     few = replace(
-        tested.dataset,
-        train_images=tested.dataset.train_images[:TRAINING_IMAGES],
-        train_labels=tested.dataset.train_labels[:TRAINING_IMAGES],
+        examined.dataset,
+        train_images=examined.dataset.train_images[:TRAINING_IMAGES],
+        train_labels=examined.dataset.train_labels[:TRAINING_IMAGES],
     )
-    whole = training.evaluate(tested.net, tested.dataset, "test", tested.hardware)
-    values = {WHOLE: whole.error, TRAINING: training.evaluate(tested.net, few, "train", tested.hardware).error}
+    whole = training.evaluate(examined.net, examined.dataset, "test", examined.hardware)
+    values = {WHOLE: whole.error, TRAINING: training.evaluate(examined.net, few, "train", examined.hardware).error}
     more = {
-        "probes": measure(tested.net, tested.dataset),
+        "probes": measure(examined.net, examined.dataset),
         "test_images": TestImages.of(whole.right.tolist()),
     }
-    settled = copy.deepcopy(tested.net)
-    training.reestimate_bn(settled, few, tested.hardware)
-    return values | {RE_ESTIMATED: studies.test_error(tested, settled)}, more
+    settled = copy.deepcopy(examined.net)
+    training.reestimate_bn(settled, few, examined.hardware)
+    return values | {RE_ESTIMATED: studies.test_error(examined, settled)}, more
 
 
 def work(nets: Sequence[PublishedNet], folder: Path) -> list[PublishedStudy]:

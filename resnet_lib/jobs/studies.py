@@ -39,7 +39,7 @@ GROWTH_ITERATIONS = 50
 
 
 @dataclass(frozen=True)
-class Tested:
+class Examined:
     """A trained net with the arithmetic it is tested with; `dataset` holds the test images to use."""
 
     net: nn.Module
@@ -48,7 +48,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Trained(Tested):
+class Trained(Examined):
     """The net of a run, with the data and the arithmetic it was trained with."""
 
     config: RunConfig
@@ -93,7 +93,7 @@ def _trained(config: RunConfig, net: nn.Module | None, num_images: int) -> Train
     return Trained(net, few, hardware, config)
 
 
-def test_error(trained: Tested, net: nn.Module) -> float:
+def test_error(trained: Examined, net: nn.Module) -> float:
     """Error of a net on the test images, in percent."""
     return training.evaluate(net, trained.dataset, "test", trained.hardware)[1]
 
@@ -110,7 +110,7 @@ def error_as_in_training(trained: Trained, net: nn.Module) -> float:
     return 100 * wrong / len(labels)
 
 
-def delete_block(trained: Tested) -> dict[str, float]:
+def delete_block(trained: Examined) -> dict[str, float]:
     """Test error without each block in turn, of those whose input and output agree in shape."""
     values = {WHOLE: test_error(trained, trained.net)}
     for name in surgery.block_names(trained.net):
@@ -118,7 +118,7 @@ def delete_block(trained: Tested) -> dict[str, float]:
     return values
 
 
-def swap_blocks(trained: Tested) -> dict[str, float]:
+def swap_blocks(trained: Examined) -> dict[str, float]:
     """Test error with each block and the next one exchanged, of one stage and of those that keep the shape.
 
     The label is the first block's name.
@@ -131,7 +131,7 @@ def swap_blocks(trained: Tested) -> dict[str, float]:
     return values
 
 
-def delete_at_random(trained: Tested) -> dict[str, float]:
+def delete_at_random(trained: Examined) -> dict[str, float]:
     """Test error without 2, 4 and 8 blocks drawn at random, a few times each, of those that keep the shape.
 
     Nets of one depth lose the same blocks. The label names them: layer1.2+layer3.4.

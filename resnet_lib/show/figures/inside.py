@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from resnet_lib.runs.experiments import Profile
-from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.records import PublishedStudy, RunRecord, Study
 from resnet_lib.runs.store import Records
 from resnet_lib.show.figures.canvas import BLUE, ORANGE, STYLE, depth_color, new_figure, note, write_missing
 from resnet_lib.show.grouping import by_net, studied, without_whole
@@ -145,7 +145,7 @@ def lesions(profile: Profile, records: Records, depths: Sequence[int], title: st
                 for net, color in ((f"plain-{depth}", ORANGE), (f"ResNet-{depth} A", BLUE)):
                     found = studied(study, profile, records, [net])
                     if found:
-                        draw_lesions(axes, found, net, color)
+                        draw_lesions(axes, found, depth, net, color=color)
                         shown += found
                 if not axes.lines:
                     write_missing(axes, (), alone=True)
@@ -159,16 +159,19 @@ def lesions(profile: Profile, records: Records, depths: Sequence[int], title: st
     return figure
 
 
-def draw_lesions(axes: Axes, studies: Sequence[Study], name: str, color: str) -> None:
+def draw_lesions(
+    axes: Axes, studies: Sequence[Study | PublishedStudy], depth: int, name: str, *, color: str, **look: object
+) -> None:
     """The errors of one net's seeds, block by block, and of the whole net; stages are parted where blocks are."""
-    per_stage = (studies[0].config.net.depth - 2) // 6
+    per_stage = (depth - 2) // 6
     cases = [without_whole(study) for study in studies]
     columns = {block: [errors[block] for errors, _ in cases] for block in cases[0][0]}
     axes.axhline(median(whole for _, whole in cases), color=color, ls=":", lw=1.2, label=f"{name}, whole")
+    look = {"marker": "o", "ms": 3, "lw": 1.5} | look
     for stage in ("layer1", "layer2", "layer3"):
         blocks = [block for block in columns if block.startswith(stage)]
         places = [per_stage * (int(stage[-1]) - 1) + int(block.partition(".")[2]) + 1 for block in blocks]
         values = [columns[block] for block in blocks]
-        axes.plot(places, [median(v) for v in values], "o-", color=color, ms=3, lw=1.5, label=f"{name}, {stage}")
+        axes.plot(places, [median(v) for v in values], color=color, label=f"{name}, {stage}", **look)
         if len(studies) > 1:
             axes.fill_between(places, [min(v) for v in values], [max(v) for v in values], color=color, alpha=0.15, lw=0)

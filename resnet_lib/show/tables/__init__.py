@@ -6,6 +6,7 @@ from resnet_lib.show.tables.cases import diagnosed, diagnoses
 from resnet_lib.show.tables.compared import against_paper, distances, figure7, table3_scaled, table6
 from resnet_lib.show.tables.departures import BEST_EPOCH, best_epochs, folklore, folklore_prices, price_verdict, prices
 from resnet_lib.show.tables.inside import GROWTH, gradients, growth, layers, lesions
+from resnet_lib.show.tables.others import literature, others_deletions, others_lesions, others_nets
 from resnet_lib.show.tables.published import (
     evaluation,
     figure4,
