@@ -3,22 +3,26 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from resnet_lib.nets.models import Block
+
 
 def conv3x3_layers(net: nn.Module) -> list[tuple[str, nn.Conv2d, nn.Module]]:
     """The 3x3 convolutions in order of depth, each with its name and the batch norm that follows it.
 
-    In these nets `convK` is followed by `bnK` of the same block, which is the identity in nets without batch norm.
+    In these nets that is the module made next, which is the identity in nets without batch norm.
     """
     return [
-        (name, module, net.get_submodule(name.replace("conv", "bn")))
-        for name, module in net.named_modules()
-        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)
+        (f"{parent}.{name}".lstrip("."), conv, norm)
+        for parent, module in net.named_modules()
+        for (name, conv), (_, norm) in pairwise(module.named_children())
+        if isinstance(conv, nn.Conv2d) and conv.kernel_size == (3, 3)
     ]
 
 
@@ -89,14 +93,9 @@ def gradient_norms(net: nn.Module, images: Tensor, labels: Tensor) -> list[float
     return [gradient.norm().item() for gradient in gradients]
 
 
-def blocks(net: nn.Module) -> list[tuple[str, nn.Module]]:
+def blocks(net: nn.Module) -> list[tuple[str, Block]]:
     """The blocks of a net in order of depth, each with its name; a plain net has the same ones, without shortcuts."""
-    return [(name, module) for name, module in net.named_modules() if hasattr(module, "downsample")]
-
-
-def last_norm(block: nn.Module) -> nn.Module:
-    """What normalises F(x): the batch norm after a block's last layer, the identity in nets without batch norm."""
-    return block.get_submodule(f"bn{block.num_layers}")
+    return [(name, module) for name, module in net.named_modules() if isinstance(module, Block)]
 
 
 @torch.no_grad()
@@ -116,7 +115,7 @@ def branch_ratios(net: nn.Module, images: Tensor) -> list[float]:
     added: list[Tensor] = []
     hooks = []
     for _, block in blocks(net):
-        hooks.append(last_norm(block).register_forward_hook(lambda _m, _i, out: function.append(out.std())))
+        hooks.append(block.last_norm.register_forward_hook(lambda _m, _i, out: function.append(out.std())))
         if block.downsample is None:
             hooks.append(block.register_forward_pre_hook(lambda _m, inputs: added.append(inputs[0].std())))
         else:
@@ -132,7 +131,7 @@ def branch_ratios(net: nn.Module, images: Tensor) -> list[float]:
 
 def last_scales(net: nn.Module) -> list[float]:
     """Mean of |gamma|, the scale of each block's last batch norm, in order of depth; empty without batch norm."""
-    norms = [last_norm(block) for _, block in blocks(net)]
+    norms = [block.last_norm for _, block in blocks(net)]
     return [norm.weight.abs().mean().item() for norm in norms if isinstance(norm, nn.BatchNorm2d)]
 
 
@@ -213,7 +212,7 @@ def residual_shapes(net: nn.Module, images: Tensor) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     hooks = []
 
-    def watch(name: str, block: nn.Module) -> None:
+    def watch(name: str, block: Block) -> None:
         def on_function(_module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
             rows[-1]["F(x)"] = shape_text(out)
 
@@ -230,7 +229,7 @@ def residual_shapes(net: nn.Module, images: Tensor) -> list[dict[str, str]]:
                 )
 
         hooks.append(block.register_forward_pre_hook(on_block))
-        hooks.append(last_norm(block).register_forward_hook(on_function))
+        hooks.append(block.last_norm.register_forward_hook(on_function))
         if block.downsample is not None:
             hooks.append(block.downsample.register_forward_hook(on_shortcut))
 
