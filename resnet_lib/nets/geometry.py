@@ -103,12 +103,9 @@ def gradient_map(net: nn.Module, images: Tensor, layer: str = "") -> Tensor:
         layer: a submodule that puts out (N, C, H, W); by default the net itself.
     """
     maps: list[Tensor] = []
-    hook = net.get_submodule(layer).register_forward_hook(lambda _m, _i, out: maps.append(out))
     images = images.detach().requires_grad_()
-    try:
+    with net.get_submodule(layer).register_forward_hook(lambda _m, _i, out: maps.append(out)):
         net(images)
-    finally:
-        hook.remove()
     middle = maps[0][:, :, maps[0].shape[2] // 2, maps[0].shape[3] // 2]
     signs = torch.randn(middle.shape, generator=torch.Generator().manual_seed(0))  # else channels might cancel out
     (gradient,) = torch.autograd.grad((middle * signs).sum(), images)

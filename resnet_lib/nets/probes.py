@@ -1,6 +1,6 @@
 """What is measured on a trained net: responses and gradient norms per layer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,6 +9,7 @@ from math import inf
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.hooks import RemovableHandle
 
 from resnet_lib.nets.models import Block
 
@@ -40,13 +41,19 @@ def response_std(net: nn.Module, images: Tensor) -> list[float]:
     layers = conv3x3_layers(net)
     hooks = [bn.register_forward_hook(lambda _m, _i, out: deviations.append(out.std().item())) for _, _, bn in layers]
     new = any(isinstance(bn, nn.BatchNorm2d) and not bn.num_batches_tracked for _, _, bn in layers)
+    with removing(hooks), as_in_training(net) if new else as_in_testing(net):
+        net(images)
+    return deviations
+
+
+@contextmanager
+def removing(hooks: Sequence[RemovableHandle]) -> Iterator[None]:
+    """Removes hooks at the end, also if something fails."""
     try:
-        with as_in_training(net) if new else as_in_testing(net):
-            net(images)
+        yield
     finally:
         for hook in hooks:
             hook.remove()
-    return deviations
 
 
 @contextmanager
@@ -120,12 +127,8 @@ def branch_ratios(net: nn.Module, images: Tensor) -> list[float]:
             hooks.append(block.register_forward_pre_hook(lambda _m, inputs: added.append(inputs[0].std())))
         else:
             hooks.append(block.downsample.register_forward_hook(lambda _m, _i, out: added.append(out.std())))
-    try:
-        with as_in_training(net):
-            net(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with removing(hooks), as_in_training(net):
+        net(images)
     return [(one / other).item() for one, other in zip(function, added, strict=True)]
 
 
@@ -177,11 +180,8 @@ def layer_statistics(net: nn.Module, images: Tensor, labels: Tensor) -> LayerSta
         moments.append((mean.square().mean().sqrt().item(), variance.mean().sqrt().item()))
 
     hooks = [bn.register_forward_hook(keep) for _, _, bn in layers]
-    try:
+    with removing(hooks):
         gradients = gradient_norms(net, images, labels)
-    finally:
-        for hook in hooks:
-            hook.remove()
     means, deviations = zip(*moments, strict=True)
     return LayerStatistics(
         layer=tuple(name for name, _, _ in layers),
@@ -233,15 +233,10 @@ def residual_shapes(net: nn.Module, images: Tensor) -> list[dict[str, str]]:
         if block.downsample is not None:
             hooks.append(block.downsample.register_forward_hook(on_shortcut))
 
-    was_training = net.training
-    try:
-        for name, block in blocks(net):
-            watch(name, block)
-        net.eval()(images)
-    finally:
-        net.train(was_training)
-        for hook in hooks:
-            hook.remove()
+    for name, block in blocks(net):
+        watch(name, block)
+    with removing(hooks), as_in_testing(net):
+        net(images)
     return rows
 
 
@@ -265,13 +260,8 @@ def token_similarity(net: nn.Module, images: Tensor) -> list[float]:
     entering: list[Tensor] = []
     hooks = [net.blocks.register_forward_pre_hook(lambda _m, inputs: entering.append(inputs[0]))]
     hooks += [block.register_forward_hook(lambda _m, _i, out: entering.append(out)) for block in net.blocks]
-    was_training = net.training
-    try:
-        net.eval()(images)
-    finally:
-        net.train(was_training)
-        for hook in hooks:
-            hook.remove()
+    with removing(hooks), as_in_testing(net):
+        net(images)
     similarities = []
     for tokens in entering:  # (N, tokens, width)
         count = tokens.shape[1]

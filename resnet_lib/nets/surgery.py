@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from resnet_lib.nets import models
 from resnet_lib.nets.models import Block, CifarNet
-from resnet_lib.nets.probes import as_in_training
+from resnet_lib.nets.probes import as_in_testing, as_in_training, removing
 
 STARTS = ("zero", "dirac", "random")
 
@@ -149,12 +149,8 @@ def _settle(net: CifarNet, blocks: list[Block], images: Tensor) -> None:
         norm.bias.copy_(mean)
 
     norms = [norm for block in blocks for _, norm in block.layers if isinstance(norm, nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(undo) for norm in norms]
-    was_training = net.training
-    net.eval()(images)
-    net.train(was_training)
-    for hook in hooks:
-        hook.remove()
+    with removing([norm.register_forward_pre_hook(undo) for norm in norms]), as_in_testing(net):
+        net(images)
 
 
 @torch.no_grad()
@@ -172,13 +168,8 @@ def disagreement(net: nn.Module, other: nn.Module, images: Tensor, *, in_trainin
     """
     outputs = []
     for each in (net, other):
-        if in_training:
-            with as_in_training(each):
-                outputs.append(each(images))
-        else:
-            was_training = each.training
-            outputs.append(each.eval()(images))
-            each.train(was_training)
+        with as_in_training(each) if in_training else as_in_testing(each):
+            outputs.append(each(images))
     one, two = outputs  # (N, num_classes) each
     differs = one.argmax(dim=1) != two.argmax(dim=1)
     largest = one.abs().max().clamp_min(torch.finfo(one.dtype).tiny)  # a net may give nothing but zeros
