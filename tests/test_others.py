@@ -152,6 +152,7 @@ def measured(tmp_path: Path) -> Records:
         drawn = {"whole net": 25.0, "layer1.0+layer2.1": 40.0, "layer1.1+layer3.2": 60.0, "+".join(kept[:4]): 70.0}
         for one in (
             study("whole-net", net, errors, probes=probes, test_images=images),
+            study("black-border", net, {"batch norm re-estimated": 25.5}),
             study("delete-block", net, deleted),
             study("swap-blocks", net, swapped),
             study("delete-at-random", net, drawn),
@@ -166,6 +167,7 @@ def test_the_table_of_their_nets_sets_ours_beside_their_authors_error(measured: 
     assert list(table["test error, its author (%)"]) == ["9.69", "8.04", "8.27"]
     assert list(table["here (%)"]) == ["25.00"] * 3
     assert list(table["BN re-estimated (%)"]) == ["26.00"] * 3
+    assert list(table["the same, on crops (%)"]) == ["25.50"] * 3
     assert list(table["training error, its author's log (%)"]) == ["0.74", "0.40", ""]
     assert table.made_from is None  # no run of ours has a part in it
 

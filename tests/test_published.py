@@ -5,6 +5,7 @@ import copy
 import dataclasses
 import hashlib
 import io
+import json
 import os
 import pickle
 import re
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lib import data, training
+from resnet_lib.cli import main, nets
 from resnet_lib.data.sets import Dataset
 from resnet_lib.errors import UserError
 from resnet_lib.files import cache_dir
@@ -28,6 +30,7 @@ from resnet_lib.jobs import published, studies
 from resnet_lib.jobs.studies import Examined
 from resnet_lib.nets.models import CifarNet, ZeroPadShortcut, initialize
 from resnet_lib.nets.probes import response_std
+from resnet_lib.runs import published as manifest
 from resnet_lib.runs import records
 from resnet_lib.runs.published import PublishedFile, PublishedNet, published_nets
 from resnet_lib.runs.records import PublishedStudy, load_published, save_study
@@ -364,6 +367,27 @@ def test_the_whole_net_is_measured_as_its_author_had_it(
     assert (study.num_images, study.provenance.precision, study.source) == (40, "fp32", net.source)
 
 
+def test_crops_for_batch_norm_have_a_black_border_as_at_their_authors(
+    studied: tuple[PublishedNet, CifarNet], colour: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statistics are those of torchvision's way: pad the pixels with zeros, crop, mirror, and then normalise."""
+    net, _ = studied
+    crops: list[Tensor] = []
+    monkeypatch.setattr(
+        training, "reestimate_bn", lambda net, dataset, _: crops.append(dataset.normalize(dataset.train_images))
+    )
+    study = published.make_study("black-border", net)
+    monkeypatch.undo()
+    assert study.label == (published.RE_ESTIMATED,)
+    assert study.provenance.precision == "fp32"
+    mean, std = (torch.tensor(c).view(3, 1, 1) for c in (net.publisher.mean, net.publisher.std))
+    padded = F.pad(colour.train_images, (4, 4, 4, 4))
+    for image, crop in zip(padded[:50], crops[0], strict=True):
+        pixels = ((crop * std + mean) * 255).round().to(torch.uint8)
+        windows = [image[:, i : i + 32, j : j + 32] for i in range(9) for j in range(9)]
+        assert any(torch.equal(pixels, window) or torch.equal(pixels, window.flip(2)) for window in windows)
+
+
 def test_lesions_are_those_of_our_own_nets(studied: tuple[PublishedNet, CifarNet]) -> None:
     net, _ = studied
     dataset = published.dataset_of(net)
@@ -377,15 +401,55 @@ def test_lesions_are_those_of_our_own_nets(studied: tuple[PublishedNet, CifarNet
 
 
 def test_what_is_stored_is_not_measured_again(
-    studied: tuple[PublishedNet, CifarNet], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    studied: tuple[PublishedNet, CifarNet],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     net, _ = studied
+    monkeypatch.setattr(published, "LESIONED_DEPTHS", (14,))
     made = published.work([net], tmp_path / "records")
-    assert [study.study for study in made] == list(published.STUDIES)
-    assert len(capsys.readouterr().err.splitlines()) == len(published.STUDIES)
+    names = [study.study for study in made]
+    assert names == ["whole-net", "black-border", "delete-block", "swap-blocks", "delete-at-random"]
+    assert [line.partition("_")[0] for line in capsys.readouterr().err.splitlines()] == names
     assert published.work([net], tmp_path / "records") == []
-    assert Records(tmp_path / "none", tmp_path / "records").published("swap-blocks", net.name) == made[2]
+    assert Records(tmp_path / "none", tmp_path / "records").published("swap-blocks", net.name) == made[3]
     assert Records(tmp_path / "none").published("swap-blocks", net.name) is None
+
+
+def test_only_nets_of_the_depths_that_the_book_looks_into_are_damaged() -> None:
+    assert published.studies_of(NETS["akamaster/ResNet-44"]) == ["whole-net", "black-border"]
+    assert published.studies_of(NETS["akamaster/ResNet-56"])[2:] == list(published.LESIONS)
+
+
+# The command.
+
+
+def test_the_command_lists_fetches_and_measures(
+    studied: tuple[PublishedNet, CifarNet],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    net, _ = studied
+    monkeypatch.setattr(manifest, "published_nets", lambda: {net.name: net})
+    monkeypatch.setattr(nets, "committed_dir", lambda: tmp_path / "book")
+    place = str(published.locate(net))
+    assert main(["nets", "list"]) == 0
+    assert capsys.readouterr().out == f"akamaster/ResNet-14    90.00%  BSD-2-Clause  {place}\n"
+    assert main(["nets", "fetch", "--json"]) == 0
+    row = {"name": net.name, "error": 90.0, "licence": "BSD-2-Clause", "path": place}
+    assert json.loads(capsys.readouterr().out) == [row]
+    assert main(["nets", "measure", net.name, "--into-book"]) == 0
+    assert Records(tmp_path / "book").published("whole-net", net.name) is not None
+    assert main(["nets", "fetch", "akamaster/ResNet-41"]) == 2
+    assert capsys.readouterr().err.endswith("did you mean akamaster/ResNet-14?\n")
+    Path(place).unlink()
+    monkeypatch.setattr(published, "HOST", "http://127.0.0.1:9")
+    assert main(["nets", "fetch"]) == 2
+    assert capsys.readouterr().err.startswith("resnet_lib: akamaster/ResNet-14: http://127.0.0.1:9/akamaster/")
+    assert main(["nets", "list"]) == 0
+    assert capsys.readouterr().out.endswith("  not on this machine\n")
 
 
 # What is stored.
@@ -445,7 +509,7 @@ COMMITTED = sorted((committed_dir() / "published").glob("*.json"))
 
 def test_every_net_has_every_study_and_nothing_else_is_there() -> None:
     found = {(study.study, study.net) for study in map(load_published, COMMITTED)}
-    assert found == {(study, net) for study in published.STUDIES for net in NETS}
+    assert found == {(study, name) for name, net in NETS.items() for study in published.studies_of(net)}
     assert len(COMMITTED) == len(found)
 
 
@@ -456,8 +520,8 @@ def test_committed_studies_are_of_the_files_of_the_manifest(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == study.to_json()
     assert not study.provenance.git_dirty
     assert study.provenance.data_digest == "744115fdc1d80644"
-    assert study.label[0] == studies.WHOLE
-    assert study.num_images == (10_000 if study.study == "whole-net" else studies.NUM_IMAGES)
+    assert study.label[0] == (studies.WHOLE if study.study != "black-border" else published.RE_ESTIMATED)
+    assert study.num_images == (studies.NUM_IMAGES if study.study in published.LESIONS else 10_000)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -467,7 +531,7 @@ def test_committed_errors_are_those_that_their_authors_give(name: str) -> None:
     assert 100 * (1 - study.test_images.unpacked().mean()) == pytest.approx(study.value[0])
     # Its lesions start from the same net, on fewer images and in coarser arithmetic.
     few = 100 * (1 - study.test_images.unpacked()[: studies.NUM_IMAGES].mean())
-    for lesion in published.LESIONS:
+    for lesion in published.studies_of(NETS[name])[2:]:
         assert Records.committed().published(lesion, name).value[0] == pytest.approx(few, abs=0.5)
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from resnet_lib import data, training
-from resnet_lib.data.sets import Dataset, data_dirs
+from resnet_lib.data.sets import Dataset, Epoch, data_dirs
 from resnet_lib.errors import UserError
 from resnet_lib.files import cache_dir, write_atomically
 from resnet_lib.jobs import studies
@@ -198,35 +198,43 @@ def dataset_of(net: PublishedNet) -> Dataset:
 
 # --------------------------------------------------------------------------------------------------- what is measured
 
-WHOLE_NET = "whole-net"
+WHOLE_NET, BLACK_BORDER = "whole-net", "black-border"
 LESIONS: dict[str, Callable[[Examined], dict[str, float]]] = {
     "delete-block": studies.delete_block,
     "swap-blocks": studies.swap_blocks,
     "delete-at-random": studies.delete_at_random,
 }
-STUDIES = (WHOLE_NET, *LESIONS)
+LESIONED_DEPTHS = (20, 56)  # those of our own nets that are looked into
+
+
+def studies_of(net: PublishedNet) -> list[str]:
+    """What is measured on a net."""
+    return [WHOLE_NET, BLACK_BORDER, *(LESIONS if net.config.depth in LESIONED_DEPTHS else ())]
 
 
 def make_study(study: str, net: PublishedNet, num_images: int = studies.NUM_IMAGES) -> PublishedStudy:
-    """Measures one net: as it is in fp32, on all test images, and lesions in the arithmetic of the book's studies.
+    """Measures one net: in fp32 on all test images, but lesions on fewer, in the arithmetic of the book's studies.
 
     Args:
-        study: one of `STUDIES`.
+        study: one of `studies_of`.
         net: of the manifest.
         num_images: how many of the first test images to use for a lesion.
 
     Raises:
         UserError: as `load` and `dataset_of` do.
     """
-    hardware = Hardware.choose(precision="fp32" if study == WHOLE_NET else "auto")
+    hardware = Hardware.choose(precision="auto" if study in LESIONS else "fp32")
     dataset = dataset_of(net).to(hardware.device)
-    if study != WHOLE_NET:
+    if study in LESIONS:
         dataset = replace(
             dataset, test_images=dataset.test_images[:num_images], test_labels=dataset.test_labels[:num_images]
         )
     examined = Examined(load(net).to(hardware.device), dataset, hardware)
     started = time.perf_counter()
-    values, more = whole_net(examined) if study == WHOLE_NET else (LESIONS[study](examined), {})
+    if study == WHOLE_NET:
+        values, more = whole_net(examined)
+    else:
+        values, more = {**LESIONS, BLACK_BORDER: black_border}[study](examined), {}
     seconds = time.perf_counter() - started
     used = len(dataset.test_labels)
     return PublishedStudy(
@@ -247,20 +255,40 @@ def whole_net(examined: Examined) -> tuple[dict[str, float], dict[str, Any]]:
 
     The training error is that on some images, not augmented. The other statistics are means over the same images.
     """
-    few = replace(
-        examined.dataset,
-        train_images=examined.dataset.train_images[:TRAINING_IMAGES],
-        train_labels=examined.dataset.train_labels[:TRAINING_IMAGES],
-    )
+    few = few_to_train(examined.dataset)
     whole = training.evaluate(examined.net, examined.dataset, "test", examined.hardware)
     values = {WHOLE: whole.error, TRAINING: training.evaluate(examined.net, few, "train", examined.hardware).error}
     more = {
         "probes": measure(examined.net, examined.dataset),
         "test_images": TestImages.of(whole.right.tolist()),
     }
-    settled = copy.deepcopy(examined.net)
-    training.reestimate_bn(settled, few, examined.hardware)
-    return values | {RE_ESTIMATED: studies.test_error(examined, settled)}, more
+    return values | {RE_ESTIMATED: error_re_estimated(examined, few)}, more
+
+
+def black_border(examined: Examined) -> dict[str, float]:
+    """Test error with batch norm's statistics taken anew over crops of the kind that these nets were trained on.
+
+    torchvision, by which all of them were, crops pixels: what it adds around an image is black, where our border is
+    the mean (`data.augment`). Dark borders raise the variance that batch norm sees, and the weights have got used to
+    it: with statistics over images without them the nets are points worse.
+    """
+    few = few_to_train(examined.dataset)
+    draw = Epoch.draw(len(few.train_images), 4, seed=0, epoch=0, device=few.train_images.device)
+    crops = data.augment(few.train_images.float(), draw.offsets, draw.flips, 4)
+    return {RE_ESTIMATED: error_re_estimated(examined, replace(few, train_images=crops))}
+
+
+def few_to_train(dataset: Dataset) -> Dataset:
+    """The data set with so few of its training images that each net can be measured on them."""
+    images, labels = dataset.train_images[:TRAINING_IMAGES], dataset.train_labels[:TRAINING_IMAGES]
+    return replace(dataset, train_images=images, train_labels=labels)
+
+
+def error_re_estimated(examined: Examined, dataset: Dataset) -> float:
+    """Test error with batch norm's statistics in the mean over the training images of a data set."""
+    net = copy.deepcopy(examined.net)
+    training.reestimate_bn(net, dataset, examined.hardware)
+    return studies.test_error(examined, net)
 
 
 def work(nets: Sequence[PublishedNet], folder: Path) -> list[PublishedStudy]:
@@ -270,8 +298,8 @@ def work(nets: Sequence[PublishedNet], folder: Path) -> list[PublishedStudy]:
         UserError: as `make_study` does; what was finished before is stored.
     """
     made = []
-    for study in STUDIES:
-        for net in nets:
+    for net in nets:
+        for study in studies_of(net):
             if Records(folder).published(study, net.name) is None:
                 made.append(make_study(study, net))
                 save_study(made[-1], folder)

@@ -23,8 +23,8 @@ Channels = tuple[Finite, Finite, Finite]  # red, green, blue
 class PublishedFile(Frozen):
     """One net's file. Errors in percent are its author's, on CIFAR-10.
 
-    `error` is the test error of the net in the file. `training_error` is that of the last epoch, on augmented images
-    while the weights moved. `best_error` is the lowest test error of the run in any epoch, of which there is no net.
+    `error` is the test error of the net in the file, and `training_error` its error on augmented training images.
+    `best_error` is the lowest test error of the run in any epoch, of which there is no net.
     """
 
     path: str  # in the repository

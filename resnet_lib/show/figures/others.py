@@ -32,7 +32,7 @@ from resnet_lib.show.grouping import without_whole
 from resnet_lib.show.others import PAPER, Reported, by_count, reported, studied_of_others
 
 FULL_LENGTH = (PROFILES["paper"],)
-RESPONSES_SHOWN = (0.1, 20.0)
+RESPONSES_SHOWN = (0.1, 3.0)
 SKY = "#56B4E9"  # Okabe and Ito's; a second author's nets
 
 
@@ -74,7 +74,7 @@ def others_responses(records: Records, depths: Sequence[int] = (20, 56), title: 
                     color, numbers = depth_color(net.config.depth), range(1, len(values) + 1)
                     axes.plot(numbers, values, color=color, label=net.config.name, **look_of(net))
                 axes.set(title=f"{author}, {order}", yscale="log", ylim=RESPONSES_SHOWN)
-                axes.set_yticks((0.1, 0.2, 0.5, 1, 2, 5, 10), ("0.1", "0.2", "0.5", "1", "2", "5", "10"))
+                axes.set_yticks((0.1, 0.2, 0.5, 1, 2), ("0.1", "0.2", "0.5", "1", "2"))
                 axes.minorticks_off()
         for axes, name in zip(all_axes[-2:], ("3×3 layer, from the image on", "rank of the layer"), strict=True):
             axes.set_xlabel(name)

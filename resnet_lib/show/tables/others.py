@@ -13,12 +13,15 @@ from resnet_lib.show.others import REPORTED_DEPTHS, by_count, reported, studied_
 def others_nets(records: Records) -> Table:
     """Nets that others trained at full length: what their authors give, and what they give here. One net for a row.
 
-    Errors in percent on CIFAR-10. The training error here is that of the finished net on images without augmentation.
+    Errors in percent on CIFAR-10. Training errors are those of the finished net: on augmented images in its author's
+    log, on images as they are here. Batch norm's statistics are also re-estimated, over training images as they are
+    and over crops with the black border that these nets were trained with.
     """
+    bordered = {net.name: study.value[0] for net, study in studied_of_others("black-border", records)}
     rows = []
     for net, study in studied_of_others("whole-net", records):
         whole, training, settled = study.value
-        logged = net.file.training_error
+        logged, crops = net.file.training_error, bordered.get(net.name)
         rows.append(
             {
                 "net": net.config.name,
@@ -27,6 +30,7 @@ def others_nets(records: Records) -> Table:
                 "test error, its author (%)": f"{net.file.error:.2f}",
                 "here (%)": f"{whole:.2f}",
                 "BN re-estimated (%)": f"{settled:.2f}",
+                "the same, on crops (%)": "" if crops is None else f"{crops:.2f}",
                 "best epoch, its author (%)": f"{net.file.best_error:.2f}",
                 "training error, its author's log (%)": "" if logged is None else f"{logged:.2f}",
                 "training error, here (%)": f"{training:.2f}",
