@@ -104,7 +104,9 @@ def others_lesions(records: Records, depths: Sequence[int] = (20, 56), title: st
                         draw_deletions(axes, one, net)
                     else:
                         draw_lesions(axes, [one], depth, net.name, color=kind_color(net), **look_of(net))
-                if not found:
+                if found:
+                    axes.locator_params(axis="x", integer=True)
+                else:
                     write_missing(axes, (), alone=True)
                 shown += found
                 axes.set(title=f"{depth} layers: {LESIONS[study]}", ylim=(0, 100), xlabel="block, from the image on")
@@ -134,7 +136,6 @@ def draw_deletions(axes: Axes, study: PublishedStudy, net: PublishedNet) -> None
     for count, drawn in counts.items():
         label = f"{net.name}, {count} deleted"
         axes.plot([count] * len(drawn), drawn, color=color, label=label, **look | {"ls": "none"})
-    axes.set_xticks(list(counts))
 
 
 def literature(
