@@ -551,3 +551,12 @@ def test_a_net_gives_its_authors_error_on_our_copy_of_cifar10(name: str, monkeyp
     assert found.error == pytest.approx(net.file.error, abs=0.0201)
     recorded = Records.committed().published("whole-net", name).test_images.unpacked()
     assert (found.right.numpy() != recorded).sum() <= 4
+
+
+@pytest.mark.parametrize("name", [name for name in NETS if name.startswith("akamaster")])
+def test_akamasters_files_tell_of_an_epoch_that_was_better(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not is_here(name):
+        pytest.skip("needs cifar10.npz and published/ with the nets in RESNET_LIB_DATA")
+    monkeypatch.setenv("RESNET_LIB_DATA", BROUGHT)
+    content = torch.load(published.fetch(NETS[name]), map_location="cpu", weights_only=True)
+    assert 100 - content["best_prec1"] == pytest.approx(NETS[name].file.best_error, abs=1e-4)
