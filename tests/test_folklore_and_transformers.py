@@ -1,7 +1,5 @@
 """Chapters 11 and 12: what departures do by construction, their prices, and what shortcuts do in a transformer."""
 
-import copy
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
@@ -15,85 +13,16 @@ from torch.nn import functional as F
 from resnet_lib.display import NO_RUN
 from resnet_lib.evidence import claims
 from resnet_lib.nets import probes
-from resnet_lib.nets.models import CifarNet, initialize
+from resnet_lib.nets.models import initialize
 from resnet_lib.nets.others import VisionTransformer
 from resnet_lib.runs.experiments import FOLKLORE, PROFILES, SUITES, Profile
 from resnet_lib.runs.records import save_record
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
-from resnet_lib.training.loop import Hardware, evaluate, reestimate_bn, set_lr
+from resnet_lib.training import Hardware
 
 SMOKE = PROFILES["smoke"]
 CPU = Hardware.choose("cpu", "fp32")
-RATES = (0.1, 0.1, 0.1, 0.01, 0.01, 0.002, 0.002)
-
-
-def path_of(form: str, momentum: float = 0.9, weight_decay: float = 0.05) -> list[Tensor]:
-    """A weight after each step of minimising half its square, with the rates above."""
-    weight = torch.tensor([3.0, -2.0], dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.SGD([weight], lr=RATES[0], momentum=momentum, weight_decay=weight_decay)
-    path = []
-    for lr in RATES:
-        set_lr(optimizer, lr, form)
-        optimizer.zero_grad()
-        weight.square().sum().mul(0.5).backward()
-        optimizer.step()
-        path.append(weight.detach().clone())
-    return path
-
-
-# The forms of momentum.
-
-
-def test_caffes_form_is_caffes_own_update() -> None:
-    weight, velocity, expected = torch.tensor([3.0, -2.0], dtype=torch.float64), torch.zeros(2), []
-    for lr in RATES:
-        velocity = 0.9 * velocity + lr * (weight + 0.05 * weight)  # Caffe: V <- m V + lr (gradient + decay)
-        weight = weight - velocity
-        expected.append(weight)
-    torch.testing.assert_close(torch.stack(path_of("caffe")), torch.stack(expected))
-
-
-def test_the_forms_agree_until_the_rate_changes_and_then_caffes_goes_farther() -> None:
-    caffe, torchs = torch.stack(path_of("caffe")), torch.stack(path_of("torch"))
-    torch.testing.assert_close(caffe[:3], torchs[:3])
-    assert ((caffe[3] - caffe[2]).abs() > 5 * (torchs[3] - torchs[2]).abs()).all()
-
-
-def test_without_momentum_the_forms_are_one() -> None:
-    torch.testing.assert_close(torch.stack(path_of("caffe", 0.0)), torch.stack(path_of("torch", 0.0)))
-
-
-# Batch norm's statistics, estimated again.
-
-
-def test_reestimated_statistics_are_the_means_over_the_training_set() -> None:
-    full = tiny_dataset()
-    twice = torch.cat([full.train_images, full.train_images, full.train_images, full.train_images[:232]])  # 1,000
-    dataset = dataclasses.replace(full, train_images=twice, train_labels=torch.zeros(1000, dtype=torch.int64))
-    net = CifarNet(8, "A", in_channels=1)
-    initialize(net, 0)
-    net.bn1.running_mean.fill_(7.0)  # what training left behind must not matter
-    reestimate_bn(net.eval(), dataset, CPU)
-
-    first, second = (net.conv1(dataset.normalize(part)) for part in twice.split(500))
-    means = (first.mean((0, 2, 3)) + second.mean((0, 2, 3))) / 2
-    variances = (first.var((0, 2, 3)) + second.var((0, 2, 3))) / 2
-    torch.testing.assert_close(net.bn1.running_mean, means, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(net.bn1.running_var, variances, rtol=1e-4, atol=1e-5)
-
-
-def test_reestimating_leaves_weights_mode_and_momentum_alone() -> None:
-    net = CifarNet(8, "B", in_channels=1)
-    initialize(net, 0)
-    before = copy.deepcopy(net.eval())
-    reestimate_bn(net, tiny_dataset(), CPU)
-    assert not net.training and net.bn1.momentum == before.bn1.momentum
-    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), before.parameters(), strict=True))
-    assert not torch.equal(net.bn1.running_mean, before.bn1.running_mean)
-    assert evaluate(net, tiny_dataset(), "test", CPU).loss != evaluate(before, tiny_dataset(), "test", CPU).loss
-
-
 # Prices. Made-up records of five seeds: the recipe wobbles, and a departure adds what the test says.
 
 
