@@ -1,6 +1,6 @@
 """The processes that train one net together: how they find each other, and what they tell each other.
 
-    torchrun --nproc-per-node 8 -m resnet_lib train --suite table3 --imagenet DIR
+    torchrun --nproc-per-node 8 -m resnet_lib train-imagenet DIR --suite table3
 
 Every process has a device and works on its share of each batch; DistributedDataParallel averages the gradients.
 """
