@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from resnet_lib.display import NO_RUN
 from resnet_lib.evidence import claims
+from resnet_lib.evidence.verdicts import BEST_EPOCH, folklore_prices
 from resnet_lib.nets import probes
 from resnet_lib.nets.models import CifarNet, initialize
 from resnet_lib.nets.others import VisionTransformer
@@ -114,7 +115,7 @@ def test_a_price_is_paired_and_gets_its_word(tmp_path: Path) -> None:
         "channel means subtracted": (1.0, 1.0),
     }
     rows = {row["departure"]: row for row in tables.folklore(SMOKE, priced(tmp_path, added)).to_dict("records")}
-    assert list(rows) == [*FOLKLORE, tables.BEST_EPOCH]
+    assert list(rows) == [*FOLKLORE, BEST_EPOCH]
     assert rows["no ReLU after the stem"]["verdict"] == "costs"
     assert rows["no ReLU after the stem"]["adds to the test error (points)"] == "+1.00"
     assert rows["no ReLU after the stem"]["95% interval"] == "+0.80 to +1.20"  # 2.776 * 0.1581 / sqrt(5) = 0.196
@@ -137,7 +138,7 @@ def test_the_best_epoch_can_only_lower_the_reported_error(tmp_path: Path) -> Non
     for seed, config in enumerate(SUITES["folklore"].setting("ResNet-20 A", SMOKE)):
         save_record(made_up_record(config, test_error=12.0, best=12.0 - seed), tmp_path)  # earlier, and lower
     records = Records(tmp_path)
-    assert tables.folklore_prices(SMOKE, records)[tables.BEST_EPOCH] == pytest.approx([0, -1, -2, -3, -4])
+    assert folklore_prices(SMOKE, records)[BEST_EPOCH] == pytest.approx([0, -1, -2, -3, -4])
     (row,) = tables.best_epochs(list(records)).to_dict("records")
     assert (row["last test error (%)"], row["lowest test error (%)"]) == ("12.00", "10.00")
     assert (row["flattered by (points)"], row["seeds"]) == ("2.00", 5)

@@ -6,7 +6,6 @@ import pytest
 from samples import made_up_record, tiny_config
 
 from resnet_lib import display
-from resnet_lib.errors import UserError
 from resnet_lib.runs.config import NetConfig, RunConfig
 from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
 from resnet_lib.runs.records import save_record
@@ -88,34 +87,6 @@ def test_report_says_by_how_much_this_machine_moved_the_seeds_that_both_have(tmp
     assert row_of(table, "plain-56")["moved"] == ""
     again = tables.report(SMOKE, recorded, recorded)
     assert row_of(again, "plain-20")["moved"] == "+0.00"
-
-
-def test_ledger_and_verdict_table_show_effect_interval_and_seeds(tmp_path: Path) -> None:
-    stored(tmp_path, 10, 10, 10)
-    records = stored(tmp_path, 14, 15, 16, setting="plain-56")
-    ledger = tables.ledger(records, ["degradation"])
-    assert ledger[["smoke", "quick"]].iloc[0].tolist() == ["supported: +5.0 (n=3)", "not yet run"]
-    row = row_of(tables.verdict_table(SMOKE, records), "degradation")
-    assert (row["verdict"], row["effect"], row["95% interval"], row["seeds"]) == (
-        "supported",
-        "+5.00 points",
-        "+2.52 to +7.48",
-        3,
-    )
-    assert row_of(tables.verdict_table(QUICK, records), "degradation")["verdict"] == "not yet run"
-
-
-def test_findings_state_the_claim_and_the_verdict(tmp_path: Path) -> None:
-    stored(tmp_path, 10, 10, 10)
-    text = tables.findings(["degradation"], stored(tmp_path, 14, 15, 16, setting="plain-56"))
-    assert "*supported* at `smoke` (3 seeds)" in text
-    assert "+5.0 points, 95% interval +2.5 to +7.5" in text
-    assert "quick" not in text  # nothing was run
-
-
-def test_an_unknown_claim_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(UserError, match="no claim is called 'degradatoin'; did you mean degradation"):
-        tables.ledger(Records(), ["degradatoin"])
 
 
 def test_a_caption_names_images_schedule_and_seeds() -> None:

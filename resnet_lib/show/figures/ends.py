@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from resnet_lib.evidence.claims import MIN_SEEDS, interval
+from resnet_lib.evidence.verdicts import folklore_prices, price
 from resnet_lib.runs.experiments import SUITES, Profile
 from resnet_lib.runs.paper import figure4_error
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.store import Records
 from resnet_lib.show.figures.canvas import BLUE, MEASURED_ON_X, ORANGE, STYLE, new_figure, note
 from resnet_lib.show.grouping import by_setting
-from resnet_lib.show.tables import folklore_prices, price_verdict
 
 
 def figure4(title: str = "") -> Figure:
@@ -127,6 +127,7 @@ def folklore(profile: Profile, records: Records) -> Figure:
     A dot per seed, a bar for the 95% interval of the mean. A mean whose interval leaves zero out is filled.
     """
     prices = {key: effects for key, effects in folklore_prices(profile, records).items() if effects}
+    judged = {key: price(key, effects) for key, effects in prices.items()}
     rows = sorted(prices, key=lambda key: mean(prices[key]), reverse=True)
     suite = SUITES["folklore"]
     shown = records.select(config for name in suite.settings for config in suite.setting(name, profile))
@@ -135,17 +136,16 @@ def folklore(profile: Profile, records: Records) -> Figure:
     with plt.rc_context(STYLE):
         axes.axvline(0, color="0.3", lw=1)
         for row, key in enumerate(rows):
-            effects = prices[key]
+            effects, (verdict, word) = prices[key], judged[key]
             axes.plot(effects, [row] * len(effects), "o", color=BLUE, ms=3, alpha=0.45, label=key, gid=MEASURED_ON_X)
-            fill = BLUE if price_verdict(effects) in ("costs", "gains") else "white"
-            axes.plot(mean(effects), row, "D", color=BLUE, mfc=fill, ms=6, label=f"{key}, mean", gid=MEASURED_ON_X)
-            if len(effects) >= MIN_SEEDS:
-                _, low, high = interval(effects)
-                axes.plot([low, high], [row, row], color=BLUE, lw=2, alpha=0.6, zorder=1)
+            fill = BLUE if word in ("costs", "gains") else "white"
+            axes.plot(verdict.effect, row, "D", color=BLUE, mfc=fill, ms=6, label=f"{key}, mean", gid=MEASURED_ON_X)
+            if verdict.low is not None:
+                axes.plot([verdict.low, verdict.high], [row, row], color=BLUE, lw=2, alpha=0.6, zorder=1)
         axes.set_yticks(range(len(rows)), rows)
         axes.set(ylim=(max(len(rows), 1) - 0.5, -0.5), xlabel="added to the test error (points)")
-        verdicts = [price_verdict(effects) for effects in prices.values()]
-        costs, gains = verdicts.count("costs"), verdicts.count("gains")
+        words = [word for _, word in judged.values()]
+        costs, gains = words.count("costs"), words.count("gains")
         title = f"Of {len(rows)} departures {costs} cost and {gains} gain; the others cannot be told from zero"
         figure.suptitle(title, fontsize=11, x=0.01, ha="left")
         note(figure, shown, "Dots: seeds; diamonds: means, filled if the 95% interval (bar) leaves zero out. ")
