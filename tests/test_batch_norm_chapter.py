@@ -13,7 +13,7 @@ from resnet_lib.display import two_digits
 from resnet_lib.nets import models, probes
 from resnet_lib.runs.experiments import plain, resnet
 from resnet_lib.runs.records import RunRecord
-from resnet_lib.show.figures import per_layer, series
+from resnet_lib.show.figures import per_layer
 from resnet_lib.show.figures.canvas import depth_color
 from resnet_lib.show.tables import gradients, layers, without_batch_norm
 
@@ -180,7 +180,7 @@ PANELS = {
 
 
 def test_per_layer_draws_medians_on_bands_from_the_lowest_to_the_highest() -> None:
-    left, right = per_layer(PANELS, "gradient norm", "A message").axes
+    left, right = per_layer(PANELS, "gradient norm", "A message", None).axes
     lines = {line.get_label(): line for line in left.lines}
     assert list(lines["4 layers"].get_xdata()) == [1, 2, 3]
     assert list(lines["4 layers"].get_ydata()) == pytest.approx([2e-6, 4e-6, 4e-6])
@@ -194,20 +194,20 @@ def test_per_layer_draws_medians_on_bands_from_the_lowest_to_the_highest() -> No
 
 
 def test_per_layer_draws_dashed_lines_in_their_panel_only() -> None:
-    left, right = per_layer(PANELS, "y", "t", dashed={"residual": [[5.0, 6.0, 7.0]]}).axes
+    left, right = per_layer(PANELS, "y", "t", None, dashed={"residual": [[5.0, 6.0, 7.0]]}).axes
     assert [line.get_linestyle() for line in right.lines] == ["-", "--"]
     assert all(line.get_linestyle() == "-" for line in left.lines)
 
 
 def test_per_layer_puts_two_panels_in_a_row_and_can_be_empty() -> None:
-    figure = per_layer({name: [] for name in "abcd"}, "y", "t")
+    figure = per_layer({name: [] for name in "abcd"}, "y", "t", [])
     places = [axes.get_subplotspec() for axes in figure.axes]
     assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 def test_on_a_logarithmic_axis_a_digest_notices_small_numbers() -> None:
     moved = {"plain": [[1e-6, 2e-6, 3.01e-6], *PANELS["plain"][3:]], "residual": PANELS["residual"]}
-    before = series(per_layer({"plain": PANELS["plain"][:1] + PANELS["plain"][3:]} | {"residual": []}, "y", "t"))
-    after = series(per_layer(moved | {"residual": []}, "y", "t"))
+    before = per_layer({"plain": PANELS["plain"][:1] + PANELS["plain"][3:]} | {"residual": []}, "y", "t", None).series()
+    after = per_layer(moved | {"residual": []}, "y", "t", None).series()
     assert list(before["line"][before["digest"] != after["digest"]]) == ["4 layers"]
     assert list(before["first"]) == ["1", "1e-06"]

@@ -11,7 +11,7 @@ from samples import made_up_record, python, tiny_config
 from resnet_lib.evidence.claims import interval
 from resnet_lib.runs.experiments import plain, resnet
 from resnet_lib.runs.records import RunRecord
-from resnet_lib.show.figures import curves, final_errors, series, settings
+from resnet_lib.show.figures import curves, final_errors, settings
 
 RECORDS = [
     made_up_record(tiny_config(net, seed), train_error=base + 3 * seed, test_error=base + 10 + seed)
@@ -98,7 +98,7 @@ def test_settings_are_dots_with_the_interval_of_their_mean() -> None:
 
 
 def test_series_names_every_curve_with_its_ends() -> None:
-    table = series(curves({"Plain": RECORDS[:6]}))
+    table = curves({"Plain": RECORDS[:6]}).series()
     assert list(table["line"]) == ["plain-20, training", "plain-20, test", "plain-56, training", "plain-56, test"]
     assert set(table["panel"]) == {"Plain"}
     assert list(table["points"]) == [2, 2, 2, 2]
@@ -110,15 +110,15 @@ def test_series_names_every_curve_with_its_ends() -> None:
     "draw", [lambda rs: curves({"": rs}), final_errors, settings], ids=["curves", "final", "settings"]
 )
 def test_series_are_the_same_each_time(draw: object) -> None:
-    assert series(draw(RECORDS)).equals(series(draw(RECORDS)))
+    assert draw(RECORDS).series().equals(draw(RECORDS).series())
 
 
 def test_a_point_that_moves_by_a_hundredth_changes_the_digest_of_its_line_and_of_no_other() -> None:
     record, other = RECORDS[0], RECORDS[3]
-    before = series(curves({"": [record, other]}))
+    before = curves({"": [record, other]}).series()
     first, last = record.test_curve.error
     for moved in ((first + 0.01, last), (first - 0.01, last), (first, last + 0.01)):
-        after = series(curves({"": [with_test_errors(record, *moved), other]}))
+        after = curves({"": [with_test_errors(record, *moved), other]}).series()
         changed = before["digest"] != after["digest"]
         assert list(before["line"][changed]) == ["plain-20, test"]
 
@@ -127,14 +127,14 @@ def test_a_point_that_moves_by_a_hundredth_changes_the_digest_of_its_line_and_of
 def test_a_seed_that_moves_by_a_hundredth_changes_a_digest(draw: object) -> None:
     final = RECORDS[4].final.model_copy(update={"train_error": RECORDS[4].final.train_error + 0.01})
     moved = [*RECORDS[:4], RECORDS[4].model_copy(update={"final": final}), *RECORDS[5:]]
-    assert (series(draw(RECORDS))["digest"] != series(draw(moved))["digest"]).sum() == 1
+    assert (draw(RECORDS).series()["digest"] != draw(moved).series()["digest"]).sum() == 1
 
 
 def test_a_digest_tells_iterations_apart_too() -> None:
     record = RECORDS[0]
     curve = record.test_curve.model_copy(update={"iteration": (5, 12)})
     moved = record.model_copy(update={"test_curve": curve})
-    before, after = (series(curves({"": [r]}))["digest"] for r in (record, moved))
+    before, after = (curves({"": [r]}).series()["digest"] for r in (record, moved))
     assert list(before != after) == [False, True]
 
 
@@ -152,7 +152,7 @@ from resnet_lib.evidence import claims
 from resnet_lib.runs import experiments
 from resnet_lib.show import figures, tables
 from resnet_lib.runs.store import Records
-figures.series(figures.curves({"": []}))
+figures.curves({"": []}).series()
 tables.report(experiments.PROFILES["smoke"], Records.committed(), Records())
 """
     done = python("-c", program)

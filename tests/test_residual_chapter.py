@@ -13,6 +13,7 @@ from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
 from resnet_lib.runs.records import Probes, RunRecord, save_study
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
+from resnet_lib.show.figures.canvas import ORANGE
 
 SMOKE = PROFILES["smoke"]
 BLOCKS = ("layer1.0", "layer1.1", "layer1.2", "layer2.1", "layer2.2", "layer3.1", "layer3.2")
@@ -57,13 +58,13 @@ def test_table_of_growth(records: Records) -> None:
 
 
 def test_figure_of_lesions_is_drawn_from_the_studies(records: Records) -> None:
-    figure = figures.lesions(SMOKE, records, (20,))
+    figure = figures.lesions(SMOKE, records, (20,), "title")
     deleted, swapped = figure.axes
     lines = {line.get_label(): line for line in deleted.lines}
     assert set(lines) == {f"{net}, {part}" for net in ("plain-20", "ResNet-20 A") for part in PARTS}
     assert list(lines["plain-20, layer2"].get_xdata()) == [5, 6]  # the fourth block changes the shape
     assert list(lines["plain-20, layer2"].get_ydata()) == [51.0, 61.0]
-    assert lines["plain-20, layer1"].get_color() == figures.ORANGE != lines["ResNet-20 A, layer1"].get_color()
+    assert lines["plain-20, layer1"].get_color() == ORANGE != lines["ResNet-20 A, layer1"].get_color()
     assert {line.get_label() for line in swapped.lines} >= {"plain-20, whole", "plain-20, layer1"}
     assert "100 test images" in figure.get_supxlabel()
     assert "2 seeds" in figure.get_supxlabel()
@@ -73,7 +74,7 @@ PARTS = ("whole", "layer1", "layer2", "layer3")
 
 
 def test_figure_of_lesions_without_studies_says_so(tmp_path: Path) -> None:
-    assert NO_RUN in figures.lesions(SMOKE, Records(tmp_path), (20, 56)).get_supxlabel()
+    assert NO_RUN in figures.lesions(SMOKE, Records(tmp_path), (20, 56), "title").get_supxlabel()
 
 
 def responding(net: str, seed: int, first: float) -> RunRecord:
@@ -87,7 +88,7 @@ def responding(net: str, seed: int, first: float) -> RunRecord:
 def test_figure_of_responses_shows_medians_in_order_and_sorted() -> None:
     shown = [responding("plain-20", seed, first) for seed, first in enumerate((1.0, 5.0, 2.0))]
     shown += [responding("ResNet-20 A", 0, 1.0)]
-    figure = figures.responses({"Clothes": shown}, "title")
+    figure = figures.figure7({"Clothes": shown}, "title")
     in_order, ranked = figure.axes
     expected = [median(values) for values in zip(*(r.probes.response_std for r in shown[:3]), strict=True)]
     lines = {line.get_label(): line for line in in_order.lines}
@@ -97,6 +98,19 @@ def test_figure_of_responses_shows_medians_in_order_and_sorted() -> None:
     assert list(ranked.lines[0].get_ydata()) == sorted(expected, reverse=True)
     assert lines["plain-20"].get_linestyle() != lines["ResNet-20 A"].get_linestyle()
     assert lines["plain-20"].get_color() == lines["ResNet-20 A"].get_color()
+
+
+def test_figure_7_of_one_set_of_runs_parts_plain_from_residual_nets() -> None:
+    shown = [responding("ResNet-20 A", 0, 1.0), responding("plain-20", 0, 1.0), responding("plain-20", 1, 5.0)]
+    figure = figures.figure7(shown, "title")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        *("plain", "residual", "plain, sorted", "residual, sorted"),
+    ]
+    plain_nets = [record.probes.response_std for record in shown[1:]]
+    expected = [median(values) for values in zip(*plain_nets, strict=True)]
+    assert [list(axes.lines[0].get_ydata()) for axes in figure.axes[::2]] == [expected, sorted(expected, reverse=True)]
+    assert [len(axes.collections) for axes in figure.axes] == [1, 0, 1, 0]  # a band needs two seeds
+    assert figure.made_from == tuple(shown)
 
 
 def test_the_table_of_machines_tells_runs_and_studies_apart(records: Records) -> None:

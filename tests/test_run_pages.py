@@ -110,9 +110,9 @@ def test_recorded_names_the_runs_of_its_nets_only() -> None:
 def test_a_figure_hands_its_runs_to_its_table() -> None:
     records = Records.committed().select(DEGRADATION.setting("plain-20", SMOKE))
     for figure in (figures.curves({"a": records[:2], "b": records[2:]}), figures.settings(records)):
-        assert figures.series(figure).made_from == tuple(records)
-    assert figures.series(figures.curves({"empty": []})).made_from == ()
-    assert figures.series(figures.figure4()).made_from is None  # the paper's, which no run of ours has a part in
+        assert figure.series().made_from == tuple(records)
+    assert figures.curves({"empty": []}).series().made_from == ()
+    assert figures.figure4("").series().made_from is None  # the paper's, which no run of ours has a part in
 
 
 def test_the_line_counts_runs_once_by_suite_and_profile() -> None:

@@ -14,7 +14,7 @@ from resnet_lib.runs.config import DataConfig
 from resnet_lib.runs.experiments import PROFILES, SUITES, on_features, plain, resnet
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.show import tables
-from resnet_lib.show.figures import parity, series, settings
+from resnet_lib.show.figures import parity, settings
 from resnet_lib.show.grouping import by_setting, describe
 
 SMOKE = PROFILES["smoke"]
@@ -210,7 +210,7 @@ def test_a_diverged_run_is_told_under_the_figure() -> None:
 def test_the_parity_rule_is_drawn_as_it_is() -> None:
     features, labels = tabular.parity_rule()
     figure = parity(features, labels)
-    assert sum(series(figure)["points"]) == 500
+    assert sum(figure.series()["points"]) == 500
     for axes, third in zip(figure.axes, (-1, 1), strict=True):
         for line in axes.lines:
             product = np.sign(line.get_xdata()) * np.sign(line.get_ydata()) * third
@@ -219,4 +219,4 @@ def test_the_parity_rule_is_drawn_as_it_is() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_a_profile_without_records_gives_an_empty_figure() -> None:
-    assert series(settings({"all": [], "few": []}, ("training", "test"), "Message")).empty
+    assert settings({"all": [], "few": []}, ("training", "test"), "Message").series().empty

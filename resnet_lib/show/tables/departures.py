@@ -8,7 +8,7 @@ from resnet_lib.evidence.verdicts import folklore_prices, interval_text, price
 from resnet_lib.runs.experiments import FOLKLORE, Profile
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import data_name
+from resnet_lib.show.grouping import data_name, grouped
 
 
 def prices(effects: dict[str, list[float]]) -> Table:
@@ -37,10 +37,7 @@ def folklore(profile: Profile, records: Records) -> Table:
 
 def best_epochs(records: Sequence[RunRecord]) -> Table:
     """The last and the lowest test error of each net's runs, means over seeds, and how often each run was tested."""
-    groups: dict[tuple[str, str, int], list[RunRecord]] = {}
-    for record in records:
-        key = (record.config.net.name, data_name(record.config.data), len(record.test_curve.error))
-        groups.setdefault(key, []).append(record)
+    groups = grouped(records, lambda r: (r.config.net.name, data_name(r.config.data), len(r.test_curve.error)))
     return Table(
         {
             "net": net,
