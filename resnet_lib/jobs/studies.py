@@ -1,10 +1,9 @@
 """What is measured on trained nets after their run: lesions and growth. Each result is a `runs.Study`.
 
-`python -m resnet_lib.studies --profile smoke` makes those that are missing, from the weights that the runs have left
+`python -m resnet_lib study --profile smoke` makes those that are missing, from the weights that the runs have left
 (beside the committed records, or in the cache), and trains a net again that has left none.
 """
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +15,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from resnet_lib import data, training
-from resnet_lib.cli import Parser, positive
 from resnet_lib.data.sets import Dataset, Epoch
 from resnet_lib.errors import UserError
 from resnet_lib.jobs import campaign
 from resnet_lib.nets import surgery
 from resnet_lib.nets.probes import as_in_training
-from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import LESIONED, PROFILES, SUITES, Profile, lookup
+from resnet_lib.runs.config import NetConfig, RunConfig
+from resnet_lib.runs.experiments import LESIONED, SUITES, Profile, lookup
 from resnet_lib.runs.records import Study, save_study
 from resnet_lib.runs.store import Records, local_dir
 from resnet_lib.training.hardware import Hardware
@@ -226,9 +224,9 @@ def work(
     names: Sequence[str],
     seeds: range,
     num_images: int = NUM_IMAGES,
-    nets: Sequence[str] | None = None,
+    nets: Sequence[NetConfig] | None = None,
 ) -> list[Study]:
-    """Makes and stores the studies that are missing, seed by seed; returns them.
+    """Makes and stores the studies that are missing, seed by seed.
 
     Args:
         profile: at which the nets were trained.
@@ -237,43 +235,30 @@ def work(
         num_images: how many of the first test images to use.
         nets: study only these; by default all that a study names.
 
+    Returns:
+        All that were asked for, those that were there already, too.
+
     Raises:
-        UserError: as `make_study` does; what was finished before is stored.
+        UserError: a net is not studied; or as `make_study` does; what was finished before is stored.
     """
     records = Records.all()
-    made = []
-    for seed in seeds:
-        for name in names:
-            for setting in lookup(STUDIES, name, "study")[1]:
-                if nets is not None and setting not in nets:
-                    continue
-                config = SUITES["degradation"].settings[setting](profile, seed)
-                if records.study(name, config) is None:
-                    study = make_study(name, config, num_images)
-                    save_study(study, local_dir())
-                    made.append(study)
-                    campaign.say(f"{study.name}: {study.provenance.seconds:.0f} s")
-    return made
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Makes the missing studies of a profile; returns the exit status. Users' mistakes take one line and status 2."""
-    parser = Parser(prog="resnet_lib.studies", description="Measures the trained nets of a profile.")
-    parser.add_argument("--profile", choices=PROFILES, default="smoke")
-    parser.add_argument("--study", choices=STUDIES, nargs="+", default=list(STUDIES), help="default: all")
-    parser.add_argument("--net", choices=LESIONED, nargs="+", help="default: all that a study names")
-    parser.add_argument("--seeds", type=positive, help="so many of the first seeds (default: the profile's)")
-    parser.add_argument("--images", type=positive, default=NUM_IMAGES, help="test images to use (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    profile = PROFILES[options.profile]
-    torch.set_num_threads(1)  # as the runs are made: the result then does not depend on the number of cores
-    try:
-        work(profile, options.study, range(options.seeds or profile.num_seeds), options.images, options.net)
-    except UserError as error:
-        print(f"resnet_lib.studies: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    wanted = [
+        (name, SUITES["degradation"].settings[setting](profile, seed))
+        for seed in seeds
+        for name in names
+        for setting in lookup(STUDIES, name, "study")[1]
+    ]
+    if nets is not None:
+        studied = dict.fromkeys(config.net for _, config in wanted)
+        if unknown := [net.name for net in nets if net not in studied]:
+            raise UserError(f"{unknown[0]} is not studied; choose from {', '.join(net.name for net in studied)}")
+        wanted = [(name, config) for name, config in wanted if config.net in nets]
+    found = []
+    for name, config in wanted:
+        study = records.study(name, config)
+        if study is None:
+            study = make_study(name, config, num_images)
+            save_study(study, local_dir())
+            campaign.say(f"{study.name}: {study.provenance.seconds:.0f} s")
+        found.append(study)
+    return found
