@@ -1,18 +1,23 @@
 """Chapter 11: departures from the paper, and what each costs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import mean
 
 from resnet_lib.display import Table
 from resnet_lib.evidence.verdicts import folklore_prices, interval_text, price
 from resnet_lib.runs.experiments import FOLKLORE, Profile
-from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.records import RunRecord, Study
 from resnet_lib.runs.store import Records
 from resnet_lib.show.grouping import data_name, grouped
 
 
-def prices(effects: dict[str, list[float]]) -> Table:
-    """Differences of test error, in points, one per seed: their mean, its 95% interval, and a verdict in a word."""
+def prices(effects: dict[str, list[float]], runs: Iterable[RunRecord | Study]) -> Table:
+    """Differences of test error, in points, one per seed: their mean, its 95% interval, and a verdict in a word.
+
+    Args:
+        effects: departure -> differences.
+        runs: those behind the differences.
+    """
     judged = {name: price(name, values) for name, values in effects.items()}
     return Table(
         {
@@ -23,16 +28,16 @@ def prices(effects: dict[str, list[float]]) -> Table:
             "verdict": word,
         }
         for name, (verdict, word) in judged.items()
-    )
+    ).from_runs(runs)
 
 
 def folklore(profile: Profile, records: Records) -> Table:
     """Chapter 11: what each departure does to the test error of ResNet-20, paired over seeds; see `folklore_prices`."""
     records = records.noting()
-    table = prices(folklore_prices(profile, records))
+    table = prices(folklore_prices(profile, records), records.given)
     shortcuts = [FOLKLORE[key](profile, 0).net.shortcut if key in FOLKLORE else "A" for key in table["departure"]]
     table.insert(1, "compared with", [f"ResNet-20 {shortcut}" for shortcut in shortcuts])
-    return table.from_runs(records.given)
+    return table
 
 
 def best_epochs(records: Sequence[RunRecord]) -> Table:
