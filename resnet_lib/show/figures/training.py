@@ -11,15 +11,7 @@ from resnet_lib.evidence.diagnosis import CONSTRUCTED, guessing_error, setting_n
 from resnet_lib.runs.experiments import DEPTHS, WARMED_UP_DEPTH
 from resnet_lib.runs.paper import figure6_error
 from resnet_lib.runs.records import RunRecord
-from resnet_lib.show.figures.canvas import (
-    GREEN,
-    Figure,
-    depth_color,
-    draw_seeds,
-    new_figure,
-    styled,
-    write_missing,
-)
+from resnet_lib.show.figures.canvas import GREEN, Figure, depth_color, draw_seeds, new_figure, styled, write_missing
 from resnet_lib.show.grouping import by_net
 
 

@@ -2,7 +2,6 @@
 
 from resnet_lib.display import Markdown, Table
 from resnet_lib.show.grouping import data_name, studied
-from resnet_lib.show.tables.cases import diagnosed, diagnoses
 from resnet_lib.show.tables.compared import against_paper, distances, figure7, table3_scaled, table6
 from resnet_lib.show.tables.departures import best_epochs, folklore, prices
 from resnet_lib.show.tables.inside import GROWTH, gradients, growth, layers, lesions
@@ -20,4 +19,4 @@ from resnet_lib.show.tables.published import (
     table4,
     table5,
 )
-from resnet_lib.show.tables.runs import errors, hardware, recorded, report, without_batch_norm
+from resnet_lib.show.tables.runs import diagnosed, diagnoses, errors, hardware, recorded, report, without_batch_norm

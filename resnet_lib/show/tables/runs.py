@@ -1,15 +1,16 @@
-"""Errors of runs, and where the runs come from."""
+"""Errors of runs, which case each run is, and where the runs come from."""
 
 from collections.abc import Sequence
 from itertools import chain
 from statistics import mean
 
 from resnet_lib.display import Table
+from resnet_lib.evidence.diagnosis import diagnose, judged
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES, Profile
 from resnet_lib.runs.records import RunRecord, Study
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import by_net, grouped, setting, testing_spread, training_spread
+from resnet_lib.show.grouping import by_net, data_name, grouped, setting, testing_spread, training_spread
 from resnet_lib.show.tables.published import published
 
 
@@ -86,6 +87,38 @@ def report(profile: Profile, recorded: Records, local: Records) -> Table:
                 }
             )
     return Table(rows)
+
+
+def diagnoses(records: Sequence[RunRecord]) -> Table:
+    """Chapter 10: each run that was built to be a case, what the diagnosis makes of it, and whether that is right."""
+    return Table(
+        {
+            "seed": f"{case.record.config.seed}" + (", held back" if case.held_back else ""),
+            "net": case.record.config.net.name,
+            "training error (%)": f"{case.record.final.train_error:.1f}",
+            "validation error (%)": f"{case.record.final.test_error:.1f}",
+            "built to be": case.built,
+            "from the curves alone": case.alone.case,
+            "with the second run": case.diagnosis.case,
+            "right": "yes" if case.is_right else "no",
+        }
+        for case in judged(records)
+    ).from_runs(records)
+
+
+def diagnosed(records: Sequence[RunRecord]) -> Table:
+    """Any runs with the case that each is, from its own curves alone."""
+    return Table(
+        {
+            "net": record.config.net.name,
+            "data": data_name(record.config.data),
+            "seed": record.config.seed,
+            "training error (%)": f"{record.final.train_error:.1f}",
+            "test error (%)": f"{record.final.test_error:.1f}",
+            "case": diagnose(record).case,
+        }
+        for record in records
+    ).from_runs(records)
 
 
 def hardware(records: Sequence[RunRecord | Study]) -> Table:

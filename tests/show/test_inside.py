@@ -1,19 +1,21 @@
-"""The tables and figures of chapter 3 show what the studies and records say."""
+"""Tables and figures of nets looked into show what the studies, the records and a live measurement say."""
 
 from pathlib import Path
 from statistics import median
 
 import pytest
-from samples import layer_names, made_up_record, made_up_study
+from matplotlib.colors import same_color
+from samples import layer_names, made_up_record, made_up_study, tiny_config, tiny_dataset
+from torch import Tensor
 
-from resnet_lib import display
-from resnet_lib.display import NO_RUN
+from resnet_lib.display import NO_RUN, spread, two_digits
+from resnet_lib.nets import models, probes
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
 from resnet_lib.runs.records import Probes, RunRecord, save_study
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
-from resnet_lib.show.figures.canvas import ORANGE
+from resnet_lib.show.figures.canvas import ORANGE, depth_color
 
 SMOKE = PROFILES["smoke"]
 BLOCKS = ("layer1.0", "layer1.1", "layer1.2", "layer2.1", "layer2.2", "layer3.1", "layer3.2")
@@ -45,7 +47,7 @@ def test_table_of_lesions(records: Records) -> None:
     assert list(table["median block adds (points)"])[:2] == ["31.00 ± 1.41 (n=2)", "3.10 ± 0.14 (n=2)"]
     assert list(table["worst block adds (points)"])[:2] == ["61.00 ± 1.41 (n=2)", "6.10 ± 0.14 (n=2)"]
     cheap = [100 / 7, 0.0]  # of plain-20, with seed 0 and 1: the first block adds 0 and 2 points
-    assert table["blocks that add less than 1 point (%)"][0] == display.spread(cheap)
+    assert table["blocks that add less than 1 point (%)"][0] == spread(cheap)
     assert table["blocks that add less than 1 point (%)"][2] == NO_RUN
 
 
@@ -111,6 +113,91 @@ def test_figure_7_of_one_set_of_runs_parts_plain_from_residual_nets() -> None:
     assert [list(axes.lines[0].get_ydata()) for axes in figure.axes[::2]] == [expected, sorted(expected, reverse=True)]
     assert [len(axes.collections) for axes in figure.axes] == [1, 0, 1, 0]  # a band needs two seeds
     assert figure.made_from == tuple(shown)
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    dataset = tiny_dataset()
+    return dataset.normalize(dataset.train_images[:32]), dataset.train_labels[:32]
+
+
+def started(shortcut: str = "none", **varied: object) -> models.CifarNet:
+    net = models.CifarNet(8, shortcut, in_channels=1, **varied)
+    models.initialize(net, seed=0)
+    return net
+
+
+def test_gradients_joins_seeds_by_their_geometric_mean_and_leaves_out_runs_that_diverged() -> None:
+    weakest = {0: 0.01, 1: 0.04, 2: 0.3}
+    runs = [made_up_record(tiny_config(seed=s), train_error=10 + s, weakest=w) for s, w in weakest.items()]
+    runs[2] = runs[2].model_copy(update={"probes": None, "diverged_at": 5})
+    (row,) = tables.gradients(runs).to_dict("records")
+    assert row == {
+        "net": "plain-8",
+        "weakest layer": "0.02",
+        "median layer": "0.5",
+        "strongest layer": "0.5",
+        "weakest ÷ median": "0.05 ± 0.04 (n=2)",
+        "training error (%)": "10.50 ± 0.71 (n=2)",
+    }
+    assert list(tables.gradients([*runs[:1], made_up_record(tiny_config(resnet(8)))])["net"]) == [
+        "plain-8",
+        "ResNet-8 A",
+    ]
+    assert tables.gradients([]).empty
+
+
+def test_layers_shows_the_first_the_middle_and_the_last() -> None:
+    measured = probes.layer_statistics(started(batch_norm=False), *batch())
+    table = tables.layers({"a net": measured})
+    assert list(table["3×3 layer"]) == ["first (1)", "middle (4)", "last (7)"]
+    for row, index in enumerate((0, 3, 6)):
+        assert table["gradient norm"][row] == two_digits(measured.gradient_norm[index])
+        assert table["deviation"][row] == two_digits(measured.std[index])
+        assert table["mean"][row] == two_digits(measured.mean[index])
+        expected = measured.gradient_norm[index] / measured.weight_norm[index]
+        assert table["gradient ÷ length"][row] == two_digits(expected)
+
+
+PANELS = {
+    "plain": [[1e-6, 2e-6, 3e-6], [3e-6, 4e-6, 5e-6], [2e-6, 9e-6, 4e-6], [1.0] * 19],
+    "residual": [[1.0, 2.0, 3.0]],
+}
+
+
+def test_per_layer_draws_medians_on_bands_from_the_lowest_to_the_highest() -> None:
+    left, right = figures.per_layer(PANELS, "gradient norm", "A message", None).axes
+    lines = {line.get_label(): line for line in left.lines}
+    assert list(lines["4 layers"].get_xdata()) == [1, 2, 3]
+    assert list(lines["4 layers"].get_ydata()) == pytest.approx([2e-6, 4e-6, 4e-6])
+    (band,) = left.collections
+    corners = {tuple(point) for path in band.get_paths() for point in path.vertices}
+    assert {(1.0, 1e-6), (1.0, 3e-6), (2.0, 2e-6), (2.0, 9e-6), (3.0, 3e-6), (3.0, 5e-6)} == corners
+    assert same_color(lines["20 layers"].get_color(), depth_color(20))
+    assert not right.collections
+    assert left.get_yscale() == right.get_yscale() == "log"
+    assert left.get_ylabel() == "gradient norm"
+
+
+def test_per_layer_draws_dashed_lines_in_their_panel_only() -> None:
+    left, right = figures.per_layer(PANELS, "y", "t", None, dashed={"residual": [[5.0, 6.0, 7.0]]}).axes
+    assert [line.get_linestyle() for line in right.lines] == ["-", "--"]
+    assert all(line.get_linestyle() == "-" for line in left.lines)
+
+
+def test_per_layer_puts_two_panels_in_a_row_and_can_be_empty() -> None:
+    figure = figures.per_layer({name: [] for name in "abcd"}, "y", "t", [])
+    places = [axes.get_subplotspec() for axes in figure.axes]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_on_a_logarithmic_axis_a_digest_notices_small_numbers() -> None:
+    moved = {"plain": [[1e-6, 2e-6, 3.01e-6], *PANELS["plain"][3:]], "residual": PANELS["residual"]}
+    before = figures.per_layer(
+        {"plain": PANELS["plain"][:1] + PANELS["plain"][3:]} | {"residual": []}, "y", "t", None
+    ).series()
+    after = figures.per_layer(moved | {"residual": []}, "y", "t", None).series()
+    assert list(before["line"][before["digest"] != after["digest"]]) == ["4 layers"]
+    assert list(before["first"]) == ["1", "1e-06"]
 
 
 def test_the_table_of_machines_tells_runs_and_studies_apart(records: Records) -> None:

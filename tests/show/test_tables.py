@@ -6,21 +6,15 @@ import pytest
 from samples import made_up_record, tiny_config
 
 from resnet_lib import display
-from resnet_lib.runs.config import NetConfig, RunConfig
+from resnet_lib.runs.config import NetConfig
 from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
 from resnet_lib.runs.records import save_record
 from resnet_lib.runs.store import Records
 from resnet_lib.show import tables
-from resnet_lib.show.grouping import describe
+from resnet_lib.show.tables import without_batch_norm
 
 SMOKE, QUICK, PAPER = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
-
-
-def test_spread_is_mean_sample_deviation_and_number_of_seeds() -> None:
-    assert display.spread([]) == "no run yet"
-    assert display.spread([12.346]) == "12.35 (n=1)"
-    assert display.spread([1.0, 2.0, 3.0]) == "2.00 ± 1.00 (n=3)"
 
 
 @pytest.mark.parametrize(
@@ -89,19 +83,6 @@ def test_report_says_by_how_much_this_machine_moved_the_seeds_that_both_have(tmp
     assert row_of(again, "plain-20")["moved"] == "+0.00"
 
 
-def test_a_caption_names_images_schedule_and_seeds() -> None:
-    configs: list[RunConfig] = [*DEGRADATION.runs(SMOKE, range(2)), *DEGRADATION.runs(QUICK, range(1))]
-    text = describe([made_up_record(config) for config in configs])
-    assert text == f"{SMOKE.summary}; 2 seeds (profile smoke); {QUICK.summary}; 1 seed (profile quick)"
-    assert describe([]) == "no run yet"
-
-
-def test_a_caption_of_runs_that_are_no_profiles_says_something_else_than_a_profile() -> None:
-    caption = describe([made_up_record(tiny_config())])
-    assert caption
-    assert "profile smoke" not in caption
-
-
 def test_hardware_adds_up_runs_and_hours_per_machine() -> None:
     records = [made_up_record(tiny_config(seed=seed)) for seed in range(3)]
     other = records[2].provenance.model_copy(update={"device": "another", "seconds": 7200.0})
@@ -112,6 +93,12 @@ def test_hardware_adds_up_runs_and_hours_per_machine() -> None:
     ]
 
 
-def test_plain_text_aligns_columns() -> None:
-    table = display.Table([("a", "1"), ("long name", "")], columns=["name", "x"])
-    assert display.plain_text(table).splitlines() == ["name       x", "a          1", "long name"]
+def test_without_batch_norm_tells_runs_that_diverged_from_errors() -> None:
+    bare = plain(8, batch_norm=False)
+    runs = [made_up_record(tiny_config(bare, s, lr=0.01), train_error=e) for s, e in enumerate((90, 30.25, 45))]
+    runs[2] = runs[2].model_copy(update={"probes": None, "diverged_at": 5})
+    runs.append(made_up_record(tiny_config(lr=0.1), train_error=12))
+    assert [tuple(row) for row in without_batch_norm(runs).itertuples(index=False)] == [
+        ("plain-8, no BN", "0.01", 3, 1, "30.2, 90.0"),
+        ("plain-8", "0.1", 1, 0, "12.0"),
+    ]
