@@ -129,18 +129,9 @@ def draw_seeds(
     band: float = 0.15,
     **look: object,
 ) -> list[float]:
-    """One line for all seeds, their median or mean at each place, on a band from the lowest to the highest.
+    """One line for all seeds, the `middle` of their numbers at each place x, on a band from the lowest to the highest.
 
-    Args:
-        axes: where to draw.
-        x: the places.
-        seeds: a number for each place, seed by seed.
-        middle: what the line is of.
-        band: how much of the band is seen, of 1.
-        look: the line's colour, label and so on.
-
-    Returns:
-        The heights of the line.
+    The band is as opaque as `band` says, of 1. Returns the heights of the line.
     """
     columns = list(zip(*seeds, strict=True))
     heights = [middle(column) for column in columns]

@@ -76,10 +76,10 @@ def settings(
     """
     panels = records if isinstance(records, dict) else {"": records}
     shown = list(chain(*panels.values()))
-    settings = by_setting(*panels.values())
-    rows = {name: row for row, name in enumerate(dict.fromkeys(chain(*settings)))}
+    by_panel = by_setting(*panels.values())
+    rows = {name: row for row, name in enumerate(dict.fromkeys(chain(*by_panel)))}
     figure, all_axes = new_figure(len(panels), height=1.2 + 0.36 * len(rows))
-    for axes, panel, groups in zip(all_axes, panels, settings, strict=True):
+    for axes, panel, groups in zip(all_axes, panels, by_panel, strict=True):
         for name, group in groups.items():
             for number, error in enumerate(which):
                 offset = 0.3 * (number - (len(which) - 1) / 2)
