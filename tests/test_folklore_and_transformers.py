@@ -1,106 +1,16 @@
-"""Chapters 11 and 12: what departures do by construction, their prices, and what shortcuts do in a transformer."""
+"""Chapters 11 and 12: what departures do by construction, and what shortcuts do in a transformer."""
 
 from collections.abc import Callable
-from pathlib import Path
-from statistics import mean
 
 import pytest
 import torch
-from samples import made_up_record, tiny_dataset
+from samples import tiny_dataset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lib.display import NO_RUN
-from resnet_lib.evidence import claims
 from resnet_lib.nets import probes
 from resnet_lib.nets.models import initialize
 from resnet_lib.nets.others import VisionTransformer
-from resnet_lib.runs.experiments import FOLKLORE, PROFILES, SUITES, Profile
-from resnet_lib.runs.records import save_record
-from resnet_lib.runs.store import Records
-from resnet_lib.show import figures, tables
-from resnet_lib.training import Hardware
-
-SMOKE = PROFILES["smoke"]
-CPU = Hardware.choose("cpu", "fp32")
-# Prices. Made-up records of five seeds: the recipe wobbles, and a departure adds what the test says.
-
-
-def priced(folder: Path, added: dict[str, tuple[float, ...]], profile: Profile = SMOKE) -> Records:
-    suite = SUITES["folklore"]
-    wobble = (10.0, 20.0, 13.0, 11.0, 12.0)
-    for setting, more in {"ResNet-20 A": (0.0,) * 5, "ResNet-20 B": (3.0,) * 5, **added}.items():
-        for config, error, extra in zip(suite.setting(setting, profile), wobble, more, strict=False):
-            save_record(made_up_record(config, test_error=error + extra), folder)
-    return Records(folder)
-
-
-def test_a_price_is_paired_and_gets_its_word(tmp_path: Path) -> None:
-    added = {
-        "no ReLU after the stem": (1.0, 1.2, 0.8, 1.1, 0.9),
-        "fp32": (-1.0, -1.2, -0.8, -1.1, -0.9),
-        "nothing subtracted": (2.0, -2.0, 1.0, -1.0, 0.5),
-        "channel means subtracted": (1.0, 1.0),
-    }
-    rows = {row["departure"]: row for row in tables.folklore(SMOKE, priced(tmp_path, added)).to_dict("records")}
-    assert list(rows) == [*FOLKLORE, tables.BEST_EPOCH]
-    assert rows["no ReLU after the stem"]["verdict"] == "costs"
-    assert rows["no ReLU after the stem"]["adds to the test error (points)"] == "+1.00"
-    assert rows["no ReLU after the stem"]["95% interval"] == "+0.80 to +1.20"  # 2.776 * 0.1581 / sqrt(5) = 0.196
-    assert rows["fp32"]["verdict"] == "gains"
-    assert rows["nothing subtracted"]["verdict"] == "makes no difference at this many seeds"
-    assert rows["channel means subtracted"]["verdict"] == "a verdict needs 3 seeds"
-    assert rows["channel means subtracted"]["seeds"] == 2
-    assert rows["momentum in Caffe's form"]["verdict"] == NO_RUN
-
-
-def test_projections_are_compared_with_option_b(tmp_path: Path) -> None:
-    records = priced(tmp_path, {"projections without BN": (4.0, 4.0, 4.0, 4.0, 4.0)})  # B itself adds 3
-    assert claims.folklore_effects("projections without BN", SMOKE, records) == pytest.approx([1.0] * 5)
-    compared = dict(tables.folklore(SMOKE, records)[["departure", "compared with"]].itertuples(index=False))
-    assert compared.pop("projections without BN") == "ResNet-20 B"
-    assert set(compared.values()) == {"ResNet-20 A"}
-
-
-def test_the_best_epoch_can_only_lower_the_reported_error(tmp_path: Path) -> None:
-    for seed, config in enumerate(SUITES["folklore"].setting("ResNet-20 A", SMOKE)):
-        save_record(made_up_record(config, test_error=12.0, best=12.0 - seed), tmp_path)  # earlier, and lower
-    records = Records(tmp_path)
-    assert tables.folklore_prices(SMOKE, records)[tables.BEST_EPOCH] == pytest.approx([0, -1, -2, -3, -4])
-    (row,) = tables.best_epochs(list(records)).to_dict("records")
-    assert (row["last test error (%)"], row["lowest test error (%)"]) == ("12.00", "10.00")
-    assert (row["flattered by (points)"], row["seeds"]) == ("2.00", 5)
-
-
-def test_the_figure_of_prices_shows_means_and_intervals_dearest_first(tmp_path: Path) -> None:
-    costly, cheap = (1.0, 1.2, 0.8, 1.1, 0.9), (-2.0, 2.0, -1.0, 1.0, 0.5)
-    records = priced(tmp_path, {"nothing subtracted": cheap, "no ReLU after the stem": costly})
-    figure = figures.folklore(SMOKE, records)
-    (axes,) = figure.axes
-    shown = [label.get_text() for label in axes.get_yticklabels()]
-    assert shown[:2] == ["no ReLU after the stem", "nothing subtracted"]
-    lines = {line.get_label(): line for line in axes.lines}
-    assert list(lines["nothing subtracted"].get_xdata()) == pytest.approx(cheap)
-    filled = lines["no ReLU after the stem, mean"]
-    assert list(filled.get_xdata()) == pytest.approx([mean(costly)])
-    assert filled.get_markerfacecolor() != lines["nothing subtracted, mean"].get_markerfacecolor() == "white"
-    bars = [tuple(line.get_xdata()) for line in axes.lines if line.get_label().startswith("_child")]
-    assert pytest.approx(claims.interval(costly)[1:]) in bars
-    assert "1 cost and 0 gain" in figure.get_suptitle()
-
-
-def test_no_records_give_an_empty_figure_without_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
-    figures.folklore(SMOKE, Records(tmp_path)).canvas.draw()
-    assert not recwarn.list
-
-
-def test_lines_are_drawn_as_given() -> None:
-    figure = figures.lines({"a": [1, 2, 4], "b": [3, 3]}, "step", "rate", "Message", start=1, log=True)
-    (axes,) = figure.axes
-    drawn = {line.get_label(): list(zip(line.get_xdata(), line.get_ydata(), strict=True)) for line in axes.lines}
-    assert drawn == {"a": [(1, 1), (2, 2), (3, 4)], "b": [(1, 3), (2, 3)]}
-    assert (axes.get_yscale(), axes.get_title(loc="left")) == ("log", "Message")
-
 
 # The transformer.
 
