@@ -25,9 +25,7 @@ from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet, run
 from resnet_lib.runs.records import RunRecord, Segment, load_record, save_record
 from resnet_lib.runs.store import Records, local_dir
-from resnet_lib.training import provenance
-from resnet_lib.training.hardware import Hardware
-from resnet_lib.training.loop import TimeLimitReached, build, evaluate
+from resnet_lib.training import Hardware, TimeLimitReached, build, evaluate, provenance
 
 SMOKE = PROFILES["smoke"]
 PLAIN_8 = run(plain(8), SMOKE, seed=0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from samples import NOWHERE, made_up_record, python
 
-from resnet_lib.evidence.claims import interval
+from resnet_lib.evidence.claims import interval, verdicts
 from resnet_lib.runs import records
 from resnet_lib.runs.experiments import PROFILES, SUITES
 from resnet_lib.runs.literature import Error, paper_error, reports
@@ -88,7 +88,7 @@ def test_a_row_tells_n_once_if_it_is_one_number() -> None:
 
 
 def test_the_forest_plot_has_a_marker_for_each_error_and_a_bar_for_each_interval(ours: Records) -> None:
-    figure = figures.literature(ours, "residual", (20, 1202))
+    figure = figures.literature(ours, "residual", (20, 1202), "")
     left, right = figure.axes
     names = [text.get_text() for text in left.get_yticklabels()]
     assert names[0] == "the paper, Table 6, A"
@@ -104,13 +104,11 @@ def test_the_forest_plot_has_a_marker_for_each_error_and_a_bar_for_each_interval
     assert mine.get_markerfacecolor() == mine.get_color()
     assert markers["a-martyn/resnet, A"].get_markerfacecolor() == "white"  # one run
     assert {line.get_label() for line in right.lines if not line.get_label().startswith("_")} <= set(names)
-    assert figures.series(figure).made_from == tuple(
-        Records.select(ours, SUITES["degradation"].setting("ResNet-20 A", PAPER))
-    )
+    assert figure.series().made_from == tuple(Records.select(ours, SUITES["degradation"].setting("ResNet-20 A", PAPER)))
 
 
 def test_without_runs_of_ours_the_forest_plot_says_so() -> None:
-    figure = figures.literature(Records(), "plain", (20, 56))
+    figure = figures.literature(Records(), "plain", (20, 56), "")
     assert figure._supxlabel.get_text().endswith("Ours: no run yet")
 
 
@@ -183,7 +181,7 @@ def test_lesions_of_their_nets_are_priced_as_ours_are(measured: Records) -> None
 
 
 def test_figure_7_on_their_nets_has_open_markers_and_no_mean(measured: Records) -> None:
-    figure = figures.others_responses(measured)
+    figure = figures.others_responses(measured, (20, 56), "")
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "a-martyn, in order of depth",
         "a-martyn, sorted",
@@ -196,11 +194,11 @@ def test_figure_7_on_their_nets_has_open_markers_and_no_mean(measured: Records) 
     assert list(figure.axes[1].lines[0].get_ydata()) == sorted(plain.get_ydata(), reverse=True)
     assert {line.get_markerfacecolor() for axes in figure.axes for line in axes.lines} == {"white"}
     assert "Trained by others, one net per depth: a-martyn/resnet" in figure._supxlabel.get_text()
-    assert not figures.others_responses(measured, (56,)).axes[0].lines
+    assert not figures.others_responses(measured, (56,), "").axes[0].lines
 
 
 def test_lesions_of_their_nets_are_drawn_where_the_blocks_are(measured: Records) -> None:
-    figure = figures.others_lesions(measured, (20,))
+    figure = figures.others_lesions(measured, (20,), "")
     deleted, swapped, several = figure.axes
     lines = {line.get_label(): line for line in deleted.lines}
     assert list(lines["a-martyn/plain-20, layer2"].get_xdata()) == [5, 6]
@@ -209,21 +207,23 @@ def test_lesions_of_their_nets_are_drawn_where_the_blocks_are(measured: Records)
     drawn = {line.get_label(): line for line in several.lines}
     assert list(drawn["a-martyn/ResNet-20, 2 deleted"].get_ydata()) == [40, 60]
     assert {line.get_markerfacecolor() for line in deleted.lines if line.get_marker() not in ("", "None")} == {"white"}
-    assert not hasattr(figure, "made_from")
-    assert "no run yet" in {text.get_text() for axes in figures.others_lesions(Records()).axes for text in axes.texts}
+    assert figure.made_from is None
+    assert "no run yet" in {
+        text.get_text() for axes in figures.others_lesions(Records(), (20, 56), "").axes for text in axes.texts
+    }
 
 
 def test_their_nets_are_in_no_table_or_verdict_of_ours(measured: Records) -> None:
     assert list(measured) == []
     assert tables.report(PROFILES["quick"], measured, measured)["recorded, test"].unique().tolist() == ["no run yet"]
-    assert {row for row in tables.verdict_table(PAPER, measured)["verdict"]} == {"not yet run"}
+    assert {verdict.status for verdict in verdicts(measured)} == {"not yet run"}
 
 
 def test_they_are_shown_without_torch() -> None:
     code = (
         "import sys; from resnet_lib.show import figures, tables; from resnet_lib.runs.store import Records;"
-        "records = Records.committed(); tables.others_nets(records); figures.others_responses(records);"
-        "figures.literature(records); sys.exit('torch' in sys.modules)"
+        "records = Records.committed(); tables.others_nets(records); figures.others_responses(records, (20, 56), '');"
+        "figures.literature(records, 'residual', (20, 56), ''); sys.exit('torch' in sys.modules)"
     )
     done = python("-c", code)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from resnet_lib import data, training
-from resnet_lib.data.sets import Dataset, Epoch, data_dirs
+from resnet_lib.data.sets import Dataset
 from resnet_lib.errors import UserError
 from resnet_lib.files import cache_dir, write_atomically
 from resnet_lib.jobs import studies
@@ -30,8 +30,8 @@ from resnet_lib.runs.published import PublishedNet, Publisher
 from resnet_lib.runs.records import PUBLISHED, PublishedStudy, TestImages, save_study
 from resnet_lib.runs.store import Records
 from resnet_lib.training.hardware import Hardware
-from resnet_lib.training.loop import measure
 from resnet_lib.training.provenance import begin_segment, provenance
+from resnet_lib.training.recording import measure
 
 HOST = "https://raw.githubusercontent.com"
 PATIENCE = 60.0  # seconds without an answer
@@ -42,7 +42,7 @@ RE_ESTIMATED = "batch norm re-estimated"
 
 def locate(net: PublishedNet) -> Path | None:
     """Where the net's file is, or None if it would have to be downloaded; what is in it was not looked at."""
-    places = (folder / PUBLISHED / net.place for folder in data_dirs())
+    places = (folder / PUBLISHED / net.place for folder in data.data_dirs())
     return next((path for path in places if path.exists()), None)
 
 
@@ -273,7 +273,7 @@ def black_border(examined: Examined) -> dict[str, float]:
     it: with statistics over images without them the nets are points worse.
     """
     few = few_to_train(examined.dataset)
-    draw = Epoch.draw(len(few.train_images), 4, seed=0, epoch=0, device=few.train_images.device)
+    draw = data.Epoch.draw(len(few.train_images), 4, seed=0, epoch=0, device=few.train_images.device)
     crops = data.augment(few.train_images.float(), draw.offsets, draw.flips, 4)
     return {RE_ESTIMATED: error_re_estimated(examined, replace(few, train_images=crops))}
 

@@ -10,6 +10,7 @@ from resnet_lib.runs.paper import figure6_error
 from resnet_lib.runs.published import PublishedNet, published_nets
 from resnet_lib.runs.records import PublishedStudy
 from resnet_lib.runs.store import Records
+from resnet_lib.show.grouping import grouped
 
 REPORTED_DEPTHS = (20, 32, 44, 56, 110, 1202)
 PAPER = "the paper"
@@ -23,10 +24,8 @@ def studied_of_others(study: str, records: Records) -> list[tuple[PublishedNet, 
 
 def by_count(errors: dict[str, float]) -> dict[int, list[float]]:
     """Number of blocks that were deleted at random -> the errors of all draws."""
-    counts: dict[int, list[float]] = {}
-    for blocks, error in errors.items():
-        counts.setdefault(blocks.count("+") + 1, []).append(error)
-    return counts
+    counts = grouped(errors.items(), lambda item: item[0].count("+") + 1)
+    return {count: [error for _, error in drawn] for count, drawn in counts.items()}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from resnet_lib.display import Table, spread
 from resnet_lib.runs.experiments import PROFILES, SUITES, WARMED_UP_DEPTH, Profile
 from resnet_lib.runs.paper import figure6_error, paper, paper_table, table6_mean
 from resnet_lib.runs.store import Records
+from resnet_lib.show.grouping import testing_spread, training_spread
 from resnet_lib.show.tables.published import published
 
 
@@ -22,9 +23,9 @@ def against_paper(profile: Profile, records: Records) -> Table:
             {
                 "net": net.name,
                 "training error, paper (%)": published(net, "train"),
-                "training error, here (%)": spread([record.final.train_error for record in found]),
+                "training error, here (%)": training_spread(found),
                 "test error, paper (%)": published(net, "test"),
-                "test error, here (%)": spread([record.final.test_error for record in found]),
+                "test error, here (%)": testing_spread(found),
             }
         )
     return Table(rows).from_runs(records.given)
@@ -52,7 +53,7 @@ def table6(records: Records) -> Table:
             if method.startswith("ResNet-"):
                 suite = SUITES["degradation" if layers <= WARMED_UP_DEPTH else "deepest"]
                 found = records.select(suite.setting(f"{method} A", profile))
-                row[heading] = spread([record.final.test_error for record in found])
+                row[heading] = testing_spread(found)
         rows.append(row)
     return Table(rows).from_runs(records.given)
 
@@ -131,11 +132,11 @@ def table3_scaled(records: Records, nets: Sequence[str] = ()) -> Table:
         row = {"net": net, "the paper: ImageNet, 10-crop (%)": f"{printed.get(net) or printed[net.split()[0]]:.2f}"}
         for profile in (PROFILES["quick"], PROFILES["paper"]):
             configs = [settings[net](profile, seed) for seed in range(profile.num_seeds)]
-            found = [record.final for record in records.select(configs)]
+            found = records.select(configs)
             images = profile.imagenet_data.name
             row |= {
-                f"{images}, training (%)": spread([final.train_error for final in found]),
-                f"{images}, test (%)": spread([final.test_error for final in found]),
+                f"{images}, training (%)": training_spread(found),
+                f"{images}, test (%)": testing_spread(found),
             }
         rows.append(row)
     return Table(rows).from_runs(records.given)

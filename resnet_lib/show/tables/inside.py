@@ -9,7 +9,7 @@ from resnet_lib.evidence.claims import weakest_gradient
 from resnet_lib.runs.experiments import Profile
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import by_setting, studied, without_whole
+from resnet_lib.show.grouping import by_setting, studied, training_spread, without_whole
 
 if TYPE_CHECKING:  # these need torch
     from resnet_lib.nets.probes import LayerStatistics
@@ -30,7 +30,7 @@ def gradients(records: Sequence[RunRecord]) -> Table:
             {"net": name}
             | {title: two_digits(geometric_mean([of(norm) for norm in norms])) for title, of in columns.items()}
             | {"weakest ÷ median": spread(ratios)}
-            | {"training error (%)": spread([record.final.train_error for record in group])}
+            | {"training error (%)": training_spread(group)}
         )
     return Table(rows).from_runs(records)
 

@@ -231,3 +231,19 @@ def test_the_scaled_tables_keep_the_papers_numbers_in_a_column_of_their_own(tmp_
         "ResNet-34 C",
         "plain-34",
     ]
+
+
+def test_table_3_is_the_papers() -> None:
+    rows = [tuple(row) for row in tables.published_options().itertuples(index=False)]
+    assert rows == [
+        ("plain-34", "28.54", "10.02", "0.00"),
+        ("ResNet-34 A", "25.03", "7.76", "3.51"),
+        ("ResNet-34 B", "24.52", "7.46", "4.02"),
+        ("ResNet-34 C", "24.19", "7.40", "4.35"),
+    ]
+
+
+def test_the_follow_ups_shortcuts_are_beside_nets_that_exist_here() -> None:
+    table = tables.published_shortcuts()
+    assert list(table["test error (%)"]) == ["6.61", "above 20", "above 20", "12.35", "12.86", "6.91", "12.22"]
+    assert set(table["like, here"]) - {""} <= set(SUITES["shortcut-options"].settings)
