@@ -239,3 +239,13 @@ def test_committed_nets_of_others_show_degradation_at_full_length() -> None:
     deleted = {row["net"]: row for _, row in tables.others_lesions("delete-block", found).iterrows()}
     assert float(deleted["plain-56"]["median block adds (points)"]) > 10
     assert float(deleted["ResNet-56 A"]["median block adds (points)"]) < 2
+
+
+def test_batch_norm_of_committed_nets_needs_the_border_that_they_were_trained_with() -> None:
+    """Statistics over images as they are cost a point or more; over crops with a black border they change little."""
+    found = Records(committed_dir())
+    for name in NETS:
+        whole, _, as_they_are = found.published("whole-net", name).value
+        (crops,) = found.published("black-border", name).value
+        assert as_they_are > whole + 0.8, name
+        assert crops == pytest.approx(whole, abs=0.25), name
