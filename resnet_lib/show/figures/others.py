@@ -10,7 +10,7 @@ from statistics import mean
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from resnet_lib.runs.experiments import PROFILES, Profile
+from resnet_lib.runs.experiments import PROFILES
 from resnet_lib.runs.literature import Kind
 from resnet_lib.runs.published import PublishedNet
 from resnet_lib.runs.records import PublishedStudy
@@ -30,7 +30,6 @@ from resnet_lib.show.figures.inside import DAMAGE, IN_ORDER, draw_lesions
 from resnet_lib.show.grouping import grouped, without_whole
 from resnet_lib.show.others import PAPER, Reported, by_count, reported, studied_of_others
 
-FULL_LENGTH = (PROFILES["paper"],)
 RESPONSES_SHOWN = (0.1, 3.0)
 SKY = "#56B4E9"  # Okabe and Ito's; the nets of a second author
 
@@ -133,10 +132,10 @@ def draw_deletions(axes: Axes, study: PublishedStudy, net: PublishedNet) -> None
 
 
 @styled
-def literature(
-    records: Records, kind: Kind, depths: Sequence[int], title: str, profiles: Sequence[Profile] = FULL_LENGTH
-) -> Figure:
+def literature(records: Records, kind: Kind, depths: Sequence[int], title: str) -> Figure:
     """What others report for nets of one kind beside the paper (dotted line) and our means over seeds (coloured).
+
+    Ours are those of full length: of shorter runs the errors lie far off.
 
     A panel for each depth, a row for each source. Bars are 95% intervals of means over runs, where the deviation over
     runs is known; an open marker is a single run, or the source does not tell how many.
@@ -146,10 +145,9 @@ def literature(
         kind: of the nets.
         depths: of the panels.
         title: the figure's message.
-        profiles: under which to show our runs; those shorter than the paper's lie far off.
     """
     records = records.noting()
-    rows = [row for row in reported(kind, records, profiles) if row.errors.keys() & set(depths)]
+    rows = [row for row in reported(kind, records, [PROFILES["paper"]]) if row.errors.keys() & set(depths)]
     figure, all_axes = new_figure(len(depths), height=1.6 + 0.24 * len(rows))
     figure.set_figwidth(9)
     for axes, depth in zip(all_axes, depths, strict=True):
