@@ -9,9 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
-from resnet_lib.errors import UserError
-from resnet_lib.runs.config import NetConfig, RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, Profile, lookup
+from resnet_lib.errors import UserError, lookup, nearest
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import PROFILES, Profile
+from resnet_lib.runs.settings import DEPTHS, Setting, plain, resnet
 from resnet_lib.runs.store import Records, committed_dir, local_dir
 
 EPILOG = """
@@ -69,10 +71,9 @@ def seed_range(text: str) -> range:
     return seeds
 
 
-def net_config(text: str) -> NetConfig:
-    """A CIFAR net by its name: plain-20, resnet-56, resnet-56-B."""
+def setting(text: str) -> Setting:
+    """A CIFAR net under the paper's recipe, by its name: plain-20, resnet-56, resnet-56-B."""
     from resnet_lib.nets.models import SHORTCUTS, CifarNet
-    from resnet_lib.runs.experiments import DEPTHS, nearest, plain, resnet
 
     kind, _, rest = text.lower().partition("-")
     depth, _, shortcut = rest.partition("-")
@@ -211,7 +212,7 @@ def build_parser() -> Parser:
 def train(options: argparse.Namespace) -> int:
     """Trains a suite or a net."""
     from resnet_lib.jobs.campaign import pending, work
-    from resnet_lib.runs.experiments import long_runs, run
+    from resnet_lib.runs.experiments import long_runs
     from resnet_lib.training.loop import TimeLimitReached
 
     if options.address and options.executor != "ray":
@@ -226,8 +227,7 @@ def train(options: argparse.Namespace) -> int:
     elif options.campaign:
         configs = long_runs()
     else:
-        net = net_config(options.net)
-        configs = [run(net, profile, seed) for seed in options.seeds or range(1)]
+        configs = [setting(options.net).at(profile, seed) for seed in options.seeds or range(1)]
     todo = pending(configs, options.retrain)
     print(f"runs: {len(configs)}, to train: {len(todo)}", file=sys.stderr)
     if options.plan:
@@ -467,7 +467,7 @@ def bench(options: argparse.Namespace) -> int:
     if options.scaling:
         return bench_scaling(options)
     for depth in options.depth:
-        net_config(f"resnet-{depth}")  # complains of an impossible depth
+        setting(f"resnet-{depth}")  # complains of an impossible depth
     result = benchmarks.bench(
         options.depth, options.device, options.compile, say=lambda line: print(line, file=sys.stderr)
     )

@@ -18,13 +18,15 @@ from torch.nn import functional as F
 from resnet_lib import data, training
 from resnet_lib.cli import Parser, positive
 from resnet_lib.data.sets import Dataset, Epoch
-from resnet_lib.errors import UserError
+from resnet_lib.errors import UserError, lookup
 from resnet_lib.jobs import campaign
 from resnet_lib.nets import surgery
 from resnet_lib.nets.probes import as_in_training
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import LESIONED, PROFILES, SUITES, Profile, lookup
+from resnet_lib.runs.experiments import LESIONED
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.records import Study, save_study
+from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.loop import PROBE_IMAGES
@@ -184,12 +186,12 @@ def train_on(trained: Trained, net: nn.Module, iterations: int, lr: float) -> li
     return losses
 
 
-STUDIES: dict[str, tuple[Callable[[Trained], dict[str, float]], tuple[str, ...]]] = {
+STUDIES: dict[str, tuple[Callable[[Trained], dict[str, float]], tuple[Setting, ...]]] = {
     "delete-block": (delete_block, LESIONED),
     "swap-blocks": (swap_blocks, LESIONED),
-    "growth": (growth, ("plain-20", "ResNet-20 A")),
+    "growth": (growth, (plain(20), resnet(20))),
 }
-"""Name -> what to measure, and on which nets of the suite `degradation`."""
+"""Name -> what to measure, and on the nets of which settings."""
 
 
 def make_study(study: str, config: RunConfig, num_images: int = NUM_IMAGES) -> Study:
@@ -226,7 +228,7 @@ def work(
     names: Sequence[str],
     seeds: range,
     num_images: int = NUM_IMAGES,
-    nets: Sequence[str] | None = None,
+    settings: Sequence[Setting] | None = None,
 ) -> list[Study]:
     """Makes and stores the studies that are missing, seed by seed; returns them.
 
@@ -235,7 +237,7 @@ def work(
         names: keys of `STUDIES`.
         seeds: of the nets.
         num_images: how many of the first test images to use.
-        nets: study only these; by default all that a study names.
+        settings: study only the nets of these; by default of all that a study names.
 
     Raises:
         UserError: as `make_study` does; what was finished before is stored.
@@ -245,9 +247,9 @@ def work(
     for seed in seeds:
         for name in names:
             for setting in lookup(STUDIES, name, "study")[1]:
-                if nets is not None and setting not in nets:
+                if settings is not None and setting not in settings:
                     continue
-                config = SUITES["degradation"].settings[setting](profile, seed)
+                config = setting.at(profile, seed)
                 if records.study(name, config) is None:
                     study = make_study(name, config, num_images)
                     save_study(study, local_dir())
@@ -261,14 +263,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="resnet_lib.studies", description="Measures the trained nets of a profile.")
     parser.add_argument("--profile", choices=PROFILES, default="smoke")
     parser.add_argument("--study", choices=STUDIES, nargs="+", default=list(STUDIES), help="default: all")
-    parser.add_argument("--net", choices=LESIONED, nargs="+", help="default: all that a study names")
+    nets = {setting.name: setting for setting in LESIONED}
+    parser.add_argument("--net", choices=nets, nargs="+", help="default: all that a study names")
     parser.add_argument("--seeds", type=positive, help="so many of the first seeds (default: the profile's)")
     parser.add_argument("--images", type=positive, default=NUM_IMAGES, help="test images to use (default: %(default)s)")
     options = parser.parse_args(arguments)
     profile = PROFILES[options.profile]
     torch.set_num_threads(1)  # as the runs are made: the result then does not depend on the number of cores
     try:
-        work(profile, options.study, range(options.seeds or profile.num_seeds), options.images, options.net)
+        chosen = [nets[name] for name in options.net or nets]
+        work(profile, options.study, range(options.seeds or profile.num_seeds), options.images, chosen)
     except UserError as error:
         print(f"resnet_lib.studies: {error}", file=sys.stderr)
         return 2

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,6 +23,14 @@ class Frozen(BaseModel):
     """A value whose fields are checked strictly; one that it does not know is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Value = TypeVar("Value", bound=Frozen)
+
+
+def changed(value: Value, **changes: object) -> Value:
+    """The same with some fields changed, checked like a new one."""
+    return type(value).model_validate(value.model_dump(exclude_unset=True) | changes)
 
 
 class NetConfig(Frozen):

@@ -31,8 +31,8 @@ from torch.utils.data import DataLoader
 from resnet_lib.data.sets import Epoch
 from resnet_lib.errors import UserError
 from resnet_lib.nets.models import initialize
-from resnet_lib.runs.config import DataConfig, NetConfig, Recipe, RunConfig
-from resnet_lib.runs.experiments import PAPER_RECIPE, changed
+from resnet_lib.runs.config import DataConfig, NetConfig, Recipe, RunConfig, changed
+from resnet_lib.runs.profiles import PAPER_RECIPE
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.training.checkpoints import Course, load_checkpoint, save_checkpoint
 from resnet_lib.training.hardware import Hardware
