@@ -12,6 +12,7 @@ from samples import made_up_record, tiny_dataset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from resnet_lib.display import NO_RUN
 from resnet_lib.evidence import claims
 from resnet_lib.nets import probes
 from resnet_lib.nets.models import CifarNet, initialize
@@ -121,7 +122,7 @@ def test_a_price_is_paired_and_gets_its_word(tmp_path: Path) -> None:
     assert rows["nothing subtracted"]["verdict"] == "makes no difference at this many seeds"
     assert rows["channel means subtracted"]["verdict"] == "a verdict needs 3 seeds"
     assert rows["channel means subtracted"]["seeds"] == 2
-    assert rows["momentum in Caffe's form"]["verdict"] == tables.NO_RUN
+    assert rows["momentum in Caffe's form"]["verdict"] == NO_RUN
 
 
 def test_projections_are_compared_with_option_b(tmp_path: Path) -> None:

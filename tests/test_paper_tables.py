@@ -5,6 +5,7 @@ from statistics import mean, median
 
 import pytest
 import torch
+from matplotlib.axes import Axes
 from samples import made_up_record
 
 from resnet_lib import display
@@ -168,7 +169,7 @@ def test_recorded_names_nets_that_have_no_run(tmp_path: Path) -> None:
 # Figures 4 and 6.
 
 
-def texts(axes: figures.Axes) -> str:
+def texts(axes: Axes) -> str:
     """All that is written in a panel, on one line."""
     return " ".join(" ".join(text.get_text() for text in axes.texts).split())
 

@@ -7,6 +7,7 @@ import pytest
 from samples import layer_names, made_up_record, made_up_study
 
 from resnet_lib import display
+from resnet_lib.display import NO_RUN
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
 from resnet_lib.runs.records import Probes, RunRecord, save_study
@@ -39,12 +40,12 @@ def records(tmp_path: Path) -> Records:
 def test_table_of_lesions(records: Records) -> None:
     table = tables.lesions("delete-block", SMOKE, records, ["plain-20", "ResNet-20 A", "plain-56"])
     assert list(table["net"]) == ["plain-20", "ResNet-20 A", "plain-56"]
-    assert list(table["whole net (%)"]) == ["20.00 ± 0.00 (n=2)", "20.00 ± 0.00 (n=2)", tables.NO_RUN]
+    assert list(table["whole net (%)"]) == ["20.00 ± 0.00 (n=2)", "20.00 ± 0.00 (n=2)", NO_RUN]
     assert list(table["median block adds (points)"])[:2] == ["31.00 ± 1.41 (n=2)", "3.10 ± 0.14 (n=2)"]
     assert list(table["worst block adds (points)"])[:2] == ["61.00 ± 1.41 (n=2)", "6.10 ± 0.14 (n=2)"]
     cheap = [100 / 7, 0.0]  # of plain-20, with seed 0 and 1: the first block adds 0 and 2 points
     assert table["blocks that add less than 1 point (%)"][0] == display.spread(cheap)
-    assert table["blocks that add less than 1 point (%)"][2] == tables.NO_RUN
+    assert table["blocks that add less than 1 point (%)"][2] == NO_RUN
 
 
 def test_table_of_growth(records: Records) -> None:
@@ -72,7 +73,7 @@ PARTS = ("whole", "layer1", "layer2", "layer3")
 
 
 def test_figure_of_lesions_without_studies_says_so(tmp_path: Path) -> None:
-    assert tables.NO_RUN in figures.lesions(SMOKE, Records(tmp_path), (20, 56)).get_supxlabel()
+    assert NO_RUN in figures.lesions(SMOKE, Records(tmp_path), (20, 56)).get_supxlabel()
 
 
 def responding(net: str, seed: int, first: float) -> RunRecord:

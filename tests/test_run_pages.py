@@ -57,7 +57,7 @@ def functions_with(module, parameter: str, annotation: str, returned: str) -> se
         fits = annotation in told.get(parameter, "") and returned in inspect.formatannotation(
             signature.return_annotation
         )
-        if fits and function.__module__ == module.__name__:
+        if fits and function.__module__.startswith(module.__name__):
             found.add(name)
     return found
 

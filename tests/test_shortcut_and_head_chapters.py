@@ -15,6 +15,7 @@ from resnet_lib.runs.experiments import PROFILES, SUITES, on_features, plain, re
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.show import tables
 from resnet_lib.show.figures import parity, series, settings
+from resnet_lib.show.grouping import by_setting, describe
 
 SMOKE = PROFILES["smoke"]
 IMAGES = torch.zeros(1, 3, 32, 32)
@@ -119,9 +120,9 @@ def test_a_setting_is_called_by_its_net_and_by_what_differs() -> None:
     record = made_up_record(tiny_config(resnet(8)))
     slow = made_up_record(tiny_config(resnet(8), lr=0.01))
     few = on_data(record, num_train=600)
-    assert [list(groups) for groups in tables.by_setting([record])] == [["ResNet-8 A"]]
-    assert list(tables.by_setting([record, slow])[0]) == ["ResNet-8 A, SGD, lr 0.1", "ResNet-8 A, SGD, lr 0.01"]
-    assert list(tables.by_setting([record, few])[0]) == [
+    assert [list(groups) for groups in by_setting([record])] == [["ResNet-8 A"]]
+    assert list(by_setting([record, slow])[0]) == ["ResNet-8 A, SGD, lr 0.1", "ResNet-8 A, SGD, lr 0.01"]
+    assert list(by_setting([record, few])[0]) == [
         "ResNet-8 A, fashion-mnist-mini",
         "ResNet-8 A, fashion-mnist-mini, 600 images",
     ]
@@ -129,7 +130,7 @@ def test_a_setting_is_called_by_its_net_and_by_what_differs() -> None:
 
 def test_what_differs_between_panels_is_left_to_their_titles() -> None:
     record = made_up_record(tiny_config(resnet(8)))
-    assert [list(groups) for groups in tables.by_setting([record], [on_data(record, num_train=600)])] == [
+    assert [list(groups) for groups in by_setting([record], [on_data(record, num_train=600)])] == [
         ["ResNet-8 A"],
         ["ResNet-8 A"],
     ]
@@ -153,10 +154,10 @@ def test_a_caption_names_the_data_and_the_profile_of_runs_on_other_data() -> Non
     few = SUITES["heads"].settings["ResNet-20 A, 600 images"]
     records = [made_up_record(few(SMOKE, seed)) for seed in (0, 1)]
     few_text = "fashion-mnist-mini, 600 images, 200 iterations; 2 seeds (profile smoke)"
-    assert tables.describe(records) == few_text
+    assert describe(records) == few_text
     records.append(made_up_record(on_features("wine", 1)(SMOKE, 2)))
-    assert tables.describe(records) == f"{few_text}; wine, 600 iterations; 1 seed (profile smoke)"
-    outside = tables.describe([on_data(records[0], num_train=500)])
+    assert describe(records) == f"{few_text}; wine, 600 iterations; 1 seed (profile smoke)"
+    outside = describe([on_data(records[0], num_train=500)])
     assert outside == "fashion-mnist-mini, 500 images, 200 iterations; 1 seed"
 
 

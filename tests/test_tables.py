@@ -12,6 +12,7 @@ from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
 from resnet_lib.runs.records import save_record
 from resnet_lib.runs.store import Records
 from resnet_lib.show import tables
+from resnet_lib.show.grouping import describe
 
 SMOKE, QUICK, PAPER = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
@@ -119,13 +120,13 @@ def test_an_unknown_claim_is_refused_with_the_nearest_name() -> None:
 
 def test_a_caption_names_images_schedule_and_seeds() -> None:
     configs: list[RunConfig] = [*DEGRADATION.runs(SMOKE, range(2)), *DEGRADATION.runs(QUICK, range(1))]
-    text = tables.describe([made_up_record(config) for config in configs])
+    text = describe([made_up_record(config) for config in configs])
     assert text == f"{SMOKE.summary}; 2 seeds (profile smoke); {QUICK.summary}; 1 seed (profile quick)"
-    assert tables.describe([]) == "no run yet"
+    assert describe([]) == "no run yet"
 
 
 def test_a_caption_of_runs_that_are_no_profiles_says_something_else_than_a_profile() -> None:
-    caption = tables.describe([made_up_record(tiny_config())])
+    caption = describe([made_up_record(tiny_config())])
     assert caption
     assert "profile smoke" not in caption
 

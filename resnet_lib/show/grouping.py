@@ -1,0 +1,83 @@
+"""Runs in groups, and what a group is called: by net, by setting, by what was measured on its nets."""
+
+from collections.abc import Sequence
+
+from resnet_lib.display import NO_RUN
+from resnet_lib.runs.config import DataConfig, Recipe
+from resnet_lib.runs.experiments import PROFILES, SUITES, Profile, home
+from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.store import Records
+
+
+def recipe_name(recipe: Recipe) -> str:
+    """The optimiser and its learning rate: SGD, lr 0.1."""
+    names = {"sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop"}
+    return f"{names[recipe.optimizer]}, lr {recipe.lr:g}"
+
+
+def data_name(data: DataConfig) -> str:
+    """The data set, and what part of its training images is used if not all: fashion-mnist-mini, 600 images."""
+    kept = "" if data.num_train is None else f", {data.num_train:,} images"
+    held = f", {data.validation:,} held back" if data.validation else ""
+    return data.name + kept + held
+
+
+def by_net(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Records grouped by net, in the order in which the nets first appear."""
+    groups: dict[str, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(record.config.net.name, []).append(record)
+    return groups
+
+
+def by_setting(*panels: Sequence[RunRecord]) -> list[dict[str, list[RunRecord]]]:
+    """The records of each panel grouped by setting, in the order in which settings first appear.
+
+    A setting is called by its net, and by optimiser, iterations and data where these differ within a panel.
+    """
+    described = [[_setting(record) for record in panel] for panel in panels]
+    varies = [any(len({parts[i] for parts in panel}) > 1 for panel in described) for i in range(4)]
+    varies[0] = True
+    groups: list[dict[str, list[RunRecord]]] = []
+    for panel, names in zip(panels, described, strict=True):
+        groups.append({})
+        for record, parts in zip(panel, names, strict=True):
+            name = ", ".join(part for part, told in zip(parts, varies, strict=True) if told)
+            groups[-1].setdefault(name, []).append(record)
+    return groups
+
+
+def _setting(record: RunRecord) -> tuple[str, str, str, str]:
+    """What tells settings apart: net, optimiser, length and data."""
+    config = record.config
+    length = f"{config.recipe.iterations:,} iterations"
+    return config.net.name, recipe_name(config.recipe), length, data_name(config.data)
+
+
+def describe(records: Sequence[RunRecord | Study]) -> str:
+    """On which images, for how long, with how many seeds these runs were made: one line, as a caption needs it."""
+    if not records:
+        return NO_RUN
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for record in records:
+        config = record.config
+        place = home(config)
+        profile = place and PROFILES[place.profile]
+        usual = profile and (config.data, config.recipe.iterations) == (profile.data, profile.recipe.iterations)
+        what = profile.summary if usual else f"{data_name(config.data)}, {config.recipe.iterations:,} iterations"
+        seeds.setdefault((what, f" (profile {profile.name})" if profile else ""), set()).add(config.seed)
+    parts = (f"{what}; {len(of)} seed{'s' if len(of) > 1 else ''}{profile}" for (what, profile), of in seeds.items())
+    return "; ".join(parts)
+
+
+def studied(study: str, profile: Profile, records: Records, nets: Sequence[str]) -> list[Study]:
+    """The studies there are of these nets of the suite degradation, net by net, seeds in order."""
+    configs = (config for net in nets for config in SUITES["degradation"].setting(net, profile))
+    return [found for config in configs if (found := records.study(study, config)) is not None]
+
+
+def without_whole(study: Study) -> tuple[dict[str, float], float]:
+    """The errors of the damaged nets, by block, and that of the whole net."""
+    errors = dict(zip(study.label, study.value, strict=True))
+    whole = errors.pop("whole net")
+    return errors, whole

@@ -1,0 +1,107 @@
+"""Nets looked into once they were trained: gradients, responses, and what damage or growth does to them."""
+
+from collections.abc import Sequence
+from statistics import geometric_mean, mean, median
+from typing import TYPE_CHECKING
+
+from resnet_lib.display import Table, spread, two_digits
+from resnet_lib.evidence.claims import weakest_gradient
+from resnet_lib.runs.experiments import Profile
+from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.store import Records
+from resnet_lib.show.grouping import by_setting, studied, without_whole
+
+if TYPE_CHECKING:  # these need torch
+    from resnet_lib.nets.probes import LayerStatistics
+
+
+def gradients(records: Sequence[RunRecord]) -> Table:
+    """Gradient norms of the layers of trained nets beside their training error (section 4.1); a row per setting.
+
+    The norms of the weakest, the median and the strongest layer are geometric means over seeds, to two digits; the
+    ratio is what the claim on gradients judges. Runs without probes, which diverged, are left out.
+    """
+    rows = []
+    for name, group in by_setting([record for record in records if record.probes])[0].items():
+        norms = [record.probes.gradient_norm for record in group if record.probes]
+        columns = {"weakest layer": min, "median layer": median, "strongest layer": max}
+        ratios = [weakest_gradient(record) for record in group]
+        rows.append(
+            {"net": name}
+            | {title: two_digits(geometric_mean([of(norm) for norm in norms])) for title, of in columns.items()}
+            | {"weakest ÷ median": spread(ratios)}
+            | {"training error (%)": spread([record.final.train_error for record in group])}
+        )
+    return Table(rows).from_runs(records)
+
+
+def layers(statistics: dict[str, "LayerStatistics"]) -> Table:
+    """First, middle and last 3x3 layer of some nets: mean, deviation, gradient; see `probes.LayerStatistics`."""
+    rows = []
+    for name, net in statistics.items():
+        last = len(net.layer) - 1
+        for place, index in (("first", 0), ("middle", last // 2), ("last", last)):
+            values = {"mean": net.mean, "deviation": net.std, "gradient norm": net.gradient_norm}
+            values |= {"length of weights": net.weight_norm, "gradient ÷ length": net.turn}
+            row = {"net": name, "3×3 layer": f"{place} ({index + 1})"}
+            rows.append(row | {title: two_digits(column[index]) for title, column in values.items()})
+    return Table(rows)
+
+
+def lesions(study: str, profile: Profile, records: Records, nets: Sequence[str]) -> Table:
+    """What deleting or swapping a block adds to the test error of trained nets, mean ± deviation over seeds.
+
+    Args:
+        study: "delete-block" or "swap-blocks".
+        profile: at which the nets were trained.
+        records: with the studies.
+        nets: settings of the suite degradation.
+    """
+    records = records.noting()
+    rows = []
+    for net in nets:
+        found = [without_whole(one) for one in studied(study, profile, records, [net])]
+        costs = [[error - whole for error in errors.values()] for errors, whole in found]
+        rows.append(
+            {
+                "net": net,
+                "whole net (%)": spread([whole for _, whole in found]),
+                "median block adds (points)": spread([median(cost) for cost in costs]),
+                "worst block adds (points)": spread([max(cost) for cost in costs]),
+                "blocks that add less than 1 point (%)": spread([100 * mean(c < 1 for c in cost) for cost in costs]),
+            }
+        )
+    return Table(rows).from_runs(records.given)
+
+
+GROWTH = {
+    "whole net": "not deepened",
+    "zero": "F(x) = 0",
+    "dirac": "copies of the input",
+    "dirac, settled": "copies, BN told the statistics",
+    "random": "random, as in a new net",
+}
+"""Label of the study "growth" -> what the new blocks are at first."""
+
+
+def growth(profile: Profile, records: Records) -> Table:
+    """Test error of 20-layer nets deepened to 56: at once, with the batch's statistics, and after training on."""
+    records = records.noting()
+    rows = []
+    for net in ("ResNet-20 A", "plain-20"):
+        found = [dict(zip(s.label, s.value, strict=True)) for s in studied("growth", profile, records, [net])]
+        for start, blocks in GROWTH.items():
+            values = [values for values in found if start in values]
+            if values:
+                rows.append(
+                    {"net": net, "new blocks": blocks}
+                    | {
+                        f"{title} (%)": spread([each[start + suffix] for each in values])
+                        for title, suffix in (
+                            ("test error at once", ""),
+                            ("with the batch's statistics", ", as in training"),
+                            ("after training on", ", trained on"),
+                        )
+                    }
+                )
+    return Table(rows).from_runs(records.given)
