@@ -14,7 +14,7 @@ MODULES = {
         "data": ("tabular",),
         "runs": ("experiments", "paper"),
         "jobs": ("campaign", "studies"),
-        "evidence": ("claims", "diagnosis", "facts", "ledger"),
+        "evidence": ("claims", "diagnosis", "effects", "facts", "ledger", "rule"),
         "speed": ("bench", "scaling"),
         "show": ("explore", "figures", "tables"),
     }.items()

@@ -162,6 +162,7 @@ def _check_pair(run: RunConfig, headed: RunConfig) -> None:
 
 # ------------------------------------------------------------------------------------------------- is it ever right?
 
+
 @dataclass(frozen=True)
 class Judged:
     """A run that was built to be a case, and what the diagnosis makes of it, without and with the second run."""

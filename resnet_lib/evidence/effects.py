@@ -50,10 +50,16 @@ def mean_response(record: RunRecord) -> float:
     return mean(record.probes.response_std) if record.probes else 0.0
 
 
-def lesion_cost(study: Study) -> float:
-    """The median over blocks of what deleting one adds to the test error; of a study "delete-block"."""
+def without_whole(study: Study) -> tuple[dict[str, float], float]:
+    """The errors of the damaged nets of a study, by block, and that of the whole net."""
     errors = dict(zip(study.label, study.value, strict=True))
     whole = errors.pop("whole net")
+    return errors, whole
+
+
+def lesion_cost(study: Study) -> float:
+    """The median over blocks of what deleting one adds to the test error; of a study "delete-block"."""
+    errors, whole = without_whole(study)
     return median(errors.values()) - whole
 
 

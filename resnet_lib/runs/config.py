@@ -66,9 +66,12 @@ class NetConfig(Frozen):
             return f"transformer-{self.depth}" + (" without shortcuts" if self.shortcut == "none" else "")
         if self.family == "fully-connected":
             return f"{self.depth} FC"
-        base = f"plain-{self.depth}" if self.shortcut == "none" else f"ResNet-{self.depth} {self.shortcut}"
-        base += "" if self.family == "cifar" else " (Table 1)"
-        return ", ".join([base, *self._unusual()])
+        return ", ".join([self.short_name + (" (Table 1)" if self.family == "imagenet" else ""), *self._unusual()])
+
+    @property
+    def short_name(self) -> str:
+        """Of a convolutional net: depth and shortcut option alone."""
+        return f"plain-{self.depth}" if self.shortcut == "none" else f"ResNet-{self.depth} {self.shortcut}"
 
     def _unusual(self) -> Iterator[str]:
         """What the name says of fields that are not the paper's."""

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 
 from resnet_lib.display import NO_RUN
-from resnet_lib.runs.config import DataConfig, Recipe
-from resnet_lib.runs.experiments import PROFILES, SUITES, Profile, home
+from resnet_lib.runs.config import DataConfig, NetConfig, Recipe
+from resnet_lib.runs.experiments import home
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.settings import OPTIMIZER_NAMES, Setting
 from resnet_lib.runs.store import Records
 
 
 def recipe_name(recipe: Recipe) -> str:
     """The optimiser and its learning rate: SGD, lr 0.1."""
-    names = {"sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop"}
-    return f"{names[recipe.optimizer]}, lr {recipe.lr:g}"
+    return f"{OPTIMIZER_NAMES[recipe.optimizer]}, lr {recipe.lr:g}"
 
 
 def data_name(data: DataConfig) -> str:
@@ -22,11 +23,11 @@ def data_name(data: DataConfig) -> str:
     return data.name + kept + held
 
 
-def by_net(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+def by_net(records: Sequence[RunRecord]) -> dict[NetConfig, list[RunRecord]]:
     """Records grouped by net, in the order in which the nets first appear."""
-    groups: dict[str, list[RunRecord]] = {}
+    groups: dict[NetConfig, list[RunRecord]] = {}
     for record in records:
-        groups.setdefault(record.config.net.name, []).append(record)
+        groups.setdefault(record.config.net, []).append(record)
     return groups
 
 
@@ -62,7 +63,7 @@ def describe(records: Sequence[RunRecord | Study]) -> str:
     for record in records:
         config = record.config
         place = home(config)
-        profile = place and PROFILES[place.profile]
+        profile = place and place.profile
         usual = profile and (config.data, config.recipe.iterations) == (profile.data, profile.recipe.iterations)
         what = profile.summary if usual else f"{data_name(config.data)}, {config.recipe.iterations:,} iterations"
         seeds.setdefault((what, f" (profile {profile.name})" if profile else ""), set()).add(config.seed)
@@ -70,14 +71,7 @@ def describe(records: Sequence[RunRecord | Study]) -> str:
     return "; ".join(parts)
 
 
-def studied(study: str, profile: Profile, records: Records, nets: Sequence[str]) -> list[Study]:
-    """The studies there are of these nets of the suite degradation, net by net, seeds in order."""
-    configs = (config for net in nets for config in SUITES["degradation"].setting(net, profile))
+def studied(study: str, profile: Profile, records: Records, settings: Sequence[Setting]) -> list[Study]:
+    """The studies there are of the nets of these settings, setting by setting, seeds in order."""
+    configs = (config for setting in settings for config in setting.runs(profile))
     return [found for config in configs if (found := records.study(study, config)) is not None]
-
-
-def without_whole(study: Study) -> tuple[dict[str, float], float]:
-    """The errors of the damaged nets, by block, and that of the whole net."""
-    errors = dict(zip(study.label, study.value, strict=True))
-    whole = errors.pop("whole net")
-    return errors, whole

@@ -36,8 +36,8 @@ from resnet_lib.nets.geometry import cost as net_cost
 from resnet_lib.nets.models import initialize
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.profiles import PROFILES
-from resnet_lib.runs.settings import resnet
 from resnet_lib.runs.records import first_problem
+from resnet_lib.runs.settings import resnet
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.loop import build, train
 from resnet_lib.training.provenance import device_name, git_state

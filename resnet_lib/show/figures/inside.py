@@ -9,11 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_lib.runs.experiments import Profile
+from resnet_lib.evidence.effects import without_whole
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show.figures.canvas import BLUE, ORANGE, STYLE, depth_color, new_figure, note, write_missing
-from resnet_lib.show.grouping import by_net, studied, without_whole
+from resnet_lib.show.grouping import by_net, studied
 
 
 def per_layer(
@@ -99,7 +101,7 @@ def responses(panels: dict[str, Sequence[RunRecord]], title: str = "") -> Figure
         handles = [Line2D([], [], color=depth_color(depth), lw=2, label=f"{depth} layers") for depth in depths]
         figure.legend(handles=handles, loc="outside right upper")
         figure.suptitle(textwrap.fill(title, round(11 * figure.get_figwidth())), fontsize=11, x=0.01, ha="left")
-        largest = {name: max(drawn_values(all_axes, name)) for name in by_net(shown)}
+        largest = {net.name: max(drawn_values(all_axes, net.name)) for net in by_net(shown)}
         beyond = [
             f"{name} leaves the axis, up to {top:,.0f}. " for name, top in largest.items() if top > RESPONSES_SHOWN[1]
         ]
@@ -117,13 +119,12 @@ def drawn_values(all_axes: Sequence[Axes], label: str) -> list[float]:
 
 def draw_responses(axes: Axes, records: Sequence[RunRecord], largest_first: bool) -> None:
     """One line per net: the median over its seeds of each layer's response, or of each rank's."""
-    for name, group in by_net([record for record in records if record.probes]).items():
-        nets = [record.probes.response_std for record in group if record.probes]
-        nets = [sorted(net, reverse=True) for net in nets] if largest_first else nets
-        middle = [median(column) for column in zip(*nets, strict=True)]
-        net = group[0].config.net
+    for net, group in by_net([record for record in records if record.probes]).items():
+        seeds = [record.probes.response_std for record in group if record.probes]
+        seeds = [sorted(seed, reverse=True) for seed in seeds] if largest_first else seeds
+        middle = [median(column) for column in zip(*seeds, strict=True)]
         look = {"ls": "--", "lw": 1.2} if net.shortcut == "none" else {"ls": "-", "lw": 2.0}
-        axes.plot(range(1, len(middle) + 1), middle, color=depth_color(net.depth), label=name, **look)
+        axes.plot(range(1, len(middle) + 1), middle, color=depth_color(net.depth), label=net.name, **look)
 
 
 def lesions(profile: Profile, records: Records, depths: Sequence[int], title: str = "") -> Figure:
@@ -142,10 +143,10 @@ def lesions(profile: Profile, records: Records, depths: Sequence[int], title: st
                 ("a block deleted", "two exchanged"),
                 strict=True,
             ):
-                for net, color in ((f"plain-{depth}", ORANGE), (f"ResNet-{depth} A", BLUE)):
-                    found = studied(study, profile, records, [net])
+                for setting, color in ((plain(depth), ORANGE), (resnet(depth), BLUE)):
+                    found = studied(study, profile, records, [setting])
                     if found:
-                        draw_lesions(axes, found, net, color)
+                        draw_lesions(axes, found, setting.name, color)
                         shown += found
                 if not axes.lines:
                     write_missing(axes, (), alone=True)

@@ -6,12 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from resnet_lib.show.figures.canvas import (
-    BLUE,
-    ORANGE,
-    STYLE,
-    new_figure,
-)
+from resnet_lib.runs.settings import Setting
+from resnet_lib.show.figures.canvas import BLUE, ORANGE, STYLE, new_figure
 
 
 def lines(
@@ -61,22 +57,22 @@ def parity(features: np.ndarray, labels: np.ndarray) -> Figure:
     return figure
 
 
-def gradient_shares(maps: dict[str, np.ndarray], reach: int) -> Figure:
+def gradient_shares(maps: dict[Setting, np.ndarray], reach: int) -> Figure:
     """Share of a gradient inside squares around the centre against their side, one line per net.
 
     Args:
-        maps: net -> absolute gradient (H, W), square, with an odd side; see `geometry.gradient_map`.
+        maps: setting -> absolute gradient (H, W), square, with an odd side; see `geometry.gradient_map`.
         reach: the side of the receptive field in pixels.
     """
     figure, (axes,) = new_figure()
     with plt.rc_context(STYLE):
-        for name, gradient in maps.items():
+        for setting, gradient in maps.items():
             middle = gradient.shape[0] // 2
             sides = range(1, gradient.shape[0] + 1, 4)
             whole = float(gradient.sum())
             squares = [slice(max(0, middle - side // 2), middle + side // 2 + 1) for side in sides]
             shares = [100 * float(gradient[square, square].sum()) / whole for square in squares]
-            axes.plot(sides, shares, color="#D55E00" if name.startswith("plain") else "#0072B2", lw=2, label=name)
+            axes.plot(sides, shares, color=ORANGE if setting.net.shortcut == "none" else BLUE, lw=2, label=setting.name)
         axes.axvline(reach, color="0.35", ls=":", lw=1.5)
         axes.annotate("all that it can see", (reach, 8), ha="right", xytext=(-4, 0), textcoords="offset points")
         axes.set(xlabel="side of the square (pixels)", ylabel="share of the gradient (%)", ylim=(0, 102))

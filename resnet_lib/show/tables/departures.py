@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from statistics import mean
 
 from resnet_lib.display import NO_RUN, Table
-from resnet_lib.evidence.claims import CLAIMS, MIN_SEEDS, folklore_effects, interval
-from resnet_lib.runs.experiments import FOLKLORE, Profile
+from resnet_lib.evidence.claims import CLAIMS
+from resnet_lib.evidence.effects import price
+from resnet_lib.evidence.rule import MIN_SEEDS, interval
+from resnet_lib.runs.experiments import FOLKLORE
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.settings import resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show.grouping import data_name
 
@@ -18,8 +22,9 @@ def folklore_prices(profile: Profile, records: Records) -> dict[str, list[float]
 
     The best epoch is a departure of reporting: same runs, lower number. It can only seem to gain.
     """
-    prices = {key: folklore_effects(key, profile, records) for key in FOLKLORE}
-    return prices | {BEST_EPOCH: [0 - gap for gap in CLAIMS["best-epoch-flatters"].effects(profile, records)]}
+    prices = {departure.name: price(departure).per_seed(profile, records) for departure in FOLKLORE}
+    flattered = CLAIMS["best-epoch-flatters"].effect.per_seed(profile, records)
+    return prices | {BEST_EPOCH: [0 - gap for gap in flattered]}
 
 
 def price_verdict(effects: Sequence[float]) -> str:
@@ -51,8 +56,8 @@ def folklore(profile: Profile, records: Records) -> Table:
     """Chapter 11: what each departure does to the test error of ResNet-20, paired over seeds; see `folklore_prices`."""
     records = records.noting()
     table = prices(folklore_prices(profile, records))
-    shortcuts = [FOLKLORE[key](profile, 0).net.shortcut if key in FOLKLORE else "A" for key in table["departure"]]
-    table.insert(1, "compared with", [f"ResNet-20 {shortcut}" for shortcut in shortcuts])
+    recipes = [*(price(departure).better for departure in FOLKLORE), resnet(20)]  # the last for the best epoch
+    table.insert(1, "compared with", [recipe.name for recipe in recipes])
     return table.from_runs(records.given)
 
 

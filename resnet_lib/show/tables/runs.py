@@ -5,8 +5,10 @@ from statistics import mean
 
 from resnet_lib.display import Table, spread
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import SUITES, Profile
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.settings import Setting
 from resnet_lib.runs.store import Records
 from resnet_lib.show.grouping import data_name, recipe_name
 from resnet_lib.show.tables.published import published
@@ -36,17 +38,18 @@ def errors(records: Sequence[RunRecord]) -> Table:
     return table if table["data"].nunique() > 1 else table.drop(columns="data")
 
 
-def recorded(nets: Sequence[str], records: Sequence[RunRecord]) -> Table:
-    """Training and test error of each net named, whether it has runs or not; see `errors`."""
-    groups = {net: [record.final for record in records if record.config.net.name == net] for net in nets}
+def recorded(settings: Sequence[Setting], records: Sequence[RunRecord]) -> Table:
+    """Training and test error of the net of each setting, whether it has runs or not; see `errors`."""
+    nets = {setting.net: setting.name for setting in settings}
+    groups = {net: [record.final for record in records if record.config.net == net] for net in nets}
     return Table(
         {
-            "net": net,
+            "net": nets[net],
             "training error (%)": spread([final.train_error for final in group]),
             "test error (%)": spread([final.test_error for final in group]),
         }
         for net, group in groups.items()
-    ).from_runs(record for record in records if record.config.net.name in nets)
+    ).from_runs(record for record in records if record.config.net in nets)
 
 
 def without_batch_norm(records: Sequence[RunRecord]) -> Table:
@@ -82,7 +85,7 @@ def report(profile: Profile, recorded: Records, local: Records) -> Table:
     told: set[RunConfig] = set()
     for suite in SUITES.values():
         for setting in suite.settings:
-            configs = suite.setting(setting, profile)
+            configs = setting.runs(profile)
             if configs[0] in told:  # a net that several suites compare with others
                 continue
             told.add(configs[0])
@@ -91,8 +94,8 @@ def report(profile: Profile, recorded: Records, local: Records) -> Table:
             moved = [here[c].final.train_error - book[c].final.train_error for c in configs if c in here and c in book]
             rows.append(
                 {
-                    "setting": setting,
-                    "paper, test": published(configs[0].net, "test") if suite is SUITES["degradation"] else "",
+                    "setting": setting.name,
+                    "paper, test": published(setting.net, "test") if suite is SUITES["degradation"] else "",
                     "recorded, test": spread([r.final.test_error for r in book.values()]),
                     "this run, test": spread([r.final.test_error for r in here.values()]),
                     "recorded, training": spread([r.final.train_error for r in book.values()]),

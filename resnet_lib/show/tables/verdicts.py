@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from resnet_lib.display import Markdown, Table, number
-from resnet_lib.evidence.claims import CLAIMS, MIN_SEEDS, Verdict
-from resnet_lib.runs.experiments import PROFILES, Profile, lookup
+from resnet_lib.errors import lookup
+from resnet_lib.evidence.claims import CLAIMS
+from resnet_lib.evidence.rule import MIN_SEEDS, Verdict
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records
 
 
@@ -70,7 +72,7 @@ def findings(names: Sequence[str], records: Records) -> Markdown:
             if verdict.effect is None:
                 continue
             seeds = f"{verdict.num_seeds} seed{'s' if verdict.num_seeds > 1 else ''}"
-            text = f"- *{verdict.status}* at `{profile.name}` ({seeds}): {claim.effect}: "
+            text = f"- *{verdict.status}* at `{profile.name}` ({seeds}): {claim.effect.text}: "
             text += effect_text(verdict, claim.unit)
             if verdict.low is None:
                 text += f"; a verdict needs {MIN_SEEDS} seeds"
