@@ -4,17 +4,17 @@ What an effect is, `effects` says; how verdicts follow from it, `rule`. What ari
 """
 
 from dataclasses import dataclass, replace
+from statistics import mean
 
 from resnet_lib.evidence.effects import (
     BestOf,
     Difference,
-    DifferenceInDifferences,
     Effect,
     Level,
-    MeanDifference,
     RightDiagnoses,
-    WorstOf,
+    Together,
     flattery,
+    gap,
     halfway_error,
     lesion_cost,
     mean_response,
@@ -122,10 +122,10 @@ CLAIMS = in_chapter(
         statement="Shortcuts take away most of what depth costs.",
         source="section 4.2; reading note 1",
         covers=("S3", "note 1"),
-        effect=DifferenceInDifferences(
+        effect=Difference(
             "cost of depth (56 layers minus 20) in plain nets minus the same cost in residual nets",
-            first=(plain(56), plain(20)),
-            second=(resnet(56), resnet(20)),
+            worse=Together((plain(56), plain(20)), by=gap),
+            better=Together((resnet(56), resnet(20)), by=gap),
         ),
     ),
     Claim(
@@ -309,7 +309,7 @@ CLAIMS |= in_chapter(
         effect=Difference(
             "test error of plain-32 minus that of the worst of ResNet-32 A, B and C",
             worse=plain(32),
-            better=WorstOf((resnet(32, "A"), resnet(32, "B"), resnet(32, "C"))),
+            better=Together((resnet(32, "A"), resnet(32, "B"), resnet(32, "C")), by=max),
             of=test_error,
         ),
     ),
@@ -358,10 +358,10 @@ CLAIMS |= in_chapter(
         statement="The gain comes from the shortcut, not from the projection.",
         source="reading note 6",
         covers=("note 6",),
-        effect=DifferenceInDifferences(
+        effect=Difference(
             "what the identity gains over the plain net minus what projections gain over the identity (test error)",
-            first=(plain(32), resnet(32, "A")),
-            second=(resnet(32, "A"), resnet(32, "C")),
+            worse=Together((plain(32), resnet(32, "A")), by=gap),
+            better=Together((resnet(32, "A"), resnet(32, "C")), by=gap),
             of=test_error,
         ),
     ),
@@ -508,9 +508,10 @@ CLAIMS |= in_chapter(
         statement="They help on real, small sets of features too.",
         source="reading note 9",
         covers=("note 9",),
-        effect=MeanDifference(
+        effect=Difference(
             "test error of one fully connected layer minus that of two, mean of breast cancer and wine",
-            pairs=tuple((fully_connected(1, data), fully_connected(2, data)) for data in ("breast-cancer", "wine")),
+            worse=Together((fully_connected(1, "breast-cancer"), fully_connected(1, "wine")), by=mean),
+            better=Together((fully_connected(2, "breast-cancer"), fully_connected(2, "wine")), by=mean),
             of=test_error,
         ),
     ),
@@ -646,10 +647,10 @@ CLAIMS |= in_chapter(
         statement="Shortcuts take away most of what depth costs a transformer, too.",
         source="reading note S6",
         covers=("S6",),
-        effect=DifferenceInDifferences(
+        effect=Difference(
             "cost of depth (12 blocks minus 2) without shortcuts minus the same cost with them",
-            first=(transformer(12, "none"), transformer(2, "none")),
-            second=(transformer(12), transformer(2)),
+            worse=Together((transformer(12, "none"), transformer(2, "none")), by=gap),
+            better=Together((transformer(12), transformer(2)), by=gap),
         ),
     ),
     Claim(

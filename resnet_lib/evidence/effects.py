@@ -92,22 +92,19 @@ class BestOf:
 
 
 @dataclass(frozen=True)
-class WorstOf:
-    """In each seed the one of these settings with the largest value."""
+class Together:
+    """Settings of whose numbers one is made for each seed: their mean, their largest."""
 
     settings: tuple[Setting, ...]
+    by: Callable[[Sequence[float]], float]
 
 
-Side = Setting | BestOf | WorstOf
+def gap(pair: Sequence[float]) -> float:
+    """The first number minus the second."""
+    return pair[0] - pair[1]
 
 
-def _values(side: Side, read: Callable[[Setting], Values]) -> Values:
-    if isinstance(side, Setting):
-        return read(side)
-    candidates = [read(setting) for setting in side.settings]
-    if isinstance(side, WorstOf):
-        return {seed: max(values[seed] for values in candidates) for seed in set.intersection(*map(set, candidates))}
-    return min(candidates, key=lambda values: mean(values.values())) if all(candidates) else {}
+Side = Setting | BestOf | Together
 
 
 # -------------------------------------------------------------------------------------------------------------- effects
@@ -148,41 +145,15 @@ class Difference(Effect):
     def per_seed(self, profile: Profile, records: Records) -> list[float]:
         """See `Effect`."""
 
-        def read(setting: Setting) -> Values:
-            return measured(setting, profile, records, self.of, self.study)
+        def values(side: Side) -> Values:
+            if isinstance(side, Setting):
+                return measured(side, profile, records, self.of, self.study)
+            found = [values(setting) for setting in side.settings]
+            if isinstance(side, Together):
+                return {seed: side.by([each[seed] for each in found]) for seed in set.intersection(*map(set, found))}
+            return min(found, key=lambda each: mean(each.values())) if all(found) else {}
 
-        return [a - b for a, b in paired(_values(self.worse, read), _values(self.better, read))]
-
-
-@dataclass(frozen=True)
-class MeanDifference(Effect):
-    """The mean of such differences over several pairs, each of a worse and a better setting."""
-
-    pairs: Sequence[tuple[Setting, Setting]]
-    of: Measure = train_error
-
-    def per_seed(self, profile: Profile, records: Records) -> list[float]:
-        """See `Effect`."""
-        values = (measured(setting, profile, records, self.of) for pair in self.pairs for setting in pair)
-        rows = (zip(row[::2], row[1::2], strict=True) for row in paired(*values))
-        return [sum(a - b for a, b in row) / len(self.pairs) for row in rows]
-
-
-@dataclass(frozen=True)
-class DifferenceInDifferences(Effect):
-    """What the first pair differs by, minus what the second does: such as the cost of depth without and with shortcuts.
-
-    From the number of a pair's first setting that of its second is taken.
-    """
-
-    first: tuple[Setting, Setting]
-    second: tuple[Setting, Setting]
-    of: Measure = train_error
-
-    def per_seed(self, profile: Profile, records: Records) -> list[float]:
-        """See `Effect`."""
-        values = (measured(setting, profile, records, self.of) for setting in (*self.first, *self.second))
-        return [(a - b) - (c - d) for a, b, c, d in paired(*values)]
+        return [gap(pair) for pair in paired(values(self.worse), values(self.better))]
 
 
 @dataclass(frozen=True)
