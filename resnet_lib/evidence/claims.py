@@ -201,7 +201,7 @@ CLAIMS |= in_chapter(
         covers=("paper 7", "note 1"),
         effect=Level(
             "in the trained plain-56, the smallest gradient norm of a layer divided by the median layer's",
-            setting=plain(56),
+            plain(56),
             of=weakest_gradient,
         ),
         threshold=0.1,
@@ -508,10 +508,15 @@ CLAIMS |= in_chapter(
         statement="They help on real, small sets of features too.",
         source="reading note 9",
         covers=("note 9",),
-        effect=Difference(
+        effect=Level(
             "test error of one fully connected layer minus that of two, mean of breast cancer and wine",
-            worse=Together((fully_connected(1, "breast-cancer"), fully_connected(1, "wine")), by=mean),
-            better=Together((fully_connected(2, "breast-cancer"), fully_connected(2, "wine")), by=mean),
+            Together(
+                (
+                    Together((fully_connected(1, "breast-cancer"), fully_connected(2, "breast-cancer")), by=gap),
+                    Together((fully_connected(1, "wine"), fully_connected(2, "wine")), by=gap),
+                ),
+                by=mean,
+            ),
             of=test_error,
         ),
     ),
@@ -634,7 +639,7 @@ CLAIMS |= in_chapter(
         source="implementations' own reports",
         effect=Level(
             "test error of the last iteration of ResNet-20 minus the lowest of all evaluations",
-            setting=resnet(20),
+            resnet(20),
             of=flattery,
         ),
         threshold=0.0,

@@ -75,10 +75,9 @@ def measured(
     return {each.config.seed: of(each) for each in found}
 
 
-def paired(*settings: Values) -> list[tuple[float, ...]]:
-    """The values of all settings, for each seed that every one of them has."""
-    seeds = sorted(set.intersection(*(set(values) for values in settings)))
-    return [tuple(values[seed] for values in settings) for seed in seeds]
+def paired(*several: Values) -> dict[int, tuple[float, ...]]:
+    """All the values of each seed that every one of several has."""
+    return {seed: tuple(values[seed] for values in several) for seed in sorted(set.intersection(*map(set, several)))}
 
 
 @dataclass(frozen=True)
@@ -88,15 +87,18 @@ class BestOf:
     The best is chosen on the very runs it is then judged by, which favours the net that has more to choose from.
     """
 
-    settings: tuple[Setting, ...]
+    parts: "tuple[Side, ...]"
 
 
 @dataclass(frozen=True)
 class Together:
-    """Settings of whose numbers one is made for each seed: their mean, their largest."""
+    """Settings of whose numbers one is made for each seed that all of them have: the mean, the largest, the gap."""
 
-    settings: tuple[Setting, ...]
+    parts: "tuple[Side, ...]"
     by: Callable[[Sequence[float]], float]
+
+
+Side = Setting | BestOf | Together
 
 
 def gap(pair: Sequence[float]) -> float:
@@ -104,7 +106,13 @@ def gap(pair: Sequence[float]) -> float:
     return pair[0] - pair[1]
 
 
-Side = Setting | BestOf | Together
+def _values(side: Side, read: Callable[[Setting], Values]) -> Values:
+    if isinstance(side, Setting):
+        return read(side)
+    found = [_values(part, read) for part in side.parts]
+    if isinstance(side, BestOf):
+        return min(found, key=lambda values: mean(values.values())) if all(found) else {}
+    return {seed: side.by(values) for seed, values in paired(*found).items()}
 
 
 # -------------------------------------------------------------------------------------------------------------- effects
@@ -123,14 +131,16 @@ class Effect(ABC):
 
 @dataclass(frozen=True)
 class Level(Effect):
-    """A number of one setting by itself."""
+    """A number of one side by itself; if it is of a study on the trained nets, `study` names that."""
 
-    setting: Setting
-    of: Measure
+    side: Side
+    of: Measure = train_error
+    study: str | None = None
 
     def per_seed(self, profile: Profile, records: Records) -> list[float]:
         """See `Effect`."""
-        return list(measured(self.setting, profile, records, self.of).values())
+        values = _values(self.side, lambda setting: measured(setting, profile, records, self.of, self.study))
+        return list(values.values())
 
 
 @dataclass(frozen=True)
@@ -144,16 +154,8 @@ class Difference(Effect):
 
     def per_seed(self, profile: Profile, records: Records) -> list[float]:
         """See `Effect`."""
-
-        def values(side: Side) -> Values:
-            if isinstance(side, Setting):
-                return measured(side, profile, records, self.of, self.study)
-            found = [values(setting) for setting in side.settings]
-            if isinstance(side, Together):
-                return {seed: side.by([each[seed] for each in found]) for seed in set.intersection(*map(set, found))}
-            return min(found, key=lambda each: mean(each.values())) if all(found) else {}
-
-        return [gap(pair) for pair in paired(values(self.worse), values(self.better))]
+        both = Together((self.worse, self.better), by=gap)
+        return Level(self.text, both, self.of, self.study).per_seed(profile, records)
 
 
 @dataclass(frozen=True)
