@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from resnet_lib.display import two_digits
 from resnet_lib.nets import models, probes
-from resnet_lib.runs.experiments import plain, resnet
 from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.show.figures import per_layer, series
 from resnet_lib.show.figures.canvas import depth_color
 from resnet_lib.show.tables import gradients, layers, without_batch_norm

@@ -8,9 +8,9 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from samples import made_up_record, python, tiny_config
 
-from resnet_lib.evidence.claims import interval
-from resnet_lib.runs.experiments import plain, resnet
+from resnet_lib.evidence.rule import interval
 from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.show.figures import curves, final_errors, series, settings
 
 RECORDS = [
@@ -149,11 +149,11 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 from resnet_lib.evidence import claims
-from resnet_lib.runs import experiments
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.show import figures, tables
 from resnet_lib.runs.store import Records
 figures.series(figures.curves({"": []}))
-tables.report(experiments.PROFILES["smoke"], Records.committed(), Records())
+tables.report(PROFILES["smoke"], Records.committed(), Records())
 """
     done = python("-c", program)
     assert done.returncode == 0, done.stderr

@@ -17,13 +17,15 @@ from numbered_tables import NumberedTable
 from resnet_lib import display
 from resnet_lib.evidence import ledger
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, home
+from resnet_lib.runs.experiments import SUITES, home, unnormalised
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, Study, save_record, save_study
+from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import Records, committed_dir
 from resnet_lib.show import figures, tables
 
 SMOKE, QUICK, _ = PROFILES.values()
-DEGRADATION = SUITES["degradation"]
+PLAIN_20 = plain(20).runs(SMOKE)
 
 
 def configs_of(records) -> set[RunConfig]:
@@ -34,7 +36,7 @@ def configs_of(records) -> set[RunConfig]:
 
 
 READ_FROM_RECORDS = {
-    "lesions": lambda records: tables.lesions("delete-block", SMOKE, records, ["plain-20"]),
+    "lesions": lambda records: tables.lesions("delete-block", SMOKE, records, [plain(20)]),
     "growth": lambda records: tables.growth(SMOKE, records),
     "against_paper": lambda records: tables.against_paper(SMOKE, records),
     "table6": tables.table6,
@@ -99,18 +101,18 @@ def test_a_table_of_records_names_them(name: str) -> None:
 
 
 def test_a_table_of_records_and_studies_names_the_runs() -> None:
-    config, other = DEGRADATION.setting("plain-20", SMOKE)[:2]
+    config, other = PLAIN_20[:2]
     table = tables.hardware([made_up_record(config), made_up_study("growth", other, {"whole net": 1.0})])
     assert configs_of(table.made_from) == {config, other}
 
 
 def test_recorded_names_the_runs_of_its_nets_only() -> None:
-    records = [made_up_record(DEGRADATION.setting(net, SMOKE)[0]) for net in ("plain-20", "plain-56")]
-    assert tables.recorded(["plain-20"], records).made_from == (records[0],)
+    records = [made_up_record(setting.at(SMOKE, 0)) for setting in (plain(20), plain(56))]
+    assert tables.recorded([plain(20)], records).made_from == (records[0],)
 
 
 def test_a_figure_hands_its_runs_to_its_table() -> None:
-    records = Records.committed().select(DEGRADATION.setting("plain-20", SMOKE))
+    records = Records.committed().select(PLAIN_20)
     for figure in (figures.curves({"a": records[:2], "b": records[2:]}), figures.settings(records)):
         assert figures.series(figure).made_from == tuple(records)
     assert figures.series(figures.curves({"empty": []})).made_from == ()
@@ -118,7 +120,7 @@ def test_a_figure_hands_its_runs_to_its_table() -> None:
 
 
 def test_the_line_counts_runs_once_by_suite_and_profile() -> None:
-    smoke, quick = DEGRADATION.setting("plain-20", SMOKE), DEGRADATION.setting("plain-20", QUICK)
+    smoke, quick = PLAIN_20, plain(20).runs(QUICK)
     records = [made_up_record(config) for config in (*smoke, *quick, smoke[0])]
     line = BeautifulSoup(display.runs_line(records), "html.parser")
     assert line.text == f"Runs: {len(smoke)} of degradation, smoke; {len(quick)} of degradation, quick"
@@ -135,7 +137,7 @@ def test_no_run_yet_and_runs_made_on_the_spot() -> None:
 
 
 def test_a_part_of_a_table_still_names_the_runs() -> None:
-    records = [made_up_record(config) for config in DEGRADATION.setting("plain-20", SMOKE)]
+    records = [made_up_record(config) for config in PLAIN_20]
     table = tables.errors(records)
     assert "5 of degradation, smoke" in table[table["net"] == "plain-20"].head(1)._repr_html_()
     assert "Runs" not in display.Table({"a": [1]})._repr_html_()
@@ -155,8 +157,8 @@ def test_each_committed_record_is_on_one_page() -> None:
 
 def records_folder(folder: Path) -> Path:
     """Two seeds of a net, one with a study, a diverged run, and a run of no suite."""
-    first, second = DEGRADATION.setting("plain-20", SMOKE)[:2]
-    (without, *_) = SUITES["batch-norm"].setting("plain-20, no BN, lr 0.1", SMOKE)
+    first, second = PLAIN_20[:2]
+    without = unnormalised(plain(20), 0.1).at(SMOKE, 0)
     for config, error in ((first, 12.5), (second, 0.0), (tiny_config(), 40.0)):
         save_record(made_up_record(config, train_error=error, test_error=error), folder / "set")
     lost = made_up_record(without)
@@ -188,7 +190,7 @@ def test_a_page_says_of_each_run_what_its_record_does(tmp_path: Path) -> None:
         and "seed 0" not in page.select_one(".settings").text
     )
     first, second = page.select("tbody tr")
-    config = DEGRADATION.setting("plain-20", SMOKE)[0]
+    config = PLAIN_20[0]
     assert first["id"] == f"run-{config.digest}"
     cells = [cell.text for cell in first(["th", "td"])]
     assert cells[:3] == ["0", "12.50", "12.50"]
@@ -374,7 +376,7 @@ def test_a_run_on_no_page_and_a_record_that_is_not_there_are_told(built: tuple[P
     pages, folder = built
     name = next((folder / "set").glob("plain-8*")).stem
     (pages / "runs" / "others.html").write_text("<article></article>")
-    (pages / "records" / "set" / f"{DEGRADATION.setting('plain-20', SMOKE)[0].name}.json").unlink()
+    (pages / "records" / "set" / f"{PLAIN_20[0].name}.json").unlink()
     missing, file = run_pages.problems(pages, folder)
     assert missing == f"no page lists the run {name}"
     assert re.fullmatch(

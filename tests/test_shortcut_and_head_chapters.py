@@ -8,11 +8,13 @@ from samples import made_up_record, tiny_config
 
 from resnet_lib.data import tabular
 from resnet_lib.evidence import facts
-from resnet_lib.evidence.claims import interval
+from resnet_lib.evidence.rule import interval
 from resnet_lib.nets import models, probes
 from resnet_lib.runs.config import DataConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, on_features, plain, resnet
+from resnet_lib.runs.experiments import SUITES, on_few_images
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.settings import fully_connected, plain, resnet
 from resnet_lib.show import tables
 from resnet_lib.show.figures import parity, series, settings
 from resnet_lib.show.grouping import by_setting, describe
@@ -110,7 +112,7 @@ def test_table_3_is_the_papers() -> None:
 def test_the_follow_ups_shortcuts_are_beside_nets_that_exist_here() -> None:
     table = tables.published_shortcuts()
     assert list(table["test error (%)"]) == ["6.61", "above 20", "above 20", "12.35", "12.86", "6.91", "12.22"]
-    assert set(table["like, here"]) - {""} <= set(SUITES["shortcut-options"].settings)
+    assert set(table["like, here"]) - {""} <= {setting.name for setting in SUITES["shortcut-options"].settings}
 
 
 # Settings, named by what differs.
@@ -151,11 +153,10 @@ def test_data_are_named_with_what_is_left_out_of_them() -> None:
 
 
 def test_a_caption_names_the_data_and_the_profile_of_runs_on_other_data() -> None:
-    few = SUITES["heads"].settings["ResNet-20 A, 600 images"]
-    records = [made_up_record(few(SMOKE, seed)) for seed in (0, 1)]
+    records = [made_up_record(on_few_images(resnet(20)).at(SMOKE, seed)) for seed in (0, 1)]
     few_text = "fashion-mnist-mini, 600 images, 200 iterations; 2 seeds (profile smoke)"
     assert describe(records) == few_text
-    records.append(made_up_record(on_features("wine", 1)(SMOKE, 2)))
+    records.append(made_up_record(fully_connected(1, "wine").at(SMOKE, 2)))
     assert describe(records) == f"{few_text}; wine, 600 iterations; 1 seed (profile smoke)"
     outside = describe([on_data(records[0], num_train=500)])
     assert outside == "fashion-mnist-mini, 500 images, 200 iterations; 1 seed"

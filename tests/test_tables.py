@@ -7,15 +7,18 @@ from samples import made_up_record, tiny_config
 
 from resnet_lib import display
 from resnet_lib.errors import UserError
-from resnet_lib.runs.config import NetConfig, RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
+from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import tables
 from resnet_lib.show.grouping import describe
 
 SMOKE, QUICK, PAPER = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
+PLAIN_20 = plain(20)
 
 
 def test_spread_is_mean_sample_deviation_and_number_of_seeds() -> None:
@@ -25,7 +28,7 @@ def test_spread_is_mean_sample_deviation_and_number_of_seeds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("net", "curve", "text"),
+    ("setting", "curve", "text"),
     [
         (resnet(20), "test", "8.75"),  # Table 6
         (resnet(110), "test", "6.43 (6.61±0.16)"),
@@ -35,8 +38,8 @@ def test_spread_is_mean_sample_deviation_and_number_of_seeds() -> None:
         (plain(26), "test", ""),
     ],
 )
-def test_published_errors_are_table_6_or_marked_as_read_off_figure_6(net: NetConfig, curve: str, text: str) -> None:
-    assert tables.published(net, curve) == text
+def test_published_errors_are_table_6_or_marked_as_read_off_figure_6(setting: Setting, curve: str, text: str) -> None:
+    assert tables.published(setting.net, curve) == text
 
 
 def test_errors_has_a_row_per_setting_and_joins_its_seeds() -> None:
@@ -52,8 +55,8 @@ def test_errors_has_a_row_per_setting_and_joins_its_seeds() -> None:
     ]
 
 
-def stored(folder: Path, *errors: float, setting: str = "plain-20") -> Records:
-    for config, error in zip(DEGRADATION.setting(setting, SMOKE), errors, strict=False):
+def stored(folder: Path, *errors: float, setting: Setting = PLAIN_20) -> Records:
+    for config, error in zip(setting.runs(SMOKE), errors, strict=False):
         save_record(made_up_record(config, train_error=error, test_error=error + 10), folder)
     return Records(folder)
 
@@ -65,7 +68,7 @@ def row_of(table: display.Table, name: str) -> dict[str, str]:
 
 def test_the_paper_stands_beside_what_was_measured_here(tmp_path: Path) -> None:
     table = tables.against_paper(SMOKE, stored(tmp_path, 10, 20))
-    assert list(table["net"]) == list(DEGRADATION.settings)
+    assert list(table["net"]) == [setting.name for setting in DEGRADATION.settings]
     assert row_of(table, "plain-20") == {
         "net": "plain-20",
         "training error, paper (%)": "≈ 1.3",
@@ -92,7 +95,7 @@ def test_report_says_by_how_much_this_machine_moved_the_seeds_that_both_have(tmp
 
 def test_ledger_and_verdict_table_show_effect_interval_and_seeds(tmp_path: Path) -> None:
     stored(tmp_path, 10, 10, 10)
-    records = stored(tmp_path, 14, 15, 16, setting="plain-56")
+    records = stored(tmp_path, 14, 15, 16, setting=plain(56))
     ledger = tables.ledger(records, ["degradation"])
     assert ledger[["smoke", "quick"]].iloc[0].tolist() == ["supported: +5.0 (n=3)", "not yet run"]
     row = row_of(tables.verdict_table(SMOKE, records), "degradation")
@@ -107,7 +110,7 @@ def test_ledger_and_verdict_table_show_effect_interval_and_seeds(tmp_path: Path)
 
 def test_findings_state_the_claim_and_the_verdict(tmp_path: Path) -> None:
     stored(tmp_path, 10, 10, 10)
-    text = tables.findings(["degradation"], stored(tmp_path, 14, 15, 16, setting="plain-56"))
+    text = tables.findings(["degradation"], stored(tmp_path, 14, 15, 16, setting=plain(56)))
     assert "*supported* at `smoke` (3 seeds)" in text
     assert "+5.0 points, 95% interval +2.5 to +7.5" in text
     assert "quick" not in text  # nothing was run

@@ -13,9 +13,11 @@ from torch.nn import functional as F
 from resnet_lib import data
 from resnet_lib.errors import UserError
 from resnet_lib.nets import models, probes
-from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PAPER_RECIPE, PROFILES, SUITES, changed, plain, resnet, run
+from resnet_lib.runs.config import RunConfig, changed
+from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.paper import paper
+from resnet_lib.runs.profiles import PAPER_RECIPE, PROFILES
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.training.checkpoints import contents
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.loop import (
@@ -66,10 +68,10 @@ def test_learning_rate_is_divided_by_ten_from_each_milestone_on() -> None:
 
 
 def test_110_layers_are_warmed_up_for_400_iterations_and_shallower_nets_are_not() -> None:
-    recipe = run(resnet(110), PROFILES["paper"], seed=0).recipe
+    recipe = resnet(110).at(PROFILES["paper"], seed=0).recipe
     lrs = [lr_at(recipe, iteration) for iteration in (0, 399, 400, 31_999, 32_000)]
     assert lrs == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01])
-    assert run(resnet(56), PROFILES["paper"], seed=0).recipe == PAPER_RECIPE
+    assert resnet(56).at(PROFILES["paper"], seed=0).recipe == PAPER_RECIPE
 
 
 def test_three_times_the_iterations_means_three_times_the_milestones() -> None:
@@ -85,7 +87,7 @@ def test_the_net_is_trained_at_the_scheduled_rates() -> None:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 def test_weights_of_layers_are_decayed_and_biases_and_batch_norms_are_not(optimizer: str) -> None:
-    net = build(resnet(8, "B"))
+    net = build(resnet(8, "B").net)
     decayed, others = make_optimizer(net, changed(PAPER_RECIPE, optimizer=optimizer)).param_groups
     assert decayed["weight_decay"] == 1e-4
     assert others["weight_decay"] == 0
@@ -122,8 +124,8 @@ def test_training_is_the_papers_sgd_with_momentum_and_decay_on_new_batches_each_
 
 def test_first_losses_of_plain_8_are_what_they_were() -> None:
     """A guard for refactors: a change of these numbers is a change of every record."""
-    recipe = changed(PROFILES["smoke"].recipe, iterations=3, milestones=(), log_every=1, precision="fp32")
-    config = run(plain(8), PROFILES["smoke"], seed=0).model_copy(update={"recipe": recipe})
+    short = plain(8).with_recipe(iterations=3, milestones=(), log_every=1, precision="fp32")
+    config = short.at(PROFILES["smoke"], seed=0)
     record, _ = train(config, hardware=FP32)
     assert record.train_curve.loss == pytest.approx((2.469713, 2.466691, 2.271624), rel=1e-3)
 
@@ -345,7 +347,9 @@ def test_gradient_norms_are_those_of_a_training_step_which_leaves_no_trace(
 
 
 def test_probed_layers_are_the_3x3_ones_in_order_of_depth() -> None:
-    names = [name for name, _, bn in probes.conv3x3_layers(build(resnet(20, "C"))) if isinstance(bn, nn.BatchNorm2d)]
+    names = [
+        name for name, _, bn in probes.conv3x3_layers(build(resnet(20, "C").net)) if isinstance(bn, nn.BatchNorm2d)
+    ]
     assert len(names) == 19  # 6n + 1
     assert names[:3] == ["conv1", "layer1.0.conv1", "layer1.0.conv2"]
     assert names[-1] == "layer3.2.conv2"
