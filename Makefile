@@ -3,6 +3,7 @@ PYTHON ?= python3
 PROFILE ?= smoke
 BIN := .venv/bin
 STAMP := .venv/.installed
+BOOK := PYTHONPATH=tools $(BIN)/python -m book
 
 # A test file or notebook stays with one worker: its tests share state, and a notebook's cells need each other.
 # One thread to each worker: two that want both cores each spend their time waiting.
@@ -11,19 +12,22 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 .PHONY: help reproduce test lint unit nbval notebooks alone verdicts campaign book pdf rendered clean
 
 help:
-	@echo 'make reproduce   run every chapter, retraining its nets, then print a report and build the book'
-	@echo '                 PROFILE=smoke (default: minutes, embedded data), quick (hours) or paper (needs a GPU)'
-	@echo 'make test        check the code, the committed notebooks and the book'
-	@echo 'make notebooks   make the committed notebooks from the texts in chapters/, executed where something changed'
-	@echo '                 FRESH=1 executes all of them'
-	@echo 'make alone       run each notebook in an empty folder of a new environment, as on Colab'
-	@echo 'make verdicts    store the verdicts that the committed records give, for the tests to hold'
-	@echo 'make campaign    CIFAR-10 by the paper'"'"'s own schedule, for as long as you let it; repeat to go on (days on a CPU)'
-	@echo 'make book        build the pages from the committed notebooks'
-	@echo 'make pdf         the whole book as build/book.pdf (needs Chromium)'
-	@echo 'make rendered    look at the built pages in Chromium: accessibility, offline, weight, two widths, keyboard'
-	@echo 'make clean       remove what the other commands made, except .venv'
-	@echo 'PYTHON=python3.13 chooses the interpreter that .venv is made from'
+	@echo "make reproduce   run every chapter, retraining its nets, then print a report and build the book"
+	@echo "                 PROFILE=smoke (default: minutes, embedded data), quick (hours) or paper (needs a GPU)"
+	@echo "make test        check the code, the committed notebooks and the book: make lint, unit, nbval and book"
+	@echo
+	@echo "make notebooks   make the committed notebooks from the texts in chapters/, executed where something changed"
+	@echo "                 FRESH=1 executes all of them"
+	@echo "make book        build the pages from the committed notebooks"
+	@echo "make pdf         print the whole book as build/book.pdf (needs Chromium)"
+	@echo "make rendered    look at the built pages in Chromium: accessibility, offline, weight, two widths, keyboard"
+	@echo "make alone       run each notebook in an empty folder of a new environment, as on Colab"
+	@echo "make verdicts    store the verdicts that the committed records give, for the tests to hold"
+	@echo "make campaign    train CIFAR-10 by the paper's own schedule, for as long as you let it (days on a CPU);"
+	@echo "                 repeat to go on"
+	@echo "make clean       remove what the other commands made, except .venv"
+	@echo
+	@echo "PYTHON=python3.13 chooses the interpreter that .venv is made from"
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11")'
@@ -33,11 +37,11 @@ $(STAMP): requirements.txt pyproject.toml
 	@touch $@
 
 reproduce: $(STAMP)
-	$(BIN)/python tools/book.py run --profile $(PROFILE)
+	$(BOOK) reproduce --profile $(PROFILE)
 	@echo '== chapters: all ran'
 	$(BIN)/python -m resnet_lib report --profile $(PROFILE)
 	@echo '== report: above'
-	$(BIN)/python tools/book.py build
+	$(BOOK) build
 
 test: lint unit nbval book
 	@echo '== test: all passed'
@@ -54,13 +58,13 @@ unit: $(STAMP)
 
 nbval: $(STAMP)
 	$(PYTEST) --nbval --nbval-current-env --junitxml=build/nbval.xml notebooks
-	$(BIN)/python tools/book.py ran build/nbval.xml
+	$(BOOK) ran build/nbval.xml
 
 notebooks: $(STAMP)
-	$(BIN)/python tools/book.py sync $(if $(FRESH),--fresh)
+	$(BOOK) sync $(if $(FRESH),--fresh)
 
 alone: $(STAMP)
-	$(BIN)/python tools/book.py alone
+	$(BOOK) alone
 	@echo '== alone: each notebook ran by itself in an empty folder'
 
 verdicts: $(STAMP)
@@ -71,13 +75,13 @@ campaign: $(STAMP)
 	nice -n 10 $(BIN)/python -m resnet_lib train --campaign --compile
 
 book: $(STAMP)
-	$(BIN)/python tools/book.py build
+	$(BOOK) build
 
 pdf: $(STAMP)
-	$(BIN)/python tools/pdf.py
+	$(BOOK) pdf
 
 rendered: $(STAMP)
-	$(PYTEST) -m rendered tests/test_rendered.py
+	$(PYTEST) -m rendered tests/book/test_rendered.py
 	@echo '== rendered: the built pages hold in a browser'
 
 clean:

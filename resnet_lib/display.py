@@ -60,7 +60,7 @@ def runs_line(records: Iterable[RunRecord | Study]) -> str:
     """What stands below a table: how many runs of which suites and profiles it was made from, if there are any yet.
 
     It carries the name of the page that lists them, and their digests, and is plain text: a notebook on Colab has no
-    such page beside it. Where the pages are, tools/run_pages.py makes links of it.
+    such page beside it. Where the pages are, tools/book/extensions/run_pages.py makes links of it.
     """
     runs = dict.fromkeys(record.config for record in records)
     groups: dict[tuple[str, str], list[str]] = {}

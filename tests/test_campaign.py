@@ -143,7 +143,7 @@ def test_an_interrupt_takes_one_line_and_leaves_nobody_behind(tmp_path: Path) ->
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert errors.splitlines()[-1] == (
-        "resnet_lib: interrupted; finished runs are recorded, repeat the command to go on"
+        "resnet_lib: interrupted; what is finished is recorded, repeat the command to go on"
     )
 
 

@@ -12,19 +12,20 @@ import pytest
 from samples import BENCHMARK, made_up_record, python
 
 from resnet_lib import cli
-from resnet_lib.cli import main
+from resnet_lib.cli import main, options
 from resnet_lib.data.sets import SOURCES, how_to_bring
 from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.errors import UserError
 from resnet_lib.evidence.claims import CLAIMS
 from resnet_lib.jobs.campaign import cost
+from resnet_lib.jobs.studies import STUDIES
 from resnet_lib.runs import store
 from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
 from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import local_dir
-from resnet_lib.speed import bench as bench_module
+from resnet_lib.speed import bench
 
 Outcome = tuple[int, str, str]
 
@@ -47,11 +48,11 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
 @pytest.fixture
 def quick_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     """`status` and `bench` measure for real, on fewer images and for fewer rounds than a result would need."""
-    monkeypatch.setattr(bench_module, "NUM_IMAGES", 256)
-    monkeypatch.setattr(bench_module, "WORKER_COUNTS", (0,))
-    monkeypatch.setattr(bench_module, "bench", functools.partial(bench_module.bench, iterations=1, rounds=2))
-    monkeypatch.setattr(bench_module, "bandwidth", functools.partial(bench_module.bandwidth, size=2**20))
-    monkeypatch.setattr(bench_module, "peak", functools.partial(bench_module.peak, side=256))
+    monkeypatch.setattr(bench, "NUM_IMAGES", 256)
+    monkeypatch.setattr(bench, "WORKER_COUNTS", (0,))
+    monkeypatch.setattr(bench, "bench", functools.partial(bench.bench, iterations=1, rounds=2))
+    monkeypatch.setattr(bench, "bandwidth", functools.partial(bench.bandwidth, size=2**20))
+    monkeypatch.setattr(bench, "peak", functools.partial(bench.peak, side=256))
 
 
 @pytest.fixture
@@ -63,18 +64,31 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 # Help.
 
+COMMANDS = (
+    "train",
+    "train-imagenet",
+    "study",
+    "status",
+    "report",
+    "import",
+    "data",
+    "evaluate",
+    "bench",
+    "bench-scaling",
+)
+
 
 def test_help_lists_all_commands() -> None:
     done = python("-m", "resnet_lib", "--help")
     assert done.returncode == 0
     assert not done.stderr
-    for name in ("train", "status", "report", "data", "bench"):
-        assert re.search(rf"^    {name} +\w", done.stdout, re.MULTILINE), name
+    for name in COMMANDS:
+        assert re.search(rf"^    {name}\s+\w", done.stdout, re.MULTILINE), name
     assert "RESNET_LIB_DATA" in done.stdout
     assert "RESNET_LIB_CACHE" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["train", "status", "report", "data", "bench"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_explains_its_options(name: str, command: Callable[..., Outcome]) -> None:
     status, out, err = command(name, "--help")
     assert (status, err) == (0, "")
@@ -86,11 +100,12 @@ def test_examples_in_the_help_are_commands_that_exist(command: Callable[..., Out
     examples = re.findall(r"python -m resnet_lib (.*?)(?:  .*)?$", cli.EPILOG, re.MULTILINE)
     assert len(examples) >= 4
     for example in examples:
-        options = cli.build_parser().parse_args(example.split())
+        given = cli.build_parser().parse_args(example.split())
         for registry, name in ((SUITES, "suite"), (PROFILES, "profile"), (SOURCES, "name")):
-            assert (getattr(options, name, None) or next(iter(registry))) in registry, example
-        if getattr(options, "net", None):
-            cli.setting(options.net)
+            assert (getattr(given, name, None) or next(iter(registry))) in registry, example
+        assert set(getattr(given, "studies", ())) <= set(STUDIES), example
+        if getattr(given, "net", None):
+            options.setting(given.net)
 
 
 def test_a_library_that_is_not_needed_is_not_waited_for() -> None:
@@ -118,6 +133,15 @@ MISTAKES = {
     "unknown shortcut": ("train --net resnet-20-D", "no net is called 'resnet-20-D'"),
     "plain net with shortcut": ("train --net plain-20-B", "no net is called 'plain-20-B'"),
     "bad depth": ("train --net plain-21", "depth is 21; a CIFAR net of basic blocks has 6n+2 layers: 8, 14, 20"),
+    "no images to study": ("study --images 0", "'0' is not a whole number from 1 on"),
+    "unknown study": ("study growht", "no study is called 'growht'; did you mean growth?"),
+    "unknown net to study": ("study --net resnet-57", "depth is 57"),
+    "net that is not studied": (
+        "study growth --net resnet-56",
+        "ResNet-56 A is not studied; choose from plain-20, Res",
+    ),
+    "no folder of ImageNet": ("train-imagenet --suite table3", "the following arguments are required: DIR"),
+    "no suite for ImageNet": ("train-imagenet nowhere", "the following arguments are required: --suite"),
     "bad depth to bench": ("bench --depth 21", "depth is 21"),
     "depth that is no number": ("bench --depth deep", "--depth: invalid int value: 'deep'"),
     "bad duration": ("train --net plain-8 --time-limit soon", "'soon' is no duration; write 90s, 9m or 2h"),
@@ -228,7 +252,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> int:
         raise ValueError("a bug")
 
-    monkeypatch.setattr(cli, "report", broken)
+    monkeypatch.setattr(cli.records, "run_report", broken)
     with pytest.raises(ValueError, match="a bug") as caught:
         main(["report"])
     assert not isinstance(caught.value, UserError)
@@ -239,18 +263,18 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200)])
 def test_durations_have_units(text: str, expected: float) -> None:
-    assert cli.seconds(text) == expected
+    assert options.seconds(text) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), [("3", [0, 1, 2]), ("2-4", [2, 3, 4]), ("0-0", [0])])
 def test_seeds_are_a_count_or_a_range(text: str, expected: list[int]) -> None:
-    assert list(cli.seed_range(text)) == expected
+    assert list(options.seed_range(text)) == expected
 
 
 def test_nets_are_named_as_in_the_paper() -> None:
-    assert cli.setting("plain-20") == plain(20)
-    assert cli.setting("resnet-56") == cli.setting("ResNet-56-a") == resnet(56)
-    assert cli.setting("resnet-56-B") == resnet(56, "B")
+    assert options.setting("plain-20") == plain(20)
+    assert options.setting("resnet-56") == options.setting("ResNet-56-a") == resnet(56)
+    assert options.setting("resnet-56-B") == resnet(56, "B")
 
 
 # What the commands print.
@@ -337,7 +361,7 @@ def test_status_prices_what_is_missing_by_a_measurement_made_here(
 def test_status_counts_what_is_recorded_in_text_and_in_json(
     command: Callable[..., Outcome], book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_module, "seconds_per_cost", lambda _: 2.0)
+    monkeypatch.setattr(bench, "seconds_per_cost", lambda _: 2.0)
     suite, smoke = SUITES["longer-training"], PROFILES["smoke"]
     for config in suite.runs(smoke)[:3]:
         save_record(made_up_record(config), book)
@@ -362,13 +386,13 @@ def test_status_counts_what_is_recorded_in_text_and_in_json(
 def test_bench_measures_both_loops_the_limits_and_the_parts_of_a_step(
     command: Callable[..., Outcome], quick_measures: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = functools.partial(bench_module.save, folder=tmp_path / "book")
-    monkeypatch.setattr(bench_module, "save", save)
+    save = functools.partial(bench.save, folder=tmp_path / "book")
+    monkeypatch.setattr(bench, "save", save)
     status, out, err = command("bench", "--depth", "8", "--no-compile", "--json", "--into-book")
     assert status == 0
     assert "round 2 of 2" in err
-    (stored,) = bench_module.committed(tmp_path / "book")
-    assert stored == bench_module.Benchmark.model_validate_json(out)
+    (stored,) = bench.committed(tmp_path / "book")
+    assert stored == bench.Benchmark.model_validate_json(out)
     assert [row.loop.rpartition(",")[0] for row in stored.speeds[:1]] == ["usual, fp32"]
     assert all(row.loop.startswith(("usual, fp32, 0 workers", "this book's, ")) for row in stored.speeds)
     for row in stored.speeds:
@@ -384,7 +408,7 @@ def test_bench_measures_both_loops_the_limits_and_the_parts_of_a_step(
 def test_bench_prints_speeds_ratios_limits_and_parts(
     command: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_module, "bench", lambda *_, **__: BENCHMARK)
+    monkeypatch.setattr(bench, "bench", lambda *_, **__: BENCHMARK)
     _, text, _ = command("bench")
     assert "a processor, 2 threads, torch 2.13.0, 2026-01-01" in text
     assert "median of 3 rounds" in text

@@ -61,7 +61,7 @@ def with_train_curve(record: RunRecord, *points: tuple[int, float]) -> RunRecord
         (0, 0, FINE),
         (10, 15, FINE),
         (0, 28, OVERFITS),
-        (30, 62, OVERFITS),  # chapter 10, exercise 1
+        (30, 62, OVERFITS),  # chapter 10, ex-diagnosis-by-hand
         (62, 63, UNDECIDED),
         (75, 75, UNDECIDED),
         (90, 90, UNDECIDED),

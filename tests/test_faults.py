@@ -19,7 +19,9 @@ import torch
 from samples import measured, refuse_more_than, tiny_config, tiny_dataset
 from torch import Tensor, nn
 
-import book
+from book import ROOT
+from book.checks import output_text
+from book.notebooks import code_cells, execute, read_notebook
 from resnet_lib import data, training
 from resnet_lib.cli import main
 from resnet_lib.data.torchvision_compat import torchvision
@@ -73,7 +75,7 @@ def test_every_fault_has_tests_and_no_test_is_of_another() -> None:
 
 
 def test_readme_lists_the_faults_and_their_number() -> None:
-    text = (book.ROOT / "README.md").read_text().partition("## When something goes wrong\n")[2].partition("\n## ")[0]
+    text = (ROOT / "README.md").read_text().partition("## When something goes wrong\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (.+?) +\|", text, re.MULTILINE)
     assert tuple(rows[1:]) == FAULTS
     assert f"{len(FAULTS)} faults" in text
@@ -277,15 +279,11 @@ def test_what_a_killed_download_left_is_cleared_away(tmp_path: Path, monkeypatch
 
 @pytest.mark.fault("notebook run from another folder")
 def test_a_notebook_gives_the_same_in_any_folder(tmp_path: Path) -> None:
-    source, folder = book.ROOT / "notebooks" / "13_ledger.ipynb", tmp_path / "elsewhere"
+    source, folder = ROOT / "notebooks" / "13_ledger.ipynb", tmp_path / "elsewhere"
     folder.mkdir()
-    assert book.execute(source, tmp_path / "executed.ipynb", {}, folder=folder) is None
+    assert execute(source, tmp_path / "executed.ipynb", {}, folder=folder) is None
     there, here = (
-        [
-            [book.output_text(output) for output in cell.outputs]
-            for cell in book.read_notebook(path).cells
-            if "outputs" in cell
-        ]
+        [[output_text(output) for output in cell.outputs] for cell in code_cells(read_notebook(path))]
         for path in (tmp_path / "executed.ipynb", source)
     )
     there.remove([])  # papermill's cell of parameters

@@ -147,6 +147,5 @@ def test_choices_would_not_be_independent_if_the_kernel_moved_the_stride(monkeyp
 
 
 def test_projections_would_not_double_a_block_that_had_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    block = models.Bottleneck
-    monkeypatch.setattr(models, "Bottleneck", lambda *arguments: block(*arguments[:3], "C"))
+    monkeypatch.setattr(models, "make_shortcut", lambda _option, *shapes: models.ProjectionShortcut(*shapes))
     assert not FACTS["projections-double"].check()[0]

@@ -290,7 +290,7 @@ def test_table_3_trains_at_full_size_and_its_weights_are_tested(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = make_folder(tmp_path / "images", classes=2, train=2, val=1)
-    command = ["train", "--suite", "table3", "--imagenet", str(path), "--epochs", "1", "--batch-size", "4"]
+    command = ["train-imagenet", str(path), "--suite", "table3", "--epochs", "1", "--batch-size", "4"]
     command += ["--accumulate", "2", "--workers", "1", "--device", "cpu"]
     assert main([*command, "--plan"]) == 0
     planned = capsys.readouterr()
@@ -316,19 +316,16 @@ def test_table_3_trains_at_full_size_and_its_weights_are_tested(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--suite", "table3", "--epochs", "3"], "--epochs is for ImageNet at full size; add --imagenet DIR"),
-        (["--suite", "table3", "--batch-size", "3"], "--batch-size is for ImageNet at full size"),
-        (["--net", "resnet-20", "--imagenet", "IMAGES"], "--imagenet goes with --suite"),
-        (["--suite", "table2", "--imagenet", "IMAGES", "--jobs", "2"], "--imagenet goes with --suite, and one run at"),
-        (["--suite", "degradation", "--imagenet", "IMAGES"], "suite degradation has nets that are not made for ImageN"),
-        (["--suite", "table2", "--imagenet", "NOWHERE"], "NOWHERE/train is no folder"),
-        (["--suite", "table2", "--imagenet", "IMAGES"], "batch size is 256, but there are 48 training images"),
+        (["IMAGES", "--suite", "degradation"], "suite degradation has nets that are not made for ImageNet"),
+        (["IMAGES", "--suite", "tabel2"], "no suite is called 'tabel2'; did you mean table2"),
+        (["NOWHERE", "--suite", "table2"], "NOWHERE/train is no folder"),
+        (["IMAGES", "--suite", "table2"], "batch size is 256, but there are 48 training images"),
     ],
 )
 def test_words_that_make_no_sense_together_are_refused(
     words: list[str], message: str, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", *(str(path) if word == "IMAGES" else word for word in words)]) == 2
+    assert main(["train-imagenet", *(str(path) if word == "IMAGES" else word for word in words)]) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"resnet_lib: {message}")
     assert told.count("\n") == 1

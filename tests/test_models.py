@@ -7,9 +7,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.nets.models import (
+    BLOCKS,
     SHORTCUTS,
     BasicBlock,
-    Bottleneck,
+    Block,
     CifarNet,
     ImageNetNet,
     ZeroPadShortcut,
@@ -150,13 +151,12 @@ def test_option_a_subsamples_and_fills_the_new_channels_with_zeros() -> None:
     assert not out[:, 16:].any()
 
 
-@pytest.mark.parametrize("block", [BasicBlock, Bottleneck])
-def test_a_residual_block_adds_its_input_before_the_last_relu(block: type[nn.Module]) -> None:
+@pytest.mark.parametrize("block", BLOCKS.values())
+def test_a_residual_block_adds_its_input_before_the_last_relu(block: type[Block]) -> None:
     channels = 4 * block.expansion
-    plain, residual = (block(channels, 4, 1, shortcut).eval() for shortcut in ("none", "A"))
-    last_bn = "bn2" if block is BasicBlock else "bn3"
+    plain, residual = block(channels, 4).eval(), block(channels, 4, shortcut=nn.Identity()).eval()
     for net in (plain, residual):
-        nn.init.zeros_(getattr(net, last_bn).weight)  # F(x) = 0
+        nn.init.zeros_(net.last_norm.weight)  # F(x) = 0
     x = torch.randn(2, channels, 5, 5)
     assert torch.equal(residual(x), x.relu())
     assert not plain(x).any()

@@ -49,10 +49,11 @@ def test_each_block_is_a_row_with_the_shapes_that_torch_gives_it(option: str) ->
 
 
 def test_bottlenecks_and_single_blocks_are_understood_too() -> None:
-    block = models.Bottleneck(64, 64, 1, "B")
+    block = models.Bottleneck(64, 64, shortcut=models.ProjectionShortcut(64, 256, stride=1))
     (row,) = probes.residual_shapes(block, torch.zeros(2, 64, 8, 8))
     assert row == {"block": "block", "x": "64×8×8", "F(x)": "256×8×8", "shortcut": "ProjectionShortcut"}
-    (row,) = probes.residual_shapes(models.SingleLayerBlock(16, 32, 2, "A"), torch.zeros(2, 16, 8, 8))
+    block = models.SingleLayerBlock(16, 32, stride=2, shortcut=models.ZeroPadShortcut(16, 32, stride=2))
+    (row,) = probes.residual_shapes(block, torch.zeros(2, 16, 8, 8))
     assert (row["F(x)"], row["shortcut"]) == ("32×4×4", "ZeroPadShortcut")
 
 
@@ -64,8 +65,7 @@ def test_bottlenecks_and_single_blocks_are_understood_too() -> None:
     ],
 )
 def test_shapes_that_disagree_are_refused_in_one_line(channels: int, stride: int, side: int, message: str) -> None:
-    block = models.BasicBlock(16, channels, stride, "A")
-    block.downsample = torch.nn.Identity()
+    block = models.BasicBlock(16, channels, stride, shortcut=torch.nn.Identity())
     with pytest.raises(ValueError, match="block: ") as refusal:
         probes.residual_shapes(block, torch.zeros(1, 16, side, side))
     assert message in str(refusal.value)

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from samples import tiny_config, tiny_dataset
 
 from resnet_lib import data, training
+from resnet_lib.cli import main
 from resnet_lib.jobs import campaign, studies
 from resnet_lib.jobs.studies import WHOLE, Trained
 from resnet_lib.nets import models, surgery
@@ -138,7 +140,7 @@ def test_weights_that_are_gone_are_told(trained: Trained, monkeypatch: pytest.Mo
         studies.load_trained(trained.config)
 
 
-def test_what_is_stored_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_stored_is_not_made_again(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     made = []
 
     def make(name: str, config: object, num_images: int) -> object:
@@ -147,23 +149,23 @@ def test_what_is_stored_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(studies, "make_study", make)
     monkeypatch.setattr(Records, "all", lambda: Records(local_dir()))
-    arguments = ["--study", "swap-blocks", "growth", "--seeds", "2", "--net", "plain-20"]
-    assert studies.main(arguments) == 0
+    command = ["study", "swap-blocks", "growth", "--net", "plain-20", "--seeds"]
+    assert main([*command, "2"]) == 0
     assert len(made) == 4
-    assert studies.main([*arguments, "--seeds", "3"]) == 0
+    capsys.readouterr()
+    assert main([*command, "3", "--json"]) == 0
     assert len(made) == 6
     config = plain(20).at(PROFILES["smoke"], 2)
     assert made[-1] == ("growth", config)
     assert Records(local_dir()).study("growth", config).num_images == studies.NUM_IMAGES
-
-
-def test_a_mistake_takes_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise studies.UserError("no such folder")
-
-    monkeypatch.setattr(studies, "work", refuse)
-    assert studies.main([]) == 2
-    assert capsys.readouterr().err == "resnet_lib.studies: no such folder\n"
+    told = json.loads(capsys.readouterr().out)
+    assert [(study["study"], study["config"]["seed"]) for study in told] == [(name, each.seed) for name, each in made]
+    assert main([*command, "1"]) == 0
+    swapped, grown = capsys.readouterr().out.splitlines()
+    whole, *others = committed().value
+    expected = f": test error {whole:.2f}%, of the changed nets {min(others):.2f}% to {max(others):.2f}%"
+    assert swapped.startswith("swap-blocks_plain-20_") and swapped.endswith(expected)
+    assert grown.startswith("growth_plain-20_")
 
 
 def committed() -> object:

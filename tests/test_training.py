@@ -347,12 +347,13 @@ def test_gradient_norms_are_those_of_a_training_step_which_leaves_no_trace(
 
 
 def test_probed_layers_are_the_3x3_ones_in_order_of_depth() -> None:
-    names = [
-        name for name, _, bn in probes.conv3x3_layers(build(resnet(20, "C").net)) if isinstance(bn, nn.BatchNorm2d)
-    ]
+    net = build(resnet(20, "C").net)
+    layers = probes.conv3x3_layers(net)
+    names = [name for name, _, _ in layers]
     assert len(names) == 19  # 6n + 1
     assert names[:3] == ["conv1", "layer1.0.conv1", "layer1.0.conv2"]
     assert names[-1] == "layer3.2.conv2"
+    assert all(net.get_submodule(name.replace("conv", "bn")) is norm for name, _, norm in layers)
 
 
 def test_each_compiled_net_starts_with_an_empty_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

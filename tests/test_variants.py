@@ -107,6 +107,7 @@ def test_without_batch_norm_convolutions_have_biases_that_start_at_zero() -> Non
     assert not [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     biases = [m.bias for m in net.modules() if isinstance(m, nn.Conv2d)]
     assert all(bias is not None and not bias.any() for bias in biases)
+    assert made(20, "gated", batch_norm=False).layer1[0].downsample.gate.bias is None  # no batch norm follows it
 
 
 def test_zero_init_without_batch_norm_is_refused() -> None:

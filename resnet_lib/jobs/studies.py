@@ -1,10 +1,9 @@
 """What is measured on trained nets after their run: lesions and growth. Each result is a `runs.Study`.
 
-`python -m resnet_lib.studies --profile smoke` makes those that are missing, from the weights that the runs have left
+`python -m resnet_lib study --profile smoke` makes those that are missing, from the weights that the runs have left
 (beside the committed records, or in the cache), and trains a net again that has left none.
 """
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from resnet_lib import data, training
-from resnet_lib.cli import Parser, positive
 from resnet_lib.data.sets import Dataset, Epoch
 from resnet_lib.errors import UserError, lookup
 from resnet_lib.jobs import campaign
@@ -24,7 +22,7 @@ from resnet_lib.nets import surgery
 from resnet_lib.nets.probes import as_in_training
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import LESIONED
-from resnet_lib.runs.profiles import PROFILES, Profile
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import Study, save_study
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
@@ -230,7 +228,7 @@ def work(
     num_images: int = NUM_IMAGES,
     settings: Sequence[Setting] | None = None,
 ) -> list[Study]:
-    """Makes and stores the studies that are missing, seed by seed; returns them.
+    """Makes and stores the studies that are missing, seed by seed.
 
     Args:
         profile: at which the nets were trained.
@@ -239,45 +237,27 @@ def work(
         num_images: how many of the first test images to use.
         settings: study only the nets of these; by default of all that a study names.
 
+    Returns:
+        All that were asked for, those that were there already, too.
+
     Raises:
-        UserError: as `make_study` does; what was finished before is stored.
+        UserError: a net is not studied; or as `make_study` does; what was finished before is stored.
     """
     records = Records.all()
-    made = []
+    wanted = [(name, setting) for name in names for setting in lookup(STUDIES, name, "study")[1]]
+    if settings is not None:
+        studied = {setting: setting.name for _, setting in wanted}
+        if strange := [setting.name for setting in settings if setting not in studied]:
+            raise UserError(f"{strange[0]} is not studied; choose from {', '.join(studied.values())}")
+        wanted = [(name, setting) for name, setting in wanted if setting in settings]
+    found = []
     for seed in seeds:
-        for name in names:
-            for setting in lookup(STUDIES, name, "study")[1]:
-                if settings is not None and setting not in settings:
-                    continue
-                config = setting.at(profile, seed)
-                if records.study(name, config) is None:
-                    study = make_study(name, config, num_images)
-                    save_study(study, local_dir())
-                    made.append(study)
-                    campaign.say(f"{study.name}: {study.provenance.seconds:.0f} s")
-    return made
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Makes the missing studies of a profile; returns the exit status. Users' mistakes take one line and status 2."""
-    parser = Parser(prog="resnet_lib.studies", description="Measures the trained nets of a profile.")
-    parser.add_argument("--profile", choices=PROFILES, default="smoke")
-    parser.add_argument("--study", choices=STUDIES, nargs="+", default=list(STUDIES), help="default: all")
-    nets = {setting.name: setting for setting in LESIONED}
-    parser.add_argument("--net", choices=nets, nargs="+", help="default: all that a study names")
-    parser.add_argument("--seeds", type=positive, help="so many of the first seeds (default: the profile's)")
-    parser.add_argument("--images", type=positive, default=NUM_IMAGES, help="test images to use (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    profile = PROFILES[options.profile]
-    torch.set_num_threads(1)  # as the runs are made: the result then does not depend on the number of cores
-    try:
-        chosen = [nets[name] for name in options.net or nets]
-        work(profile, options.study, range(options.seeds or profile.num_seeds), options.images, chosen)
-    except UserError as error:
-        print(f"resnet_lib.studies: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+        for name, setting in wanted:
+            config = setting.at(profile, seed)
+            study = records.study(name, config)
+            if study is None:
+                study = make_study(name, config, num_images)
+                save_study(study, local_dir())
+                campaign.say(f"{study.name}: {study.provenance.seconds:.0f} s")
+            found.append(study)
+    return found

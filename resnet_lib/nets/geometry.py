@@ -15,6 +15,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from resnet_lib.display import Table
+from resnet_lib.nets import models
 from resnet_lib.nets.models import CifarNet, ImageNetNet, num_parameters
 from resnet_lib.runs.paper import paper
 
@@ -102,12 +103,9 @@ def gradient_map(net: nn.Module, images: Tensor, layer: str = "") -> Tensor:
         layer: a submodule that puts out (N, C, H, W); by default the net itself.
     """
     maps: list[Tensor] = []
-    hook = net.get_submodule(layer).register_forward_hook(lambda _m, _i, out: maps.append(out))
     images = images.detach().requires_grad_()
-    try:
+    with net.get_submodule(layer).register_forward_hook(lambda _m, _i, out: maps.append(out)):
         net(images)
-    finally:
-        hook.remove()
     middle = maps[0][:, :, maps[0].shape[2] // 2, maps[0].shape[3] // 2]
     signs = torch.randn(middle.shape, generator=torch.Generator().manual_seed(0))  # else channels might cancel out
     (gradient,) = torch.autograd.grad((middle * signs).sum(), images)
@@ -258,6 +256,5 @@ def move_stride(net: ImageNetNet) -> ImageNetNet:
     """A copy of a net of bottlenecks with each stride in the 3x3 layer, where torchvision has it."""
     moved = copy.deepcopy(net)
     for stage in moved.stages:
-        block = stage[0]
-        block.conv1.stride, block.conv2.stride = (1, 1), block.conv1.stride
+        models.move_stride(stage[0])
     return moved

@@ -7,6 +7,7 @@ book compares with convolutional nets, a small vision transformer and fully conn
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -15,19 +16,14 @@ from torch.nn import functional as F
 SHORTCUTS = ("none", "A", "B", "C", "scaled", "gated")
 
 
-def conv3x3(in_channels: int, out_channels: int, stride: int = 1, bias: bool = False) -> nn.Conv2d:
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     """3x3 convolution that keeps the resolution (at stride 1). No bias: batch norm follows and would cancel it."""
-    return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=bias)
+    return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
 
 
-def conv1x1(in_channels: int, out_channels: int, stride: int = 1, bias: bool = False) -> nn.Conv2d:
+def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     """1x1 convolution: mixes channels at each position, and subsamples when `stride` is 2."""
-    return nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=bias)
-
-
-def norm(channels: int, batch_norm: bool) -> nn.Module:
-    """Batch norm, or nothing in its place, so that layers keep their names."""
-    return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
+    return nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
 
 
 class ZeroPadShortcut(nn.Module):
@@ -46,9 +42,8 @@ class ZeroPadShortcut(nn.Module):
 class ProjectionShortcut(nn.Sequential):
     """Options B and C (equation 2): a 1x1 convolution with batch norm that matches channels and resolution."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, batch_norm: bool = True) -> None:
-        projection = conv1x1(in_channels, out_channels, stride, bias=not batch_norm)
-        super().__init__(projection, norm(out_channels, batch_norm))
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__(conv1x1(in_channels, out_channels, stride), nn.BatchNorm2d(out_channels))
 
 
 class ScaledShortcut(nn.Module):
@@ -75,14 +70,7 @@ class GatedShortcut(nn.Module):
         return x * torch.sigmoid(-(self.gate(x) + self.gate_bias[:, None, None]))
 
 
-def make_shortcut(
-    option: str,
-    in_channels: int,
-    out_channels: int,
-    stride: int,
-    batch_norm: bool = True,
-    projection_norm: bool = True,
-) -> nn.Module | None:
+def make_shortcut(option: str, in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
     """The shortcut of one block, or None for a plain net.
 
     Inside a stage A and B are the identity; where the shape changes A pads and B projects. C projects in every block.
@@ -92,7 +80,7 @@ def make_shortcut(
     if option == "none":
         return None
     if option == "C" or (option == "B" and not same_shape):
-        return ProjectionShortcut(in_channels, out_channels, stride, batch_norm and projection_norm)
+        return ProjectionShortcut(in_channels, out_channels, stride)
     if not same_shape:
         return ZeroPadShortcut(in_channels, out_channels, stride)
     if option == "scaled":
@@ -100,38 +88,40 @@ def make_shortcut(
     return GatedShortcut(in_channels) if option == "gated" else nn.Identity()
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 layers and a shortcut: relu(F(x) + x) (Figure 2, Figure 5 left). Without shortcut: relu(F(x)).
+class Block(nn.Module):
+    """What every block has: layers conv1, bn1, conv2, ... that compute F(x), and a shortcut around them, or none.
 
-    Args:
-        in_channels, channels: of the input and of the output.
-        stride: of the block's first layer.
-        shortcut: an option of `make_shortcut`; "none" for a block of a plain net.
-        batch_norm: False leaves it out and gives the convolutions biases.
-        late_stride: put the stride into the second layer (a departure that chapter 11 prices).
-        projection_norm: False leaves out batch norm after a projection (another one).
+    Each kind is made from (in_channels, channels, stride, shortcut): the channels of the input and of the layers, the
+    stride of the first layer, and the module whose output is added to F(x), or None in a plain net.
     """
 
-    expansion = 1
+    num_layers: int
+    expansion = 1  # channels of the output over those of the first layer
+    downsample: nn.Module | None  # torchvision's name for the shortcut
+
+    @property
+    def layers(self) -> list[tuple[nn.Conv2d, nn.Module]]:
+        """The convolutions in order, each with its batch norm, or the identity in a net without batch norm."""
+        return [(getattr(self, f"conv{n}"), getattr(self, f"bn{n}")) for n in range(1, self.num_layers + 1)]
+
+    @property
+    def last_norm(self) -> nn.Module:
+        """What normalises F(x): the batch norm after the last convolution, or the identity in its place."""
+        return self.layers[-1][1]
+
+
+class BasicBlock(Block):
+    """Two 3x3 layers and a shortcut: relu(F(x) + x) (Figure 2, Figure 5 left). Without shortcut: relu(F(x))."""
+
     num_layers = 2
 
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        stride: int,
-        shortcut: str,
-        batch_norm: bool = True,
-        late_stride: bool = False,
-        projection_norm: bool = True,
-    ) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: nn.Module | None = None) -> None:
         super().__init__()
-        first, second = (1, stride) if late_stride else (stride, 1)
-        self.conv1 = conv3x3(in_channels, channels, first, bias=not batch_norm)
-        self.bn1 = norm(channels, batch_norm)
-        self.conv2 = conv3x3(channels, channels, second, bias=not batch_norm)
-        self.bn2 = norm(channels, batch_norm)
-        self.downsample = make_shortcut(shortcut, in_channels, channels, stride, batch_norm, projection_norm)
+        self.conv1 = conv3x3(in_channels, channels, stride)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = conv3x3(channels, channels)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) -> (N, C, H/stride, W/stride)."""
@@ -142,28 +132,16 @@ class BasicBlock(nn.Module):
         return F.relu(out)
 
 
-class SingleLayerBlock(nn.Module):
+class SingleLayerBlock(Block):
     """One 3x3 layer and a shortcut: relu(F(x) + x) with a linear F, where section 3.2 observed no advantage."""
 
-    expansion = 1
     num_layers = 1
 
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        stride: int,
-        shortcut: str,
-        batch_norm: bool = True,
-        late_stride: bool = False,
-        projection_norm: bool = True,
-    ) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: nn.Module | None = None) -> None:
         super().__init__()
-        if late_stride:
-            raise ValueError("a block of one layer has no second layer to put the stride into")
-        self.conv1 = conv3x3(in_channels, channels, stride, bias=not batch_norm)
-        self.bn1 = norm(channels, batch_norm)
-        self.downsample = make_shortcut(shortcut, in_channels, channels, stride, batch_norm, projection_norm)
+        self.conv1 = conv3x3(in_channels, channels, stride)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.downsample = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) -> (N, C, H/stride, W/stride)."""
@@ -173,36 +151,26 @@ class SingleLayerBlock(nn.Module):
         return F.relu(out)
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Block):
     """1x1 that narrows, 3x3, 1x1 that widens by four, and a shortcut (Figure 5 right).
 
     The stride sits in the first 1x1, as the paper's operation counts require; torchvision puts it in the 3x3, and so
-    does `late_stride`.
+    does `move_stride`.
     """
 
-    expansion = 4
     num_layers = 3
+    expansion = 4
 
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        stride: int,
-        shortcut: str,
-        batch_norm: bool = True,
-        late_stride: bool = False,
-        projection_norm: bool = True,
-    ) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: nn.Module | None = None) -> None:
         super().__init__()
         out_channels = channels * self.expansion
-        first, second = (1, stride) if late_stride else (stride, 1)
-        self.conv1 = conv1x1(in_channels, channels, first, bias=not batch_norm)
-        self.bn1 = norm(channels, batch_norm)
-        self.conv2 = conv3x3(channels, channels, second, bias=not batch_norm)
-        self.bn2 = norm(channels, batch_norm)
-        self.conv3 = conv1x1(channels, out_channels, bias=not batch_norm)
-        self.bn3 = norm(out_channels, batch_norm)
-        self.downsample = make_shortcut(shortcut, in_channels, out_channels, stride, batch_norm, projection_norm)
+        self.conv1 = conv1x1(in_channels, channels, stride)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = conv3x3(channels, channels)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3 = conv1x1(channels, out_channels)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.downsample = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) -> (N, 4 * channels, H/stride, W/stride)."""
@@ -214,31 +182,45 @@ class Bottleneck(nn.Module):
         return F.relu(out)
 
 
-Block = type[BasicBlock] | type[SingleLayerBlock] | type[Bottleneck]
-BLOCKS: dict[str, Block] = {"basic": BasicBlock, "single": SingleLayerBlock, "bottleneck": Bottleneck}
+BLOCKS: dict[str, type[Block]] = {"basic": BasicBlock, "single": SingleLayerBlock, "bottleneck": Bottleneck}
 PLACEMENTS = {"every": 1, "alternate": 2, "stage": 10**9}  # a shortcut in the first of so many blocks of a stage
 
 
 def make_stage(
-    block: Block,
+    block: type[Block],
     in_channels: int,
     channels: int,
     num_blocks: int,
     stride: int,
     shortcut: str,
-    *,
     placement: str = "every",
-    batch_norm: bool = True,
-    late_stride: bool = False,
-    projection_norm: bool = True,
 ) -> nn.Sequential:
     """`num_blocks` blocks at one resolution; the first one carries the stride and the change of channels."""
+    out_channels = channels * block.expansion
     blocks = []
     for index in range(num_blocks):
-        inputs, step = (in_channels, stride) if index == 0 else (channels * block.expansion, 1)
         option = shortcut if index % PLACEMENTS[placement] == 0 else "none"
-        blocks.append(block(inputs, channels, step, option, batch_norm, late_stride, projection_norm))
+        blocks.append(block(in_channels, channels, stride, make_shortcut(option, in_channels, out_channels, stride)))
+        in_channels, stride = out_channels, 1
     return nn.Sequential(*blocks)
+
+
+def move_stride(block: Block) -> None:
+    """Exchanges the strides of a block's first two layers, so that the second one has it."""
+    (first, _), (second, _), *_ = block.layers
+    first.stride, second.stride = second.stride, first.stride
+
+
+def leave_out_batch_norm(net: nn.Module) -> None:
+    """Puts the identity in the place of each batch norm, so that layers keep their names.
+
+    The convolution before it, which had no bias because batch norm would have cancelled it, gets one that is zero.
+    """
+    for module in net.modules():
+        for (_, conv), (name, norm) in pairwise(list(module.named_children())):
+            if isinstance(norm, nn.BatchNorm2d):
+                conv.bias = nn.Parameter(conv.weight.new_zeros(conv.out_channels))
+                module.register_module(name, nn.Identity())
 
 
 def make_head(in_features: int, hidden: Sequence[int], num_classes: int) -> nn.Module:
@@ -319,22 +301,28 @@ class CifarNet(nn.Module):
         if depth < step + 2 or (depth - 2) % step:
             first = ", ".join(str(step * n + 2) for n in (1, 2, 3, 4, 5))
             raise ValueError(f"depth is {depth}; a CIFAR net of {block} blocks has {step}n+2 layers: {first}, ...")
+        if stride_in == "second" and kind.num_layers == 1:
+            raise ValueError("a block of one layer has no second layer to put the stride into")
         n = (depth - 2) // step
         stride = 1 if stride_in == "none" else 2
-        options = {"placement": placement, "batch_norm": batch_norm, "projection_norm": projection_norm}
-        options["late_stride"] = stride_in == "second"
         self.stem_relu, self.pool = stem_relu, pool
-        self.conv1 = conv3x3(in_channels, width, bias=not batch_norm)
-        self.bn1 = norm(width, batch_norm)
-        self.layer1 = make_stage(kind, width, width, n, 1, shortcut, **options)
-        self.layer2 = make_stage(kind, width * kind.expansion, 2 * width, n, stride, shortcut, **options)
-        self.layer3 = make_stage(kind, 2 * width * kind.expansion, 4 * width, n, stride, shortcut, **options)
+        self.conv1 = conv3x3(in_channels, width)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.layer1 = make_stage(kind, width, width, n, 1, shortcut, placement)
+        self.layer2 = make_stage(kind, width * kind.expansion, 2 * width, n, stride, shortcut, placement)
+        self.layer3 = make_stage(kind, 2 * width * kind.expansion, 4 * width, n, stride, shortcut, placement)
         positions = 1 if pool == "average" else (image_size // stride**2) ** 2
         self.fc = make_head(4 * width * kind.expansion * positions, head, num_classes)
-        if zero_init:
+        if stride_in == "second":
             for stage in self.stages:
-                for member in stage:
-                    nn.init.zeros_(member.get_submodule(f"bn{kind.num_layers}").weight)
+                move_stride(stage[0])
+        if not batch_norm:
+            leave_out_batch_norm(self)
+        for module in self.modules():
+            if zero_init and isinstance(module, Block):
+                nn.init.zeros_(module.last_norm.weight)
+            if not projection_norm and isinstance(module, ProjectionShortcut):
+                leave_out_batch_norm(module)
 
     @property
     def stages(self) -> tuple[nn.Sequential, ...]:
@@ -351,7 +339,7 @@ class CifarNet(nn.Module):
         return self.fc(x.mean(dim=(2, 3)) if self.pool == "average" else x.flatten(1))
 
 
-IMAGENET_BLOCKS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
+IMAGENET_BLOCKS: dict[int, tuple[type[Block], tuple[int, int, int, int]]] = {
     18: (BasicBlock, (2, 2, 2, 2)),
     34: (BasicBlock, (3, 4, 6, 3)),
     50: (Bottleneck, (3, 4, 6, 3)),

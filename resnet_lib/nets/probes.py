@@ -1,24 +1,29 @@
 """What is measured on a trained net: responses and gradient norms per layer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.hooks import RemovableHandle
+
+from resnet_lib.nets.models import Block
 
 
 def conv3x3_layers(net: nn.Module) -> list[tuple[str, nn.Conv2d, nn.Module]]:
     """The 3x3 convolutions in order of depth, each with its name and the batch norm that follows it.
 
-    In these nets `convK` is followed by `bnK` of the same block, which is the identity in nets without batch norm.
+    In these nets that is the module made next, which is the identity in nets without batch norm.
     """
     return [
-        (name, module, net.get_submodule(name.replace("conv", "bn")))
-        for name, module in net.named_modules()
-        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)
+        (f"{parent}.{name}".lstrip("."), conv, norm)
+        for parent, module in net.named_modules()
+        for (name, conv), (_, norm) in pairwise(module.named_children())
+        if isinstance(conv, nn.Conv2d) and conv.kernel_size == (3, 3)
     ]
 
 
@@ -36,13 +41,19 @@ def response_std(net: nn.Module, images: Tensor) -> list[float]:
     layers = conv3x3_layers(net)
     hooks = [bn.register_forward_hook(lambda _m, _i, out: deviations.append(out.std().item())) for _, _, bn in layers]
     new = any(isinstance(bn, nn.BatchNorm2d) and not bn.num_batches_tracked for _, _, bn in layers)
+    with removing(hooks), as_in_training(net) if new else as_in_testing(net):
+        net(images)
+    return deviations
+
+
+@contextmanager
+def removing(hooks: Sequence[RemovableHandle]) -> Iterator[None]:
+    """Removes hooks at the end, also if something fails."""
     try:
-        with as_in_training(net) if new else as_in_testing(net):
-            net(images)
+        yield
     finally:
         for hook in hooks:
             hook.remove()
-    return deviations
 
 
 @contextmanager
@@ -89,14 +100,9 @@ def gradient_norms(net: nn.Module, images: Tensor, labels: Tensor) -> list[float
     return [gradient.norm().item() for gradient in gradients]
 
 
-def blocks(net: nn.Module) -> list[tuple[str, nn.Module]]:
+def blocks(net: nn.Module) -> list[tuple[str, Block]]:
     """The blocks of a net in order of depth, each with its name; a plain net has the same ones, without shortcuts."""
-    return [(name, module) for name, module in net.named_modules() if hasattr(module, "downsample")]
-
-
-def last_norm(block: nn.Module) -> nn.Module:
-    """What normalises F(x): the batch norm after a block's last layer, the identity in nets without batch norm."""
-    return block.get_submodule(f"bn{block.num_layers}")
+    return [(name, module) for name, module in net.named_modules() if isinstance(module, Block)]
 
 
 @torch.no_grad()
@@ -116,23 +122,19 @@ def branch_ratios(net: nn.Module, images: Tensor) -> list[float]:
     added: list[Tensor] = []
     hooks = []
     for _, block in blocks(net):
-        hooks.append(last_norm(block).register_forward_hook(lambda _m, _i, out: function.append(out.std())))
+        hooks.append(block.last_norm.register_forward_hook(lambda _m, _i, out: function.append(out.std())))
         if block.downsample is None:
             hooks.append(block.register_forward_pre_hook(lambda _m, inputs: added.append(inputs[0].std())))
         else:
             hooks.append(block.downsample.register_forward_hook(lambda _m, _i, out: added.append(out.std())))
-    try:
-        with as_in_training(net):
-            net(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with removing(hooks), as_in_training(net):
+        net(images)
     return [(one / other).item() for one, other in zip(function, added, strict=True)]
 
 
 def last_scales(net: nn.Module) -> list[float]:
     """Mean of |gamma|, the scale of each block's last batch norm, in order of depth; empty without batch norm."""
-    norms = [last_norm(block) for _, block in blocks(net)]
+    norms = [block.last_norm for _, block in blocks(net)]
     return [norm.weight.abs().mean().item() for norm in norms if isinstance(norm, nn.BatchNorm2d)]
 
 
@@ -178,11 +180,8 @@ def layer_statistics(net: nn.Module, images: Tensor, labels: Tensor) -> LayerSta
         moments.append((mean.square().mean().sqrt().item(), variance.mean().sqrt().item()))
 
     hooks = [bn.register_forward_hook(keep) for _, _, bn in layers]
-    try:
+    with removing(hooks):
         gradients = gradient_norms(net, images, labels)
-    finally:
-        for hook in hooks:
-            hook.remove()
     means, deviations = zip(*moments, strict=True)
     return LayerStatistics(
         layer=tuple(name for name, _, _ in layers),
@@ -213,7 +212,7 @@ def residual_shapes(net: nn.Module, images: Tensor) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     hooks = []
 
-    def watch(name: str, block: nn.Module) -> None:
+    def watch(name: str, block: Block) -> None:
         def on_function(_module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
             rows[-1]["F(x)"] = shape_text(out)
 
@@ -230,19 +229,14 @@ def residual_shapes(net: nn.Module, images: Tensor) -> list[dict[str, str]]:
                 )
 
         hooks.append(block.register_forward_pre_hook(on_block))
-        hooks.append(last_norm(block).register_forward_hook(on_function))
+        hooks.append(block.last_norm.register_forward_hook(on_function))
         if block.downsample is not None:
             hooks.append(block.downsample.register_forward_hook(on_shortcut))
 
-    was_training = net.training
-    try:
-        for name, block in blocks(net):
-            watch(name, block)
-        net.eval()(images)
-    finally:
-        net.train(was_training)
-        for hook in hooks:
-            hook.remove()
+    for name, block in blocks(net):
+        watch(name, block)
+    with removing(hooks), as_in_testing(net):
+        net(images)
     return rows
 
 
@@ -266,13 +260,8 @@ def token_similarity(net: nn.Module, images: Tensor) -> list[float]:
     entering: list[Tensor] = []
     hooks = [net.blocks.register_forward_pre_hook(lambda _m, inputs: entering.append(inputs[0]))]
     hooks += [block.register_forward_hook(lambda _m, _i, out: entering.append(out)) for block in net.blocks]
-    was_training = net.training
-    try:
-        net.eval()(images)
-    finally:
-        net.train(was_training)
-        for hook in hooks:
-            hook.remove()
+    with removing(hooks), as_in_testing(net):
+        net(images)
     similarities = []
     for tokens in entering:  # (N, tokens, width)
         count = tokens.shape[1]

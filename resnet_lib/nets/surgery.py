@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from resnet_lib.nets import models
-from resnet_lib.nets.models import CifarNet
-from resnet_lib.nets.probes import as_in_training
+from resnet_lib.nets.models import Block, CifarNet
+from resnet_lib.nets.probes import as_in_testing, as_in_training, removing
 
 STARTS = ("zero", "dirac", "random")
 
@@ -25,9 +25,9 @@ def block_names(net: CifarNet) -> list[str]:
     return [name for name, block in blocks if keeps_shape(block)]
 
 
-def keeps_shape(block: nn.Module) -> bool:
+def keeps_shape(block: Block) -> bool:
     """Whether a block's output has the channels and the resolution of its input."""
-    convs = [module for module in block.children() if isinstance(module, nn.Conv2d)]
+    convs = [conv for conv, _ in block.layers]
     return convs[0].in_channels == convs[-1].out_channels and all(conv.stride == (1, 1) for conv in convs)
 
 
@@ -114,32 +114,31 @@ def deepen(
     return copy
 
 
-def _new_block(last: nn.Module) -> nn.Module:
+def _new_block(last: Block) -> Block:
     """A block to follow the last one of a stage: of its kind and width, with the identity if it has a shortcut."""
-    channels = [module for module in last.children() if isinstance(module, nn.Conv2d)][-1].out_channels
-    batch_norm = isinstance(last.bn1, nn.BatchNorm2d)
-    shortcut = "none" if last.downsample is None else "A"
-    return type(last)(channels, channels // last.expansion, 1, shortcut, batch_norm)
+    channels = last.layers[-1][0].out_channels
+    shortcut = None if last.downsample is None else nn.Identity()
+    block = type(last)(channels, channels // last.expansion, shortcut=shortcut)
+    if not isinstance(last.last_norm, nn.BatchNorm2d):
+        models.leave_out_batch_norm(block)
+    return block
 
 
 @torch.no_grad()
-def _start(block: nn.Module, start: str) -> None:
+def _start(block: Block, start: str) -> None:
     """Gives a block with random weights the values that `deepen` promises."""
-    numbers = range(1, block.num_layers + 1)
     if start == "zero":
-        norm = block.get_submodule(f"bn{numbers[-1]}")
-        last = norm if isinstance(norm, nn.BatchNorm2d) else block.get_submodule(f"conv{numbers[-1]}")
-        nn.init.zeros_(last.weight)
+        conv, norm = block.layers[-1]
+        nn.init.zeros_(norm.weight if isinstance(norm, nn.BatchNorm2d) else conv.weight)
     elif start == "dirac":
-        for number in numbers:
-            nn.init.dirac_(block.get_submodule(f"conv{number}").weight)
-            norm = block.get_submodule(f"bn{number}")
+        for conv, norm in block.layers:
+            nn.init.dirac_(conv.weight)
             if isinstance(norm, nn.BatchNorm2d):
                 norm.weight.fill_((1 + norm.eps) ** 0.5)  # batch norm divides by the root of variance + eps
 
 
 @torch.no_grad()
-def _settle(net: CifarNet, blocks: list[nn.Module], images: Tensor) -> None:
+def _settle(net: CifarNet, blocks: list[Block], images: Tensor) -> None:
     """Sets the batch norms of these blocks so that each undoes itself on what it sees of the images."""
 
     def undo(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
@@ -149,13 +148,9 @@ def _settle(net: CifarNet, blocks: list[nn.Module], images: Tensor) -> None:
         norm.weight.copy_((variance + norm.eps).sqrt())
         norm.bias.copy_(mean)
 
-    norms = [module for block in blocks for module in block.children() if isinstance(module, nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(undo) for norm in norms]
-    was_training = net.training
-    net.eval()(images)
-    net.train(was_training)
-    for hook in hooks:
-        hook.remove()
+    norms = [norm for block in blocks for _, norm in block.layers if isinstance(norm, nn.BatchNorm2d)]
+    with removing([norm.register_forward_pre_hook(undo) for norm in norms]), as_in_testing(net):
+        net(images)
 
 
 @torch.no_grad()
@@ -173,13 +168,8 @@ def disagreement(net: nn.Module, other: nn.Module, images: Tensor, *, in_trainin
     """
     outputs = []
     for each in (net, other):
-        if in_training:
-            with as_in_training(each):
-                outputs.append(each(images))
-        else:
-            was_training = each.training
-            outputs.append(each.eval()(images))
-            each.train(was_training)
+        with as_in_training(each) if in_training else as_in_testing(each):
+            outputs.append(each(images))
     one, two = outputs  # (N, num_classes) each
     differs = one.argmax(dim=1) != two.argmax(dim=1)
     largest = one.abs().max().clamp_min(torch.finfo(one.dtype).tiny)  # a net may give nothing but zeros

@@ -1,6 +1,6 @@
 """How much faster training on folders of images gets with more processes, measured on this machine.
 
-`python -m resnet_lib bench --scaling` starts torchrun on this module, once for each team and round.
+`python -m resnet_lib bench-scaling` starts torchrun on this module, once for each team and round.
 """
 
 import json

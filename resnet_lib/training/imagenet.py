@@ -1,6 +1,6 @@
 """Training on ImageNet at full size (section 3.4), by one process or by many.
 
-    torchrun --nproc-per-node 8 -m resnet_lib train --suite table3 --imagenet DIR
+    torchrun --nproc-per-node 8 -m resnet_lib train-imagenet DIR --suite table3
 
 Every process has a device and works on its part of each batch; DistributedDataParallel averages the gradients. Which
 images make a batch and how each is cropped follows from the seed, the epoch and the image alone, never from the number

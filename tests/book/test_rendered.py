@@ -13,12 +13,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-import book
+from book import ROOT
+from book.pdf import chromium
+from book.texts import toc_pages
 
 pytestmark = pytest.mark.rendered
 
-BUILT = book.ROOT / "build" / "book"
-SHOTS = book.ROOT / "build" / "screenshots"
+BUILT = ROOT / "build" / "book"
+SHOTS = ROOT / "build" / "screenshots"
 OWN = ("genindex.html", "index.html")  # the first no reader is led to, the second only leads to the first page
 PAGES = sorted(
     str(path.relative_to(BUILT))
@@ -33,7 +35,7 @@ WIDTHS = {"phone": 360, "desktop": 1440}
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        browser = playwright.chromium.launch(executable_path=book.chromium(), args=quiet)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=quiet)
         yield browser
         browser.close()
 
@@ -79,7 +81,7 @@ def read(page: Page, name: str) -> None:
 
 
 def test_the_book_is_built() -> None:
-    assert len(PAGES) > len(book.toc_pages(book.ROOT)), "run `make book` first"
+    assert len(PAGES) > len(toc_pages(ROOT)), "run `make book` first"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -194,6 +196,20 @@ def test_a_net_is_set_by_its_fields(page: Page) -> None:
     box.get_by_label("shortcut").select_option("B")
     box.get_by_label("image, pixels").select_option("224")
     assert "3,857,973,248" in whole.inner_text()  # ResNet-50, the paper's 3.8 billion
+
+
+# ----------------------------------------------------------------------------------------------------------- exercises
+
+
+def test_a_solution_is_hidden_until_it_is_asked_for(page: Page) -> None:
+    read(page, CURVES)
+    solution = page.locator(".solution").first
+    words, button = solution.locator("section"), solution.get_by_role("button")
+    assert not words.is_visible() and button.get_attribute("aria-expanded") == "false"
+    button.focus()
+    page.keyboard.press("Enter")
+    assert words.is_visible() and button.get_attribute("aria-expanded") == "true"
+    assert not page.locator(".solution section").nth(1).is_visible()
 
 
 # ------------------------------------------------------------------------------------------------------ finding things

@@ -1,13 +1,15 @@
-"""The whole book as one PDF, build/book.pdf: jupyter-book's single page, printed by Chromium. `make pdf` runs it."""
+"""The whole book as one PDF, build/book.pdf: jupyter-book's single page, printed by Chromium."""
 
+import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Error, sync_playwright
 
-import book
+from book import BookError, first_line
+from book.pages import jupyter_book
+from book.texts import toc_pages
 
 # On paper there is nothing to click or to scroll; the contents and each chapter begin on a page of their own.
 STYLE = """
@@ -29,17 +31,17 @@ def pdf(root: Path, target: Path) -> None:
     Raises:
         BookError: no browser, or jupyter-book or the browser failed.
     """
-    browser = book.chromium()
+    browser = chromium()
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pdf-") as folder:
-        pages = book.jupyter_book(root, Path(folder), "singlehtml")
-        first = f"{book.toc_pages(root)[0]}.html"
+        pages = jupyter_book(root, Path(folder), "singlehtml")
+        first = f"{toc_pages(root)[0]}.html"
         # The page lies one level below what it refers to as if it were beside it.
         page, printed = shutil.copy(pages / first, pages / "book.html"), Path(folder, "book.pdf")
         try:
             print_page(browser, page, printed)
         except Error as error:
-            raise book.BookError(f"{browser} did not print the book: {book.first_line(error)}") from None
+            raise BookError(f"{browser} did not print the book: {first_line(error)}") from None
         printed.replace(target)
     print(f"{target}, {target.stat().st_size / 1e6:.1f} MB")
 
@@ -47,8 +49,8 @@ def pdf(root: Path, target: Path) -> None:
 def print_page(browser: str, page: Path, target: Path) -> None:
     """Prints a page as A4 with numbered pages, once its mathematics is set."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
-        tab = chromium.new_page()
+        launched = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
+        tab = launched.new_page()
         tab.goto(page.resolve().as_uri(), wait_until="load")
         tab.evaluate("window.MathJax?.startup?.promise")
         tab.add_style_tag(content=STYLE)
@@ -63,11 +65,16 @@ def print_page(browser: str, page: Path, target: Path) -> None:
             outline=True,
             tagged=True,
         )
-        chromium.close()
+        launched.close()
 
 
-if __name__ == "__main__":
-    try:
-        pdf(book.ROOT, book.ROOT / "build" / "book.pdf")
-    except (book.BookError, OSError) as error:
-        sys.exit(f"pdf.py: {error}")
+def chromium() -> str:
+    """The browser that looks at pages: the program that CHROMIUM names, else one of the usual names.
+
+    Raises:
+        BookError: there is none.
+    """
+    names = [os.environ["CHROMIUM"]] if "CHROMIUM" in os.environ else ["chromium", "chromium-browser", "google-chrome"]
+    if found := next(filter(None, map(shutil.which, names)), None):
+        return found
+    raise BookError(f"no {names[0]} on this machine: install chromium, or name a browser of its kind in CHROMIUM")

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Error
 
-import book
-import pdf
+from book import BookError, pdf
 
 
 @pytest.fixture
@@ -20,8 +19,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         page.write_text("<title>Book</title>")
         return page.parent.parent
 
-    monkeypatch.setattr(book, "jupyter_book", made)
-    monkeypatch.setattr(book, "chromium", lambda: "chromium")
+    monkeypatch.setattr(pdf, "jupyter_book", made)
+    monkeypatch.setattr(pdf, "chromium", lambda: "chromium")
     return tmp_path
 
 
@@ -47,7 +46,7 @@ def test_a_browser_that_fails_leaves_the_old_file(root: Path, monkeypatch: pytes
     monkeypatch.setattr(pdf, "print_page", print_page)
     (root / "build").mkdir()
     (root / "build" / "book.pdf").write_bytes(b"old")
-    with pytest.raises(book.BookError, match=r"chromium did not print the book: Error: it crashed$"):
+    with pytest.raises(BookError, match=r"chromium did not print the book: Error: it crashed$"):
         pdf.pdf(root, root / "build" / "book.pdf")
     assert (root / "build" / "book.pdf").read_bytes() == b"old"
 
@@ -55,8 +54,8 @@ def test_a_browser_that_fails_leaves_the_old_file(root: Path, monkeypatch: pytes
 def test_without_a_browser_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CHROMIUM", raising=False)
-    with pytest.raises(book.BookError, match="no chromium on this machine: install chromium, or name"):
-        book.chromium()
+    with pytest.raises(BookError, match="no chromium on this machine: install chromium, or name"):
+        pdf.chromium()
     monkeypatch.setenv("CHROMIUM", "/nowhere/chrome")
-    with pytest.raises(book.BookError, match="no /nowhere/chrome on this machine"):
-        book.chromium()
+    with pytest.raises(BookError, match="no /nowhere/chrome on this machine"):
+        pdf.chromium()

@@ -12,8 +12,8 @@ from docutils.utils import new_document
 from nbformat.v4 import new_code_cell, new_output
 from samples import made_up_record, made_up_study, tiny_config
 
-import run_pages
-from numbered_tables import NumberedTable
+from book.extensions import run_pages
+from book.extensions.numbered_tables import NumberedTable
 from resnet_lib import display
 from resnet_lib.evidence import ledger
 from resnet_lib.runs.config import RunConfig

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 from docutils import nodes
 from docutils.utils import new_document
 
-import numbered_tables
-from numbered_tables import NumberedTable
+from book.extensions.numbered_tables import NumberedTable, NumberTables
 
 
 def figure(name: str) -> nodes.figure:
@@ -20,7 +19,7 @@ def page(*parts: nodes.Node) -> nodes.document:
     document.settings.env = SimpleNamespace(app=None)
     document += parts
     document.ids.update({part["ids"][0]: part for part in parts})
-    numbered_tables.NumberTables(document).apply()
+    NumberTables(document).apply()
     return document
 
 

@@ -17,7 +17,7 @@ from docutils import nodes
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
-from numbered_tables import NumberedTable
+from book.extensions.numbered_tables import NumberedTable
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES, home
 from resnet_lib.runs.profiles import PROFILES

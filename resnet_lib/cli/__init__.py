@@ -1,0 +1,71 @@
+"""The command line: `python -m resnet_lib --help`. Each module holds a command or a few that belong together.
+
+What a command needs is imported when it runs: `report` does not wait for torch.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from resnet_lib.cli import bench, data, evaluate, records, study, train, train_imagenet
+from resnet_lib.cli.options import Parser
+from resnet_lib.errors import UserError
+
+EPILOG = """
+examples:
+  python -m resnet_lib status                                      what is recorded, what is missing
+  python -m resnet_lib train --suite degradation --profile smoke   trains what is missing, or continues
+  python -m resnet_lib train --net resnet-20 --profile quick --time-limit 30m
+  python -m resnet_lib train-imagenet DIR --suite table3           ImageNet at full size, many processes by torchrun
+  python -m resnet_lib study growth --profile smoke                measures trained nets made deeper
+  python -m resnet_lib report --profile quick                      the paper, the book and this machine side by side
+  python -m resnet_lib data fetch cifar10
+
+environment:
+  RESNET_LIB_DATA   folder with data sets of yours: cifar10.npz, or torchvision's cifar-10-batches-py; for the nets of
+                    Table 1 tiny-imagenet-200.zip
+  RESNET_LIB_CACHE  folder for downloads, checkpoints and local records (default: ~/.cache/resnet_lib)
+"""
+
+
+def build_parser() -> Parser:
+    """All commands with their options."""
+    parser = Parser(
+        prog="python -m resnet_lib",
+        description="Trains and reports the runs behind 'Deep residual learning, measured', a companion to the paper.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> Parser:
+        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        sub.set_defaults(run=run)
+        return sub
+
+    for module in (train, train_imagenet, study, records, data, evaluate, bench):
+        module.add_to(command)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status. Users' mistakes take one line and status 2."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except UserError as error:
+        print(f"resnet_lib: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's own, which not every command has imported
+            raise
+        print("resnet_lib: the GPU's memory is full; free some of it, or add --device cpu", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output, head for one, has seen enough
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        lasting = options.command in ("train", "train-imagenet", "study")
+        kept = "; what is finished is recorded, repeat the command to go on" if lasting else ""
+        print(f"resnet_lib: interrupted{kept}", file=sys.stderr)
+        return 130

@@ -1,0 +1,71 @@
+"""`bench` and `bench-scaling`: how fast this machine trains, alone and by more processes."""
+
+import argparse
+import sys
+
+from resnet_lib.cli.options import AddCommand, Parser, add_shared, setting
+
+
+def add_to(command: AddCommand) -> None:
+    """Adds the commands."""
+    sub = command(
+        "bench", run_bench, "measure the training loop beside the usual one and the machine's limits (minutes)"
+    )
+    sub.add_argument("--depth", type=int, nargs="+", default=[20, 56], metavar="L", help="ResNets (default: 20 56)")
+    sub.add_argument("--no-compile", dest="compile", action="store_false", help="leave out the compiled loop")
+    add_measurement(sub)
+    sub = command(
+        "bench-scaling", run_bench_scaling, "measure training on folders of images by more processes (minutes)"
+    )
+    add_measurement(sub)
+
+
+def add_measurement(sub: Parser) -> None:
+    """Adds where to measure, and what becomes of the result."""
+    sub.add_argument("--into-book", action="store_true", help="store the result in the package, for the book to show")
+    add_shared(sub, "--device", "--json")
+
+
+def run_bench(options: argparse.Namespace) -> int:
+    """Prints speeds, ratios to the usual loop, the machine's limits and where the time of a step goes."""
+    from resnet_lib.display import plain_text
+    from resnet_lib.speed import bench
+
+    for depth in options.depth:
+        setting(f"resnet-{depth}")  # complains of an impossible depth
+    result = bench.bench(options.depth, options.device, options.compile, say=lambda line: print(line, file=sys.stderr))
+    if options.into_book:
+        print(f"stored in {bench.save(result)}", file=sys.stderr)
+    if options.json:
+        print(result.model_dump_json())
+        return 0
+    print(f"{result.device}, {result.threads} threads, torch {result.torch}, {result.date}; batch 128, 32 x 32 pixels")
+    print(
+        f"training images per second, median of {len(result.speeds[0].rounds)} rounds; ratio to the usual loop alone:\n"
+    )
+    print(plain_text(bench.speed_table(result)))
+    memory, arithmetic = f"{result.bandwidth / 1e9:.0f} GB/s", f"{result.peak / 1e9:,.0f} billion multiply-adds/s"
+    print(f"\nwhat memory ({memory}) and arithmetic ({arithmetic}) allow:\n")
+    print(plain_text(bench.limit_table(result)))
+    print("\nwhere the time of a step goes:\n")
+    print(plain_text(bench.share_table(result)))
+    return 0
+
+
+def run_bench_scaling(options: argparse.Namespace) -> int:
+    """Prints how much faster more processes are together."""
+    from resnet_lib.display import plain_text
+    from resnet_lib.speed import bench, scaling
+
+    result = scaling.measure(options.device, say=lambda line: print(line, file=sys.stderr))
+    if options.into_book:
+        print(f"stored in {bench.save(result, scaling.FOLDER)}", file=sys.stderr)
+    if options.json:
+        print(result.model_dump_json())
+        return 0
+    print(
+        f"{result.device}, {result.threads} threads, torch {result.torch}, {result.precision}, {result.date}; ResNet-"
+        f"{result.depth}, batch {result.batch_size}, {result.image_size} x {result.image_size} pixels"
+    )
+    print(plain_text(scaling.scaling_table(result)))
+    return 0

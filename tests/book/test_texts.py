@@ -1,0 +1,33 @@
+"""What is written says what a complete book has, and where it is installed from."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from small_book import PARAMETERS, TEXT, executed, lay_out
+
+from book import BookError
+from book.checks import check
+from book.notebooks import read_notebook
+from book.texts import Contents, contents
+
+
+def test_the_book_is_counted_from_its_texts(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, one=TEXT, two=PARAMETERS)
+    assert contents(root) == Contents(pages=3, figures=1, cells={"one": 4, "two": 2})
+    assert str(contents(root)) == "3 pages, 1 figures, 6 cells executed"
+
+
+def test_the_first_cell_installs_from_the_one_line_that_names_the_repository(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, one=TEXT)
+    nbformat.write(executed(tmp_path), root / "notebooks" / "one.ipynb")
+    first, second = [cell for cell in read_notebook(root / "notebooks" / "one.ipynb").cells if cell.source][1:3]
+    assert "%pip install --quiet git+https://example.org/book" in first.source
+    assert first.metadata.tags == ["remove-cell"]
+    assert "parameters" in second.metadata.tags
+    (root / "_config.yml").write_text("repository: { url: https://example.org/fork }\n")
+    (problem,) = check(root)
+    assert "cell 2 differs from the text in its source: run `make notebooks`" in problem
+    (root / "_config.yml").write_text("title: no repository\n")
+    with pytest.raises(BookError, match="no repository with a url"):
+        check(root)

@@ -1,0 +1,1 @@
+"""What Sphinx loads to build the pages; _config.yml names each."""

@@ -1,0 +1,72 @@
+"""What a reader of the built pages would miss: a page, a figure, an alternative text, the runs behind a number."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bs4 import BeautifulSoup
+from nbformat import NotebookNode
+
+from book.checks import alt_problem
+from book.extensions import run_pages
+from book.notebooks import code_cells, is_image, read_notebook
+from book.texts import toc_pages
+
+
+def page_problems(root: Path, pages: Path) -> list[str]:
+    """What a reader would miss: a page, a figure, an alternative text, or what only a network has."""
+    listed = set(toc_pages(root))
+    built = {str(path.relative_to(pages).with_suffix("")) for path in pages.rglob("*.html")}
+    built -= {"index", "genindex", "search"}  # Sphinx's own, as are those in folders like _static
+    built = {name for name in built if not name.startswith(("_", f"{run_pages.FOLDER}/"))}
+    problems = [f"_toc.yml lists {name}, which was not built" for name in sorted(listed - built)]
+    problems += [f"{name} was built, but is not in _toc.yml" for name in sorted(built - listed)]
+    problems += run_pages.problems(pages, root / "resnet_lib" / "records")
+    runs = run_pages.listed(pages)
+    for name in sorted(built & listed):
+        page = pages / f"{name}.html"
+        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        found = [*image_problems(page, soup), *run_pages.dead_links(page, soup), *offline_problems(soup)]
+        notebook = root / f"{name}.ipynb"
+        if notebook.exists():
+            executed = read_notebook(notebook)
+            found += [*figure_problems(executed, soup), *shown_problems(executed, soup)]
+            found += run_pages.link_problems(code_cells(executed), soup, runs)
+        problems += [f"{name}: {problem}" for problem in found]
+    return problems
+
+
+def figure_problems(notebook: NotebookNode, page: BeautifulSoup) -> Iterator[str]:
+    """Whether the page shows every image of its notebook's outputs."""
+    hidden = {"remove-output", "remove-cell"}
+    showing = [cell for cell in code_cells(notebook) if not hidden & set(cell.metadata.get("tags", []))]
+    due = sum(is_image(output) for cell in showing for output in cell.outputs)
+    shown = len(page.select(".cell_output img"))
+    if shown != due:
+        yield f"shows {shown} figures of the {due} in its notebook"
+
+
+def shown_problems(notebook: NotebookNode, page: BeautifulSoup) -> Iterator[str]:
+    """Whether the page has every code cell of its notebook that is not removed from pages."""
+    due = sum("remove-cell" not in cell.metadata.get("tags", []) for cell in code_cells(notebook))
+    shown = len(page.select("div.cell"))
+    if shown != due:
+        yield f"shows {shown} cells of the {due} in its notebook"
+
+
+def image_problems(path: Path, page: BeautifulSoup) -> Iterator[str]:
+    """Images of the text that are not there or whose alternative text says nothing."""
+    for image in page.select("article img"):
+        if not (path.parent / image["src"]).is_file():
+            yield f"its image {image['src']} is not in the build"
+        if problem := alt_problem(image.get("alt")):
+            yield f"the alt text of {image['src']} {problem}"
+
+
+def offline_problems(page: BeautifulSoup) -> Iterator[str]:
+    """What the page would load from another host, and so lack when read from a folder."""
+    loaded = page.select("script[src], img[src], iframe[src], link[rel~=stylesheet], link[rel~=preload]")
+    for element in loaded:
+        address = element.get("src") or element.get("href")
+        if re.match(r"(https?:)?//", address):
+            yield f"loads {address}"
