@@ -271,7 +271,6 @@ CLAIMS |= in_chapter(
             worse=plain(56),
             better=resnet(56),
             of=lesion_cost,
-            study="delete-block",
         ),
     ),
     Claim(
@@ -284,7 +283,6 @@ CLAIMS |= in_chapter(
             worse=plain(20),
             better=resnet(20),
             of=lesion_cost,
-            study="delete-block",
         ),
     ),
     Claim(

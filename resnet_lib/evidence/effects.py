@@ -66,12 +66,11 @@ def lesion_cost(study: Study) -> float:
 # ------------------------------------------------------------------------------------------------- from runs to values
 
 
-def measured(
-    setting: Setting, profile: Profile, records: Records, of: Measure = train_error, study: str | None = None
-) -> Values:
-    """A number of each seed of a setting that is recorded; with the name of a study, one of what was found there."""
+def measured(setting: Setting, profile: Profile, records: Records, of: Measure) -> Values:
+    """A number of each seed of a setting that is recorded, or whose net was studied if the number is of that."""
     runs = setting.runs(profile)
-    found = records.select(runs) if study is None else filter(None, (records.study(study, run) for run in runs))
+    studies = (records.study("delete-block", run) for run in runs)
+    found = filter(None, studies) if of is lesion_cost else records.select(runs)
     return {each.config.seed: of(each) for each in found}
 
 
@@ -131,31 +130,28 @@ class Effect(ABC):
 
 @dataclass(frozen=True)
 class Level(Effect):
-    """A number of one side by itself; if it is of a study on the trained nets, `study` names that."""
+    """A number of one side by itself."""
 
     side: Side
-    of: Measure = train_error
-    study: str | None = None
+    of: Measure
 
     def per_seed(self, profile: Profile, records: Records) -> list[float]:
         """See `Effect`."""
-        values = _values(self.side, lambda setting: measured(setting, profile, records, self.of, self.study))
-        return list(values.values())
+        return list(_values(self.side, lambda setting: measured(setting, profile, records, self.of)).values())
 
 
 @dataclass(frozen=True)
 class Difference(Effect):
-    """The worse side's number minus the better's; if they are of a study on the trained nets, `study` names it."""
+    """The worse side's number minus the better's."""
 
     worse: Side
     better: Side
     of: Measure = train_error
-    study: str | None = None
 
     def per_seed(self, profile: Profile, records: Records) -> list[float]:
         """See `Effect`."""
         both = Together((self.worse, self.better), by=gap)
-        return Level(self.text, both, self.of, self.study).per_seed(profile, records)
+        return Level(self.text, both, self.of).per_seed(profile, records)
 
 
 @dataclass(frozen=True)

@@ -3,27 +3,6 @@
 And what they left behind (`records`, `store`). Nothing here needs torch.
 """
 
-from resnet_lib.runs.config import DataConfig, NetConfig, Recipe, RunConfig
 from resnet_lib.runs.profiles import PROFILES
-from resnet_lib.runs.records import RunRecord, Study
-from resnet_lib.runs.settings import Setting, fully_connected, plain, resnet, table1, transformer
+from resnet_lib.runs.settings import fully_connected, plain, resnet, table1, transformer
 from resnet_lib.runs.store import Records, committed_dir, local_dir
-
-__all__ = [
-    "PROFILES",
-    "DataConfig",
-    "NetConfig",
-    "Recipe",
-    "Records",
-    "RunConfig",
-    "RunRecord",
-    "Setting",
-    "Study",
-    "committed_dir",
-    "fully_connected",
-    "local_dir",
-    "plain",
-    "resnet",
-    "table1",
-    "transformer",
-]

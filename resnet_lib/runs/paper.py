@@ -39,12 +39,7 @@ def figure6_error(kind: str, depth: int, curve: str) -> float | None:
 
 
 def figure7_response(kind: str, depth: int) -> tuple[float, float]:
-    """Mean and median over the 3x3 layers of a net's curve in Figure 7, read off the vector drawing.
-
-    Args:
-        kind: "plain" or "resnet".
-        depth: 20 or 56 (or 110 for residual nets).
-    """
+    """Mean and median over 3x3 layers of a curve of Figure 7, read off the vector drawing; kinds as in Figure 6."""
     drawn = paper()["paper"]["digitized_from_vector_curves"]["fig7_std_mean_median"]
     return tuple(drawn[f"{'plain' if kind == 'plain' else 'res'}{depth}"])
 
