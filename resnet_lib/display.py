@@ -29,11 +29,18 @@ def two_digits(value: float) -> str:
     return f"{value:.1e}"
 
 
-def number(value: float, unit: str) -> str:
-    """A number of a claim, with the digits that its unit needs; a difference has its sign."""
-    if unit == "percent":
-        return f"{value:.0f}"
-    return f"{value:+.1f}" if unit == "points" else f"{value:+.2f}" if not unit else f"{value:.2f}"
+class Html(str):
+    """Text that a notebook shows as it is marked up."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+class Markdown(str):
+    """Text that a notebook renders."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
 
 
 class Table(pd.DataFrame):
@@ -56,7 +63,7 @@ class Table(pd.DataFrame):
         return table if self.made_from is None else f"{table}\n{runs_line(self.made_from)}"
 
 
-def runs_line(records: Iterable[RunRecord | Study]) -> str:
+def runs_line(records: Iterable[RunRecord | Study]) -> Html:
     """What stands below a table: how many runs of which suites and profiles it was made from, if there are any yet.
 
     It carries the name of the page that lists them, and their digests, and is plain text: a notebook on Colab has no
@@ -72,22 +79,8 @@ def runs_line(records: Iterable[RunRecord | Study]) -> str:
         for (page, name), digests in groups.items()
     ]
     if runs and not parts:
-        return ""
-    return f'<p class="runs">Runs: {"; ".join(parts) or "none yet"}</p>'
-
-
-class Html(str):
-    """Text that a notebook shows as it is marked up."""
-
-    def _repr_html_(self) -> str:
-        return str(self)
-
-
-class Markdown(str):
-    """Text that a notebook renders."""
-
-    def _repr_markdown_(self) -> str:
-        return str(self)
+        return Html()
+    return Html(f'<p class="runs">Runs: {"; ".join(parts) or "none yet"}</p>')
 
 
 def plain_text(table: pd.DataFrame) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from resnet_lib import data
 from resnet_lib.data.sets import Dataset
 from resnet_lib.files import PACKAGE
+from resnet_lib.nets.build import build
 from resnet_lib.nets.models import CifarNet
 from resnet_lib.nets.probes import conv3x3_layers
 from resnet_lib.runs.config import NetConfig, RunConfig
@@ -20,7 +21,6 @@ from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import Final, Probes, Provenance, RunRecord, Study, TestCurve, TrainCurve
 from resnet_lib.runs.settings import Setting, plain
 from resnet_lib.speed.bench import Benchmark
-from resnet_lib.training.loop import build
 
 PLAIN_8 = plain(8)
 
@@ -161,15 +161,37 @@ def refuse_more_than(most: int, monkeypatch: pytest.MonkeyPatch, kind: type[nn.M
     return taken
 
 
+def same_tensors(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """Whether two states are one, to the bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def unchanged(net: nn.Module, before: nn.Module) -> bool:
+    """Whether a net has the weights, statistics, modes and momenta of its copy."""
+    return same_tensors(net.state_dict(), before.state_dict()) and all(
+        module.training == other.training and vars(module).get("momentum") == vars(other).get("momentum")
+        for module, other in zip(net.modules(), before.modules(), strict=True)
+    )
+
+
 def measured(record: RunRecord) -> dict[str, object]:
     """All of a record but where it comes from."""
     return record.model_dump(exclude={"provenance"})
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A fresh interpreter that finds the package; environment variables are added to this process's."""
-    paths = [environment.pop("PYTHONPATH", ""), str(PACKAGE.parent)]
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | environment
+    """What a fresh interpreter says."""
     return subprocess.run(
-        [sys.executable, *arguments], env=variables, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *arguments],
+        env=surroundings(**environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
+
+
+def surroundings(**variables: str) -> dict[str, str]:
+    """This process's environment and these variables, with which a fresh interpreter finds the package."""
+    paths = [variables.pop("PYTHONPATH", ""), str(PACKAGE.parent)]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | variables

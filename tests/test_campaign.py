@@ -27,9 +27,7 @@ from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, Segment, load_record, save_record
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
-from resnet_lib.training import provenance
-from resnet_lib.training.hardware import Hardware
-from resnet_lib.training.loop import TimeLimitReached, build, evaluate
+from resnet_lib.training import Hardware, TimeLimitReached, build, evaluate, provenance
 
 SMOKE = PROFILES["smoke"]
 PLAIN_8 = plain(8).at(SMOKE, seed=0)

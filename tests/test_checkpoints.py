@@ -14,10 +14,8 @@ from samples import PLAIN_8, measured, tiny_config, tiny_dataset
 from resnet_lib.errors import UserError
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.records import RunRecord
-from resnet_lib.training import provenance
+from resnet_lib.training import Hardware, TimeLimitReached, build, make_optimizer, provenance, train
 from resnet_lib.training.checkpoints import contents, load_checkpoint, seal
-from resnet_lib.training.hardware import Hardware
-from resnet_lib.training.loop import TimeLimitReached, build, make_optimizer, train
 
 CPU = torch.device("cpu")
 FP32, BF16 = (Hardware(CPU, precision, compiled=False) for precision in ("fp32", "bf16"))

@@ -1,4 +1,4 @@
-"""Data sets arrive whole or not at all, and augmentation does to a batch what the paper does to an image."""
+"""Data sets arrive whole or not at all."""
 
 import dataclasses
 import errno
@@ -17,7 +17,7 @@ import torch
 from samples import python
 
 from resnet_lib import data
-from resnet_lib.data.sets import SOURCES, Epoch, augment
+from resnet_lib.data.sets import SOURCES
 from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.errors import UserError
 from resnet_lib.files import cache_dir, locked, writable, write_atomically
@@ -25,7 +25,7 @@ from resnet_lib.files import cache_dir, locked, writable, write_atomically
 Arrays = dict[str, np.ndarray]
 
 
-# The embedded set, and what is done to its images.
+# The embedded set.
 
 
 @pytest.mark.parametrize("size", [16, 32])
@@ -61,55 +61,6 @@ def test_normalized_training_images_have_mean_zero_at_every_pixel_and_unit_varia
     assert images.dtype == torch.float32
     assert images.mean(dim=0).abs().max() < 1e-4
     assert images.std().item() == pytest.approx(1, abs=1e-4)
-
-
-def one_by_one(images: np.ndarray, offsets: np.ndarray, flips: np.ndarray, padding: int) -> np.ndarray:
-    """Section 4.2 as a loop over images: pad, crop, mirror."""
-    height, width = images.shape[2:]
-    out = []
-    for image, (row, column), flip in zip(images, offsets, flips, strict=True):
-        padded = np.pad(image, ((0, 0), (padding, padding), (padding, padding)))
-        crop = padded[:, row : row + height, column : column + width]
-        out.append(crop[:, :, ::-1] if flip else crop)
-    return np.stack(out)
-
-
-@pytest.mark.parametrize(("padding", "size"), [(4, (32, 32)), (2, (6, 10)), (0, (5, 5))])
-def test_augmenting_a_batch_equals_pad_crop_flip_image_by_image(padding: int, size: tuple[int, int]) -> None:
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(64, 3, *size, generator=generator)
-    epoch = Epoch.draw(64, padding, seed=0, epoch=0, device=torch.device("cpu"))
-    out = augment(images, epoch.offsets, epoch.flips, padding)
-    assert np.array_equal(out.numpy(), one_by_one(images.numpy(), epoch.offsets.numpy(), epoch.flips.numpy(), padding))
-    assert out.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_crop_from_the_centre_without_flip_changes_nothing() -> None:
-    images = torch.randn(5, 3, 8, 8)
-    out = augment(images, torch.full((5, 2), 4), torch.zeros(5, dtype=torch.bool), 4)
-    assert torch.equal(out, images)
-
-
-def test_epochs_use_each_image_once_every_offset_and_half_of_the_flips() -> None:
-    epoch = Epoch.draw(2000, 4, seed=0, epoch=0, device=torch.device("cpu"))
-    assert torch.equal(epoch.order.sort().values, torch.arange(2000))
-    for axis in (0, 1):
-        counts = epoch.offsets[:, axis].bincount()
-        assert len(counts) == 9
-        assert counts.min() > 150  # 222 expected, deviation 14
-    assert 0.45 < epoch.flips.float().mean() < 0.55
-
-
-def test_epochs_depend_on_seed_and_number_alone() -> None:
-    def draw(seed: int, epoch: int) -> torch.Tensor:
-        drawn = Epoch.draw(100, 4, seed, epoch, torch.device("cpu"))
-        return torch.cat([drawn.order, drawn.offsets.flatten(), drawn.flips.long()])
-
-    first = draw(0, 0)
-    torch.manual_seed(123)
-    assert torch.equal(draw(0, 0), first)
-    assert not torch.equal(draw(0, 1), first)
-    assert not torch.equal(draw(1, 0), first)
 
 
 # CIFAR-10, shrunk: the same code reads 50 images or 50,000.

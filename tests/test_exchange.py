@@ -15,13 +15,13 @@ from resnet_lib.cli import main
 from resnet_lib.errors import UserError
 from resnet_lib.jobs.campaign import weights_path
 from resnet_lib.jobs.exchange import Imported, bring_in, export
+from resnet_lib.nets.build import build
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
 from resnet_lib.runs.settings import resnet
 from resnet_lib.runs.store import Records, local_dir
-from resnet_lib.training.loop import build
 
 PLAIN_8 = tiny_config()
 RECORDS = [made_up_record(tiny_config(seed=seed), train_error=10 + seed) for seed in range(3)]

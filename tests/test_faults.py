@@ -32,6 +32,7 @@ from resnet_lib.training import protocols
 from resnet_lib.training.checkpoints import contents
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.loop import train
+from resnet_lib.training.memory import told_when_memory_is_short
 
 FAULTS = (
     "truncated download",
@@ -92,7 +93,8 @@ def test_training_says_which_batch_fits(most: int, fits: int, monkeypatch: pytes
     assert message.startswith(
         f"{tiny_config().name}: 32 images at once need more memory than the GPU has free; {fits} "
     )
-    assert f"fit, as a trial shows: take batch_size {fits}, free some of its memory, or use the CPU" in message
+    assert f"fit, as a trial shows: take batch_size {fits}, or {32 // fits} parts of this one" in message
+    assert "), free some of its memory, or use the CPU (device cpu)" in message
     assert taken == [fits], "the message says what was tried"
 
 
@@ -135,7 +137,7 @@ def test_what_a_failed_attempt_kept_is_let_go_before_the_next() -> None:
             raise torch.OutOfMemoryError("full")
         assert alive == {id(kept)}
 
-    with pytest.raises(UserError, match="2 fit"), training.told_when_memory_is_short("a net", 8, attempt, str):
+    with pytest.raises(UserError, match="2 fit"), told_when_memory_is_short("a net", 8, attempt, str):
         attempt(8)
 
 

@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from resnet_lib.evidence import facts
+from resnet_lib.evidence import ledger
 from resnet_lib.evidence.claims import TO_COVER
 from resnet_lib.evidence.facts import FACTS
 from resnet_lib.nets import geometry, models
 from resnet_lib.nets.geometry import Cost, cost, extent, gradient_map, output_shape, receptive_field, side_with, windows
 from resnet_lib.runs.settings import plain
+from resnet_lib.runs.store import Records
 from resnet_lib.show import figures
 
 
@@ -124,7 +125,7 @@ def test_every_fact_holds(name: str) -> None:
     assert holds, evidence
     assert evidence.endswith(".")
     assert set(fact.covers) <= {*TO_COVER, "paper Table 1"}
-    assert f"*holds*: {evidence}" in facts.findings([name])
+    assert f"*holds*: {evidence}" in ledger.findings([name], Records())
 
 
 def test_identity_would_not_be_free_if_it_were_a_projection(monkeypatch: pytest.MonkeyPatch) -> None:

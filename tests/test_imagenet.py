@@ -15,20 +15,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from samples import refuse_more_than
+from samples import refuse_more_than, surroundings
 from torch.nn import functional as F
 
 from resnet_lib.cli import main
-from resnet_lib.data.sets import Epoch
+from resnet_lib.data.batches import Epoch, Share
 from resnet_lib.errors import UserError
 from resnet_lib.jobs import campaign
-from resnet_lib.nets.models import ImageNetNet
+from resnet_lib.nets.build import build
+from resnet_lib.nets.models import ImageNetNet, initialize
 from resnet_lib.runs.config import RunConfig, changed
 from resnet_lib.runs.settings import table1
 from resnet_lib.runs.store import Records, local_dir
-from resnet_lib.training import imagenet, protocols
-from resnet_lib.training.imagenet import COLOUR_DIRECTIONS, Folder, Group, TrainingViews, open_folder, parts
-from resnet_lib.training.loop import Hardware, build, initialize
+from resnet_lib.training import TimeLimitReached, imagenet, protocols, train
+from resnet_lib.training.hardware import Hardware
+from resnet_lib.training.imagenet import COLOUR_DIRECTIONS, Folder, TrainingViews, open_folder
+from resnet_lib.training.processes import Group
 from resnet_lib.training.protocols import MEAN, STD, find_images
 
 CPU = Hardware.choose("cpu", "fp32")
@@ -160,28 +162,18 @@ def test_a_view_depends_on_seed_epoch_and_image_alone(folder: Folder) -> None:
         assert not torch.equal(other, first)
 
 
-# Sharing out.
-
-
-@pytest.mark.parametrize(("processes", "accumulate"), [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1)])
-def test_every_batch_is_shared_out_whole(processes: int, accumulate: int, folder: Folder) -> None:
-    config = small(folder)
-    shares = [
-        list(parts(48, config.recipe, 0, Group(rank, processes), accumulate, start=0)) for rank in range(processes)
-    ]
-    for iteration in range(config.recipe.iterations):
-        epoch, position = divmod(iteration, 3)
-        order = Epoch.draw(48, 0, 0, epoch, torch.device("cpu")).order.tolist()
-        parts_of = [part for share in shares for part in share[iteration * accumulate : (iteration + 1) * accumulate]]
-        assert [len(part) for part in parts_of] == [16 // (processes * accumulate)] * processes * accumulate
-        wanted = [(epoch, image) for image in order[position * 16 : (position + 1) * 16]]
-        assert [key for part in parts_of for key in part] == wanted
-
-
-def test_what_is_left_after_an_interruption_is_the_rest(folder: Folder) -> None:
-    recipe = small(folder).recipe
-    whole = list(parts(48, recipe, 0, Group(1, 2), 2, start=0))
-    assert list(parts(48, recipe, 0, Group(1, 2), 2, start=7)) == whole[14:]
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_every_image_is_tested_once_by_one_process(split: str, folder: Folder) -> None:
+    views = folder.for_run(small(folder), torch.device("cpu"))
+    (whole,), images = list(views.views(split)), {"train": folder.train, "test": folder.val}[split]
+    assert whole[1].tolist() == list(images.labels)
+    for size in (5, 60):  # more processes than images are possible, too
+        shares = [list(views.views(split, Share(rank, size))) for rank in range(size)]
+        for rank, share in enumerate(shares):
+            for pixels, labels in share:
+                assert torch.equal(pixels, whole[0][rank::size])
+                assert torch.equal(labels, whole[1][rank::size])
+        assert sum(len(labels) for share in shares for _, labels in share) == len(images.files)
 
 
 # Training.
@@ -190,7 +182,7 @@ def test_what_is_left_after_an_interruption_is_the_rest(folder: Folder) -> None:
 def test_losses_are_those_of_a_plain_loop(folder: Folder) -> None:
     """Written out without anything of the library's but the net, its start and the views."""
     config = small(folder, log_every=1, milestones=(2,), iterations=4)
-    record, net = imagenet.train(config, folder, CPU)
+    record, net = train(config, folder, CPU)
     views = TrainingViews(folder.train, SIZE, seed=0)
     slow = build(config.net, num_classes=3)
     initialize(slow, 0)
@@ -217,7 +209,7 @@ def test_losses_are_those_of_a_plain_loop(folder: Folder) -> None:
 
 
 def test_the_errors_recorded_are_those_by_centre_crop(folder: Folder) -> None:
-    record, net = imagenet.train(small(folder), folder, CPU)
+    record, net = train(small(folder), folder, CPU)
     assert record.test_curve.iteration == (3, 6, 9, 12)
     net.eval()
     for images, measured in ((folder.val, record.final.test_error), (folder.train, record.final.train_error)):
@@ -240,16 +232,16 @@ def test_a_damaged_training_image_is_named_also_by_a_loaders_worker(tmp_path: Pa
     path = make_folder(tmp_path / "images")
     damaged = path / "train" / "n00000001" / "3.JPEG"
     damaged.write_bytes(damaged.read_bytes()[:200])
-    folder = open_folder(path)
     for workers in (0, 1):
-        message = complaint(lambda workers=workers: imagenet.train(small(folder), folder, CPU, workers=workers))
+        folder = open_folder(path, workers)
+        message = complaint(lambda folder=folder: train(small(folder), folder, CPU))
         assert message.startswith(f"{damaged} cannot be read as an image (")
 
 
 @pytest.mark.fault("loss that is not finite")
 def test_a_loss_that_is_not_finite_stops_the_run(folder: Folder) -> None:
-    message = complaint(lambda: imagenet.train(small(folder, lr=1e30), folder, CPU))
-    assert re.search(r": the loss is (nan|inf) after 3 iterations; lower lr$", message)
+    message = complaint(lambda: train(small(folder, lr=1e30), folder, CPU))
+    assert re.search(r": the loss is (nan|inf) after 3 iterations at lr 1e\+30; lower lr$", message)
 
 
 @pytest.mark.fault("GPU out of memory")
@@ -258,27 +250,23 @@ def test_when_memory_is_short_the_message_names_the_option(
     accumulate: int, most: int, advice: int, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_more_than(most, monkeypatch, ImageNetNet)
-    message = complaint(lambda: imagenet.train(small(folder), folder, CPU, accumulate=accumulate))
+    message = complaint(lambda: train(small(folder), folder, CPU, Group(parts=accumulate)))
     assert f": {16 // accumulate} images at once need more memory than the GPU has free; " in message
-    assert f"{16 // advice} fit, as a trial shows: add --accumulate {advice}, free some" in message
-
-
-def test_a_batch_that_cannot_be_shared_out_is_refused(folder: Folder) -> None:
-    message = complaint(lambda: imagenet.train(small(folder), folder, CPU, accumulate=3))
-    assert message.startswith("a batch of 16 cannot be shared out evenly among 1 processes with 3 parts each")
+    assert f"{16 // advice} fit, as a trial shows: take batch_size " in message
+    assert f"or {advice} parts of this one (on ImageNet --accumulate {advice}), free some" in message
 
 
 def test_a_run_stopped_at_its_time_limit_goes_on_to_the_same_record(folder: Folder, tmp_path: Path) -> None:
     config, checkpoint = small(folder), tmp_path / "run.pt"
-    whole, net = imagenet.train(config, folder, CPU)
+    whole, net = train(config, folder, CPU)
     stops = 0
     while True:
         try:
-            record, resumed = imagenet.train(config, folder, CPU, checkpoint=checkpoint, time_limit=1e-6)
+            record, resumed = train(config, folder, CPU, checkpoint=checkpoint, time_limit=1e-6)
             break
-        except imagenet.TimeLimitReached:
+        except TimeLimitReached:
             stops += 1
-    assert stops == 3  # at each epoch's end but the last
+    assert stops == 11
     assert (record.train_curve, record.test_curve, record.final) == (whole.train_curve, whole.test_curve, whole.final)
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), resumed.parameters(), strict=True))
 
@@ -337,21 +325,21 @@ PROGRAM = """
 import json, os, sys
 from pathlib import Path
 import torch
-from resnet_lib.training import imagenet
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.store import Records, local_dir
-from resnet_lib.training.loop import Hardware
+from resnet_lib.training import Hardware, train
+from resnet_lib.training.imagenet import open_folder
+from resnet_lib.training.processes import joined
 
 config, images, out = RunConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-with imagenet.joined("cpu") as (group, device):
+with joined("cpu", int(sys.argv[4])) as (group, device):
     (out / f"pid{group.rank}").write_text(str(os.getpid()))
 
     def progress(point):
         with open(out / "progress", "a") as file:
             print(point.iteration, file=file)
 
-    record, net = imagenet.train(
-        config, imagenet.open_folder(images), Hardware.choose("cpu", "fp32"), group, accumulate=int(sys.argv[4]),
+    record, net = train(
+        config, open_folder(images), Hardware.choose("cpu", "fp32"), group,
         checkpoint=out / "run.pt", checkpoint_every=0, progress=progress if group.rank == 0 else None,
     )
     torch.save(dict(net.named_parameters()), out / f"net{group.rank}.pt")
@@ -361,15 +349,14 @@ with imagenet.joined("cpu") as (group, device):
 
 
 def start(config: RunConfig, path: Path, out: Path, processes: int, accumulate: int) -> subprocess.Popen:
-    out.mkdir()
+    out.mkdir(exist_ok=True)
     (out / "program.py").write_text(PROGRAM)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
     launcher += ["--standalone", "--max-restarts", "1", "--monitor-interval", "0.1"]
     arguments = [config.model_dump_json(exclude_defaults=True), str(path), str(out), str(accumulate)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [*launcher, str(out / "program.py"), *arguments],
-        env=environment,
+        env=surroundings(OMP_NUM_THREADS="1"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -401,13 +388,25 @@ def test_two_processes_give_what_one_gives_that_accumulates_the_halves(
     two: tuple[dict, dict], longer: RunConfig, folder: Folder
 ) -> None:
     record, weights = two
-    alone, net = imagenet.train(longer, folder, CPU, accumulate=2)
+    alone, net = train(longer, folder, CPU, Group(parts=2))
     losses = record["train_curve"]["loss"]
     assert losses == pytest.approx(alone.train_curve.loss, rel=1e-4)
     for name, parameter in net.named_parameters():
         assert (weights[name] - parameter).norm() <= 1e-4 * max(parameter.norm(), 1), name
-    whole, _ = imagenet.train(longer, folder, CPU)  # batch norm over whole batches: not the same
+    whole, _ = train(longer, folder, CPU)  # batch norm over whole batches: not the same
     assert losses != pytest.approx(whole.train_curve.loss, rel=1e-2)
+
+
+def test_what_one_process_began_two_go_on_with(folder: Folder, path: Path, tmp_path: Path) -> None:
+    """Also between two points of the curve."""
+    config = small(folder, milestones=(8,), log_every=4, lr=1e-3)
+    alone, _ = train(config, folder, CPU, Group(parts=2))
+    for _ in range(6):
+        with pytest.raises(TimeLimitReached):
+            train(config, folder, CPU, Group(parts=2), checkpoint=tmp_path / "run.pt", time_limit=1e-9)
+    record, _ = finish(start(config, path, tmp_path, processes=2, accumulate=1), tmp_path)
+    for column in ("iteration", "loss", "error"):
+        assert record["train_curve"][column] == pytest.approx(getattr(alone.train_curve, column), rel=1e-4), column
 
 
 @pytest.mark.fault("killed process")

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 from samples import made_up_record, made_up_study, tiny_config
 
 from resnet_lib.errors import UserError
-from resnet_lib.evidence import facts, ledger
+from resnet_lib.evidence import facts, ledger, verdicts
 from resnet_lib.evidence.claims import CLAIMS, TO_COVER
 from resnet_lib.evidence.facts import FACTS, Fact
 from resnet_lib.evidence.rule import Verdict
@@ -70,6 +70,42 @@ def test_the_score_counts_every_claim_once_per_profile(records: Records, two_fac
     assert score.loc["construction or arithmetic"].tolist() == [1, 1, 0, 0]
 
 
+def test_tables_of_verdicts_show_effect_interval_and_seeds(records: Records) -> None:
+    (row,) = ledger.summary(["degradation"], records).to_dict("records")
+    assert (row["smoke"], row["quick"]) == ("supported: +31.0 (n=3)", "not yet run")
+    rows = verdicts.table(SMOKE, records).to_dict("records")
+    assert [row["claim"] for row in rows] == list(CLAIMS)
+    assert list(rows[0].values()) == ["degradation", "supported", "+31.00 points", "+28.52 to +33.48", 3]
+    assert verdicts.table(PROFILES["quick"], records)["verdict"][0] == "not yet run"
+
+
+def test_findings_state_the_claim_or_the_fact_and_what_became_of_it(records: Records, two_facts: None) -> None:
+    text = ledger.findings(["degradation", "made-up"], records)
+    effect = "training error of plain-56 minus that of plain-20: +31.0 points, 95% interval +28.5 to +33.5"
+    assert f"\n- *supported* at `smoke` (3 seeds): {effect}; more than 0.5 needed.\n" in text
+    assert "quick" not in text  # nothing was run
+    assert text.endswith("\n\n**One is <one>.** (nowhere)\n- *holds*: 1 == 1\n")
+
+
+def test_a_finding_says_what_its_rule_asks_for_and_how_many_seeds() -> None:
+    within = dataclasses.replace(CLAIMS["degradation"], rule="within", effect="a minus b")
+    alike = Verdict("c", "quick", "supported", 5, 0.1, -0.2, 0.4)
+    assert verdicts.sentence(within, alike) == (
+        "*supported* at `quick` (5 seeds): a minus b: +0.1 points, 95% interval -0.2 to +0.4; "
+        "less than 0.5 on either side needed."
+    )
+    one = Verdict("c", "quick", "not yet run", 1, 7.0, None, None)
+    assert verdicts.sentence(within, one) == (
+        "*not yet run* at `quick` (1 seed): a minus b: +7.0 points; a verdict needs 3 seeds."
+    )
+
+
+def test_an_unknown_claim_is_refused_with_the_nearest_name() -> None:
+    for shown in (ledger.summary, ledger.findings):
+        with pytest.raises(UserError, match="no claim is called 'degradatoin'; did you mean degradation"):
+            shown(["degradatoin"], Records())
+
+
 def test_a_note_lists_its_claims_with_their_verdicts(records: Records, two_facts: None) -> None:
     text = ledger.verdicts_on("S1", records)
     assert "*supported* at `smoke`: +31.0 points (+28.5 to +33.5), n=3 (chapter 1)" in text
@@ -86,13 +122,13 @@ def test_everything_to_cover_has_an_entry(what: str) -> None:
 
 def test_numbers_have_the_digits_that_the_unit_needs() -> None:
     verdict = Verdict("c", "smoke", "supported", 5, 0.1234, 0.1, 0.2)
-    assert ledger.numbers(verdict, "points") == "+0.1 points (+0.1 to +0.2), n=5"
-    assert ledger.numbers(verdict, "times") == "0.12 times (0.10 to 0.20), n=5"
-    assert ledger.numbers(verdict, "") == "+0.12 (+0.10 to +0.20), n=5"
-    assert ledger.numbers(dataclasses.replace(verdict, effect=87.5, low=80, high=95), "percent") == (
+    assert verdicts.numbers(verdict, "points") == "+0.1 points (+0.1 to +0.2), n=5"
+    assert verdicts.numbers(verdict, "times") == "0.12 times (0.10 to 0.20), n=5"
+    assert verdicts.numbers(verdict, "") == "+0.12 (+0.10 to +0.20), n=5"
+    assert verdicts.numbers(dataclasses.replace(verdict, effect=87.5, low=80, high=95), "percent") == (
         "88 percent (80 to 95), n=5"
     )
-    assert ledger.numbers(dataclasses.replace(verdict, effect=None), "points") == ""
+    assert verdicts.numbers(dataclasses.replace(verdict, effect=None), "points") == ""
 
 
 def test_anchors_are_unique_and_fit_an_address() -> None:

@@ -16,7 +16,7 @@ from resnet_lib.errors import UserError
 from resnet_lib.nets.models import BLOCKS, CifarNet, ImageNetNet, initialize, num_parameters
 from resnet_lib.runs.config import NetConfig, RunConfig
 from resnet_lib.runs.settings import fully_connected, plain, resnet, table1, transformer
-from resnet_lib.training.loop import Hardware, build, train
+from resnet_lib.training import Hardware, build, train
 
 FP32 = Hardware(torch.device("cpu"), "fp32", compiled=False)
 IMAGES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -325,7 +325,7 @@ def test_a_net_without_3x3_layers_has_no_probes() -> None:
 
 
 def test_a_batch_larger_than_the_training_set_is_refused() -> None:
-    with pytest.raises(UserError, match="batch_size is 500, but there are 256 training images"):
+    with pytest.raises(UserError, match="batch size is 500, but there are 256 training images"):
         train(tiny_config(batch_size=500), tiny_dataset(), FP32)
 
 

@@ -76,20 +76,20 @@ def run_status(options: argparse.Namespace) -> int:
 def run_report(options: argparse.Namespace) -> int:
     """Prints the paper's, the book's and this machine's numbers, and the verdicts."""
     from resnet_lib.display import plain_text
-    from resnet_lib.evidence.claims import verdicts
+    from resnet_lib.evidence import claims, verdicts
     from resnet_lib.show import tables
 
     if options.against:
         return report_changes(options)
     if options.verdicts:
-        stated = verdicts(Records.committed())
+        stated = claims.verdicts(Records.committed())
         print(json.dumps([{"claim": v.claim, "profile": v.profile, "status": v.status} for v in stated], indent=1))
         return 0
     profile: Profile = lookup(PROFILES, options.profile, "profile")
     recorded, local = Records.committed(), Records(local_dir())
     table = tables.report(profile, recorded, local)
     if options.json:
-        judged = [asdict(verdict) for verdict in verdicts(recorded)]
+        judged = [asdict(verdict) for verdict in claims.verdicts(recorded)]
         print(json.dumps({"profile": profile.name, "settings": table.to_dict("records"), "verdicts": judged}))
         return 0
     print(f"Profile {profile.name}: {profile.summary}.")
@@ -98,7 +98,7 @@ def run_report(options: argparse.Namespace) -> int:
     print("Errors in percent: mean ± deviation over seeds (n = number of seeds); ≈: read off a figure of the paper.\n")
     print(plain_text(table))
     print("\nVerdicts from the book's records (effect in points of error):\n")
-    print(plain_text(tables.verdict_table(profile, recorded)))
+    print(plain_text(verdicts.table(profile, recorded)))
     return 0
 
 

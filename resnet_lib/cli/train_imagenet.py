@@ -34,21 +34,20 @@ def add_to(command: AddCommand) -> None:
 def run_train_imagenet(options: argparse.Namespace) -> int:
     """Trains the nets of a suite on ImageNet at full size, as one of the processes of torchrun or alone."""
     from resnet_lib.jobs import campaign
-    from resnet_lib.training import imagenet
-    from resnet_lib.training.hardware import Hardware
-    from resnet_lib.training.loop import TimeLimitReached
+    from resnet_lib.training import Hardware, TimeLimitReached, imagenet, train
+    from resnet_lib.training.processes import joined
 
     suite = lookup(SUITES, options.suite, "suite")
     nets = imagenet.nets_of(suite.runs(PROFILES["paper"], range(1)), suite.name)
-    folder = imagenet.open_folder(options.folder)
+    folder = imagenet.open_folder(options.folder, options.workers)
     num_images = len(folder.train.files)
     recipe = imagenet.recipe(num_images, options.batch_size or imagenet.BATCH_SIZE, options.epochs or imagenet.EPOCHS)
     configs = [imagenet.run(net, folder, seed, recipe) for seed in options.seeds or range(1) for net in nets]
     todo = campaign.pending(configs, options.retrain)
-    with imagenet.joined(options.device) as (group, device):
+    with joined(options.device, options.accumulate) as (group, device):
         hardware = Hardware.choose(device, recipe.precision, options.compile)
         if first := group.rank == 0:
-            print(imagenet.arithmetic(recipe, group, options.accumulate, num_images), file=sys.stderr)
+            print(imagenet.arithmetic(recipe, group, num_images), file=sys.stderr)
             print(f"runs: {len(configs)}, to train: {len(todo)}", file=sys.stderr)
         if options.plan:
             return plan(todo) if first else 0
@@ -56,14 +55,13 @@ def run_train_imagenet(options: argparse.Namespace) -> int:
         try:
             for config in todo:
                 left = options.time_limit and max(0.0, options.time_limit - (time.monotonic() - started))
-                record, net = imagenet.train(
+                record, net = train(
                     config,
                     folder,
                     hardware,
                     group,
-                    accumulate=options.accumulate,
-                    workers=options.workers,
                     checkpoint=campaign.checkpoint_path(config),
+                    checkpoint_every=600.0,  # half a gigabyte for ResNet-152
                     time_limit=left,
                     progress=campaign.tell_one if first else None,
                 )

@@ -1,11 +1,10 @@
 """Data sets as tensors: where they are found, how they are read, how batches are drawn and augmented."""
 
+from resnet_lib.data.batches import Epoch, augment
 from resnet_lib.data.sets import (
     SOURCES,
     Dataset,
-    Epoch,
     Source,
-    augment,
     centred,
     data_dirs,
     fetch,

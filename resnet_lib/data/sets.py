@@ -1,4 +1,4 @@
-"""Data sets as one tensor on the training device, and augmentation of whole batches.
+"""Data sets as one tensor on the training device, from which batches are cut.
 
 `cifar10` and `cifar100` are found in a folder of yours or downloaded, those of `tiny_imagenet` only found;
 `fashion-mnist-mini` ships with the package, and those of `tabular` with scikit-learn.
@@ -12,6 +12,7 @@ import shutil
 import sys
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,9 +22,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from resnet_lib.data import tabular, tiny_imagenet
+from resnet_lib.data.batches import WHOLE, Batch, Share, augment, shared_out
 from resnet_lib.data.tabular import TABULAR
 from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE, cache_dir, locked, writable
+from resnet_lib.runs.config import Recipe, RunConfig
+
+AT_ONCE = 500  # images of a split that are tested together: fits every cache and every GPU
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,32 @@ class Dataset:
     def normalize(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> float32 of the same shape: mean image subtracted, divided by the deviation."""
         return (images.float() - self.mean) / self.std
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of an image, or features of a row."""
+        return self.train_images.shape[1]
+
+    def for_run(self, config: RunConfig, device: torch.device) -> "Dataset":
+        """The images that a run trains and tests on, and the mean that it subtracts, on the device that trains."""
+        chosen = split(self, config.data.num_train, config.data.validation)
+        return subtract(chosen, config.recipe.subtract).to(device)
+
+    def batches(self, recipe: Recipe, seed: int, start: int, share: Share = WHOLE) -> Iterator[Batch]:
+        """See `RunData`."""
+        num_images, device = len(self.train_labels), self.train_labels.device
+        for epoch, part in shared_out(num_images, recipe, seed, start, share, device):
+            chosen = epoch.order[part]
+            images = self.normalize(self.train_images[chosen])
+            images = augment(images, epoch.offsets[part], epoch.flips[part], recipe.crop_padding)
+            yield images, self.train_labels[chosen]
+
+    def views(self, split: str, share: Share = WHOLE) -> Iterator[Batch]:
+        """See `RunData`."""
+        mine = slice(share.rank, None, share.size)
+        images, labels = getattr(self, f"{split}_images")[mine], getattr(self, f"{split}_labels")[mine]
+        for some, targets in zip(images.split(AT_ONCE), labels.split(AT_ONCE), strict=True):
+            yield self.normalize(some), targets
 
 
 def load(name: str, image_size: int) -> Dataset:
@@ -322,44 +353,3 @@ def _read_torchvision(source: Source, path: Path) -> dict[str, np.ndarray]:
         arrays[f"x_{split}"] = dataset.data
         arrays[f"y_{split}"] = np.asarray(dataset.targets, dtype=np.uint8)
     return arrays
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One pass over the training set: which image when, and how each is cropped and flipped. All on one device."""
-
-    order: Tensor  # (N,) int64
-    offsets: Tensor  # (N, 2) int64, row and column at which the crop starts in the padded image
-    flips: Tensor  # (N,) bool
-
-    @classmethod
-    def draw(cls, num_images: int, crop_padding: int, seed: int, epoch: int, device: torch.device) -> "Epoch":
-        """Draws on the CPU from (seed, epoch) alone: equal on every device, and an interrupted run can redraw it."""
-        stream = int.from_bytes(hashlib.sha256(f"{seed}:epoch{epoch}".encode()).digest()[:7], "big")
-        generator = torch.Generator().manual_seed(stream)
-        order = torch.randperm(num_images, generator=generator)
-        offsets = torch.randint(0, 2 * crop_padding + 1, (num_images, 2), generator=generator)
-        flips = torch.rand(num_images, generator=generator) < 0.5
-        return cls(order.to(device), offsets.to(device), flips.to(device))
-
-
-def augment(images: Tensor, offsets: Tensor, flips: Tensor, crop_padding: int) -> Tensor:
-    """Pads with zeros, crops at `offsets`, mirrors where `flips`: one gather for the whole batch (section 4.2).
-
-    Args:
-        images: float (N, C, H, W), mean already subtracted, so that the zero border is the mean.
-        offsets: int64 (N, 2), each in [0, 2 * crop_padding].
-        flips: bool (N,).
-        crop_padding: border in pixels.
-
-    Returns:
-        float (N, C, H, W), channels-last in memory.
-    """
-    n, _, height, width = images.shape
-    padded = F.pad(images, (crop_padding,) * 4).permute(0, 2, 3, 1)  # (N, H + 2p, W + 2p, C)
-    rows = offsets[:, :1] + torch.arange(height, device=images.device)  # (N, H)
-    columns = torch.arange(width, device=images.device).expand(n, width)
-    columns = offsets[:, 1:] + torch.where(flips[:, None], width - 1 - columns, columns)  # (N, W)
-    batch = torch.arange(n, device=images.device)
-    cropped = padded[batch[:, None, None], rows[:, :, None], columns[:, None, :]]  # (N, H, W, C)
-    return cropped.permute(0, 3, 1, 2)

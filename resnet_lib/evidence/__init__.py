@@ -1,1 +1,1 @@
-"""From records to verdicts: claims and facts, their rules, the ledger, comparisons, diagnoses."""
+"""From records to verdicts: claims and facts, their rules, the words for them, the ledger, comparisons, diagnoses."""

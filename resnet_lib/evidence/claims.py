@@ -13,12 +13,12 @@ from resnet_lib.evidence.effects import (
     Level,
     RightDiagnoses,
     Together,
+    added_by,
     flattery,
     gap,
     halfway_error,
     lesion_cost,
     mean_response,
-    price,
     test_error,
     weakest_gradient,
 )
@@ -626,7 +626,7 @@ CLAIMS |= in_chapter(
             name=f"folklore: {departure.name}",
             statement=f"Compared with the book's recipe, {departure.name}: it costs test error.",
             source="implementations' own reports",
-            effect=price(departure),
+            effect=added_by(departure),
             threshold=0.0,
         )
         for departure in FOLKLORE

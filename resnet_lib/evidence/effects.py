@@ -163,7 +163,7 @@ class RightDiagnoses(Effect):
         return diagnosis.right(profile, records)
 
 
-def price(departure: Setting) -> Difference:
-    """What a departure of chapter 11 costs in points of test error, against the book's recipe."""
+def added_by(departure: Setting) -> Difference:
+    """What a departure of chapter 11 adds to the test error, in points, against the book's recipe."""
     recipe = resnet(20, departure.net.shortcut)
     return Difference("test error with it minus test error without", worse=departure, better=recipe, of=test_error)

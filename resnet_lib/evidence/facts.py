@@ -3,14 +3,12 @@
 Each fact is checked anew wherever it is shown; a test checks all of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 
-from resnet_lib.display import Markdown
-from resnet_lib.errors import lookup
 from resnet_lib.nets import geometry, models, probes, surgery
 from resnet_lib.runs.paper import paper
 
@@ -243,17 +241,3 @@ FACTS: dict[str, Fact] = {
         ),
     )
 }
-
-
-def findings(names: Sequence[str]) -> Markdown:
-    """One paragraph per fact: what it says, whether it holds, and the evidence.
-
-    Raises:
-        UserError: a name is no fact's.
-    """
-    lines = []
-    for name in names:
-        fact = lookup(FACTS, name, "fact")
-        holds, evidence = checked(fact)
-        lines += [f"**{fact.statement}** ({fact.source})", f"- *{'holds' if holds else 'fails'}*: {evidence}", ""]
-    return Markdown("\n".join(lines))

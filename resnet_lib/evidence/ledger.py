@@ -1,14 +1,18 @@
-"""The whole ledger: what runs decide (`claims`) and what arithmetic decides (`facts`), side by side."""
+"""The whole ledger: what runs decide (`claims`) and what arithmetic decides (`facts`), side by side.
+
+How a verdict is put into words is in `verdicts`.
+"""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
-from resnet_lib.display import Html, Markdown, Table, number, runs_line
+from resnet_lib.display import Html, Markdown, Table, runs_line
 from resnet_lib.errors import lookup
 from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Claim
 from resnet_lib.evidence.facts import FACTS, Fact, checked
 from resnet_lib.evidence.rule import Verdict
+from resnet_lib.evidence.verdicts import brief, known, number, numbers, sentence
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.store import Records
 
@@ -27,21 +31,50 @@ def page_table(heads: Sequence[str], rows: Sequence[str], below: str = "") -> Ht
     return Html("\n".join(['<table class="ledger">', f"<thead><tr>{head}</tr></thead>", *rows, "</table>", below]))
 
 
-def numbers(verdict: Verdict, unit: str) -> str:
-    """Mean effect, 95% interval and number of seeds: +57.5 points (+54.1 to +60.8), n=5."""
-    if verdict.effect is None:
-        return ""
-    text = f"{number(verdict.effect, unit)} {unit}".rstrip()
-    if verdict.low is not None:
-        text += f" ({number(verdict.low, unit)} to {number(verdict.high, unit)})"
-    return f"{text}, n={verdict.num_seeds}"
-
-
 def cell(verdict: Verdict, unit: str) -> str:
     """One verdict as a table cell."""
     kind = verdict.status.replace(" ", "-")
     shown = numbers(verdict, unit)
     return f'<td class="verdict {kind}"><b>{verdict.status}</b>{f"<br>{shown}" if shown else ""}</td>'
+
+
+def told(entry: Claim | Fact, records: Records, wording: Callable[[Claim, Verdict], str]) -> list[str]:
+    """What is known of a claim or fact, marked up; of a claim one text for each profile that has runs, so worded."""
+    if isinstance(entry, Fact):
+        holds, evidence = checked(entry)
+        return [f"*{'holds' if holds else 'fails'}*: {evidence}"]
+    return [wording(entry, verdict) for verdict in known(entry, records)]
+
+
+def findings(names: Sequence[str], records: Records) -> Markdown:
+    """One paragraph per claim or fact: what it says, and what the records or the check say of it.
+
+    Raises:
+        UserError: a name is neither a claim's nor a fact's.
+    """
+    lines = []
+    for entry in (lookup(CLAIMS | FACTS, name, "claim") for name in names):
+        lines += [f"**{entry.statement}** ({entry.source})"]
+        lines += [*(f"- {text}" for text in told(entry, records, sentence)), ""]
+    return Markdown("\n".join(lines))
+
+
+def summary(names: Sequence[str], records: Records) -> Table:
+    """What the records say of some claims, profile by profile: verdict, mean effect and number of seeds.
+
+    Raises:
+        UserError: a name is no claim's.
+    """
+    records = records.noting()
+    rows = []
+    for claim in (lookup(CLAIMS, name, "claim") for name in names):
+        row = {"claim": claim.statement, "source": claim.source}
+        for profile in PROFILES.values():
+            verdict = claim.verdict(profile, records)
+            effect = "" if verdict.effect is None else f": {number(verdict.effect, claim.unit)} (n={verdict.num_seeds})"
+            row[profile.name] = verdict.status + effect
+        rows.append(row)
+    return Table(rows).from_runs(records.given)
 
 
 def table(records: Records) -> Html:
@@ -77,9 +110,14 @@ def score(records: Records) -> Table:
     for profile in PROFILES.values():
         counts = Counter(claim.verdict(profile, records).status for claim in CLAIMS.values())
         rows.append({"decided by": f"runs, {profile.name}"} | {status: counts[status] for status in STATUSES})
-    held = Counter("supported" if checked(fact)[0] else "refuted" for fact in FACTS.values())
-    rows.append({"decided by": "construction or arithmetic"} | {status: held[status] for status in STATUSES})
+    counts = held()
+    rows.append({"decided by": "construction or arithmetic"} | {status: counts[status] for status in STATUSES})
     return Table(rows).from_runs(records.given)
+
+
+def held() -> Counter[str]:
+    """How many facts hold, which counts as supported, and how many fail."""
+    return Counter("supported" if checked(fact)[0] else "refuted" for fact in FACTS.values())
 
 
 def covering(what: str) -> Iterator[Claim | Fact]:
@@ -98,17 +136,8 @@ def verdicts_on(what: str, records: Records) -> Markdown:
     lookup(dict.fromkeys(TO_COVER), what, "note")
     lines = []
     for entry in covering(what):
-        if isinstance(entry, Fact):
-            holds, evidence = checked(entry)
-            found = [f"*{'holds' if holds else 'fails'}*: {evidence}"]
-        else:
-            judged = ((profile, entry.verdict(profile, records)) for profile in PROFILES.values())
-            found = [
-                f"*{verdict.status}* at `{profile.name}`: {numbers(verdict, entry.unit)}"
-                for profile, verdict in judged
-                if verdict.effect is not None
-            ] or ["*not yet run*"]
-        lines.append(f"- {entry.statement} " + "; ".join(found) + f" (chapter {int(entry.chapter[:2])})")
+        found = "; ".join(told(entry, records, brief)) or "*not yet run*"
+        lines.append(f"- {entry.statement} {found} (chapter {int(entry.chapter[:2])})")
     return Markdown("\n".join(lines))
 
 
@@ -120,7 +149,6 @@ def best_verdict(claim: Claim, records: Records) -> Verdict:
 
 def scoreboard(records: Records) -> Html:
     """How many claims have which verdict, each counted once: the score in one line, for the first page."""
-    counts = Counter(best_verdict(claim, records).status for claim in CLAIMS.values())
-    counts += Counter("supported" if checked(fact)[0] else "refuted" for fact in FACTS.values())
+    counts = held() + Counter(best_verdict(claim, records).status for claim in CLAIMS.values())
     items = [f'<li class="{status.replace(" ", "-")}"><b>{counts[status]}</b> {status}</li>' for status in STATUSES]
     return Html("\n".join(['<ul class="scoreboard">', *items, "</ul>"]))

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from resnet_lib import data, training
+from resnet_lib import data
 from resnet_lib.errors import UserError
 from resnet_lib.files import write_atomically
+from resnet_lib.nets.build import build
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import keeps_weights
 from resnet_lib.runs.records import RunRecord, first_problem, save_record
@@ -119,7 +120,7 @@ def problem_of_weights(content: bytes, config: RunConfig) -> str | None:
         return f"no safetensors file ({error})"
     source = data.SOURCES[config.data.name]
     with torch.device("meta"):
-        net = training.build(config.net, source.shape[2], source.num_classes, config.data.image_size)
+        net = build(config.net, source.shape[2], source.num_classes, config.data.image_size)
 
     def described(tensors: dict[str, Tensor]) -> dict[str, tuple]:
         return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}

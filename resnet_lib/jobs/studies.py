@@ -12,23 +12,23 @@ from itertools import pairwise
 import safetensors.torch
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from resnet_lib import data, training
-from resnet_lib.data.sets import Dataset, Epoch
+from resnet_lib.data.sets import Dataset
 from resnet_lib.errors import UserError, lookup
 from resnet_lib.jobs import campaign
 from resnet_lib.nets import surgery
 from resnet_lib.nets.probes import as_in_training
-from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.config import RunConfig, changed
 from resnet_lib.runs.experiments import LESIONED
 from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import Study, save_study
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
 from resnet_lib.training.hardware import Hardware
-from resnet_lib.training.loop import PROBE_IMAGES
+from resnet_lib.training.loop import step
 from resnet_lib.training.provenance import begin_segment, provenance
+from resnet_lib.training.recording import PROBE_IMAGES
 
 WHOLE = "whole net"  # the label of the net as it was trained
 NUM_IMAGES = 2000  # test images, if there are so many
@@ -75,11 +75,9 @@ def train_now(config: RunConfig, num_images: int = NUM_IMAGES) -> Trained:
 def _trained(config: RunConfig, net: nn.Module | None, num_images: int) -> Trained:
     """The net, or a new one, with what `Trained` adds."""
     hardware = Hardware.choose(precision=config.recipe.precision)
-    dataset = data.load(config.data.name, config.data.image_size)
-    dataset = data.split(dataset, config.data.num_train, config.data.validation)
-    dataset = data.subtract(dataset, config.recipe.subtract).to(hardware.device)
+    dataset = data.load(config.data.name, config.data.image_size).for_run(config, hardware.device)
     if net is None:
-        net = training.build(config.net, dataset.train_images.shape[1], dataset.num_classes, config.data.image_size)
+        net = training.build(config.net, dataset.in_channels, dataset.num_classes, config.data.image_size)
         net = net.to(hardware.device, memory_format=torch.channels_last)
     few = replace(dataset, test_images=dataset.test_images[:num_images], test_labels=dataset.test_labels[:num_images])
     return Trained(config, net, few, hardware)
@@ -157,29 +155,17 @@ def train_on(trained: Trained, net: nn.Module, iterations: int, lr: float) -> li
     Returns:
         The loss of each iteration.
     """
-    config, dataset, recipe = trained.config, trained.dataset, trained.config.recipe
+    recipe = changed(trained.config.recipe, iterations=iterations)
     optimizer = training.make_optimizer(net, recipe)
     training.set_lr(optimizer, lr, recipe.momentum_form)
-    num_images = len(dataset.train_labels)
-    per_epoch = num_images // recipe.batch_size
+    batches = trained.dataset.batches(recipe, trained.config.seed, start=0)
     losses = []
     was_training = net.training
     net.train()
-    for iteration in range(iterations):
-        epoch_number, position = divmod(iteration, per_epoch)
-        if position == 0:
-            device = trained.hardware.device
-            epoch = Epoch.draw(num_images, recipe.crop_padding, config.seed, epoch_number, device)
-        batch = slice(position * recipe.batch_size, (position + 1) * recipe.batch_size)
-        images = dataset.normalize(dataset.train_images[epoch.order[batch]])
-        images = data.augment(images, epoch.offsets[batch], epoch.flips[batch], recipe.crop_padding)
-        with trained.hardware.autocast():
-            logits = net(images).float()
-        loss = F.cross_entropy(logits, dataset.train_labels[epoch.order[batch]])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    for _ in range(iterations):
+        sums = torch.zeros(2, dtype=torch.float64, device=trained.hardware.device)  # loss, errors
+        step(net, optimizer, batches, trained.hardware, sums)
+        losses.append(sums[0].item())
     net.train(was_training)
     return losses
 

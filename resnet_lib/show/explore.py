@@ -14,12 +14,12 @@ from itertools import product
 
 import matplotlib.pyplot as plt
 import torch
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from resnet_lib.display import Html, Table
 from resnet_lib.nets import geometry
 from resnet_lib.nets.models import IMAGENET_BLOCKS, Bottleneck, CifarNet, ImageNetNet
+from resnet_lib.show.figures import Figure
 
 CIFAR, TABLE1 = "CIFAR-10 (section 4.2)", "ImageNet (Table 1)"
 CIFAR_DEPTHS = {"basic": (20, 32, 44, 56, 110), "bottleneck": (20, 29, 47, 56, 110)}  # the paper's, and near them

@@ -1,14 +1,17 @@
 """Runs in groups, and what a group is called: by net, by setting, by what was measured on its nets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
 
-from resnet_lib.display import NO_RUN
+from resnet_lib.display import NO_RUN, spread
 from resnet_lib.runs.config import DataConfig, NetConfig, Recipe
 from resnet_lib.runs.experiments import home
 from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord, Study
 from resnet_lib.runs.settings import OPTIMIZER_NAMES, Setting
 from resnet_lib.runs.store import Records
+
+T, K = TypeVar("T"), TypeVar("K", bound=Hashable)
 
 
 def recipe_name(recipe: Recipe) -> str:
@@ -23,36 +26,43 @@ def data_name(data: DataConfig) -> str:
     return data.name + kept + held
 
 
-def by_net(records: Sequence[RunRecord]) -> dict[NetConfig, list[RunRecord]]:
-    """Records grouped by net, in the order in which the nets first appear."""
-    groups: dict[NetConfig, list[RunRecord]] = {}
-    for record in records:
-        groups.setdefault(record.config.net, []).append(record)
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Items by what they have in common, in the order in which that first appears."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
     return groups
 
 
-def by_setting(*panels: Sequence[RunRecord]) -> list[dict[str, list[RunRecord]]]:
-    """The records of each panel grouped by setting, in the order in which settings first appear.
-
-    A setting is called by its net, and by optimiser, iterations and data where these differ within a panel.
-    """
-    described = [[_setting(record) for record in panel] for panel in panels]
-    varies = [any(len({parts[i] for parts in panel}) > 1 for panel in described) for i in range(4)]
-    varies[0] = True
-    groups: list[dict[str, list[RunRecord]]] = []
-    for panel, names in zip(panels, described, strict=True):
-        groups.append({})
-        for record, parts in zip(panel, names, strict=True):
-            name = ", ".join(part for part, told in zip(parts, varies, strict=True) if told)
-            groups[-1].setdefault(name, []).append(record)
-    return groups
+def by_net(records: Iterable[RunRecord]) -> dict[NetConfig, list[RunRecord]]:
+    """Records by their net."""
+    return grouped(records, lambda record: record.config.net)
 
 
-def _setting(record: RunRecord) -> tuple[str, str, str, str]:
+def traits(record: RunRecord) -> tuple[str, str, str, str]:
     """What tells settings apart: net, optimiser, length and data."""
     config = record.config
     length = f"{config.recipe.iterations:,} iterations"
     return config.net.name, recipe_name(config.recipe), length, data_name(config.data)
+
+
+def by_setting(*panels: Sequence[RunRecord]) -> list[dict[str, list[RunRecord]]]:
+    """The records of each panel by setting.
+
+    A setting is called by its net, and by optimiser, length and data where these differ within a panel.
+    """
+    told = [part for part in (1, 2, 3) if any(len({traits(r)[part] for r in panel}) > 1 for panel in panels)]
+    return [grouped(panel, lambda r: ", ".join(traits(r)[part] for part in (0, *told))) for panel in panels]
+
+
+def training_spread(records: Iterable[RunRecord]) -> str:
+    """The final training errors in percent, mean ± deviation over seeds."""
+    return spread([record.final.train_error for record in records])
+
+
+def testing_spread(records: Iterable[RunRecord]) -> str:
+    """The final test errors in percent, mean ± deviation over seeds."""
+    return spread([record.final.test_error for record in records])
 
 
 def describe(records: Sequence[RunRecord | Study]) -> str:

@@ -31,6 +31,7 @@ from resnet_lib.display import Table
 from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE, write_atomically
 from resnet_lib.jobs.campaign import cost
+from resnet_lib.nets.build import build
 from resnet_lib.nets.geometry import Cost, batch_norm_outputs
 from resnet_lib.nets.geometry import cost as net_cost
 from resnet_lib.nets.models import initialize
@@ -39,7 +40,7 @@ from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import first_problem
 from resnet_lib.runs.settings import resnet
 from resnet_lib.training.hardware import Hardware
-from resnet_lib.training.loop import build, train
+from resnet_lib.training.loop import train
 from resnet_lib.training.provenance import device_name, git_state
 
 NUM_IMAGES = 2048

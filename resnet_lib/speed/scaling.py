@@ -26,9 +26,8 @@ from resnet_lib.nets.models import IMAGENET_BLOCKS
 from resnet_lib.runs.config import RunConfig, changed
 from resnet_lib.runs.settings import table1
 from resnet_lib.speed import bench
-from resnet_lib.training import imagenet
-from resnet_lib.training.hardware import Hardware
-from resnet_lib.training.loop import Progress
+from resnet_lib.training import Hardware, Progress, imagenet, train
+from resnet_lib.training.processes import joined
 
 DEPTH = 18
 BATCH_SIZE = 32
@@ -89,8 +88,8 @@ def member(images: Path, image_size: int, device: str | None, out: Path) -> None
 
     folder = imagenet.open_folder(images)
     config = scaling_config(folder, image_size)
-    with imagenet.joined(device) as (group, where):
-        imagenet.train(config, folder, Hardware.choose(where), group, progress=note)
+    with joined(device) as (group, where):
+        train(config, folder, Hardware.choose(where), group, progress=note)
         if group.rank == 0:
             seconds = moments[1] - moments[0]
             out.write_text(json.dumps(BATCH_SIZE * (ITERATIONS - ITERATIONS // 2) / seconds))

@@ -34,7 +34,7 @@ from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.errors import UserError, lookup
 from resnet_lib.nets.models import IMAGENET_BLOCKS, ImageNetNet
 from resnet_lib.training.hardware import Hardware
-from resnet_lib.training.loop import forward
+from resnet_lib.training.memory import forward
 
 MEAN = (0.485, 0.456, 0.406)  # red, green, blue; of pixels in [0, 1]
 STD = (0.229, 0.224, 0.225)

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -32,7 +33,19 @@ def begin_segment(iteration: int, hardware: Hardware) -> Segment:
     )
 
 
-def provenance(data_digest: str, segments: Sequence[Segment], seconds: float, images: int) -> Provenance:
+def tell_changes(name: str, before: Sequence[Segment], hardware: Hardware) -> None:
+    """One line to stderr when a run goes on in another precision than it was begun in: its record will say so, too."""
+    if before and before[-1].precision != hardware.precision:
+        print(
+            f"{name}: begun in {before[-1].precision}, goes on in {hardware.precision}, which suits this processor; "
+            "the record lists both parts",
+            file=sys.stderr,
+        )
+
+
+def provenance(
+    data_digest: str, segments: Sequence[Segment], seconds: float, images: int, processes: int = 1, parts: int = 1
+) -> Provenance:
     """Where a record comes from; `segments` are the parts of its run, of which most have one.
 
     Args:
@@ -40,6 +53,7 @@ def provenance(data_digest: str, segments: Sequence[Segment], seconds: float, im
         segments: as of `begin_segment`, in order.
         seconds: of all parts together.
         images: that the net saw in this time.
+        processes, parts: how each batch was shared out.
     """
     last = segments[-1]
     return Provenance(
@@ -56,6 +70,8 @@ def provenance(data_digest: str, segments: Sequence[Segment], seconds: float, im
         date=datetime.now(UTC).date().isoformat(),
         seconds=round(seconds, 1),
         images_per_second=round(images / seconds, 1),
+        processes=processes,
+        parts=parts,
         segments=tuple(segments) if len(segments) > 1 else (),
     )
 

@@ -8,8 +8,9 @@ from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 
 from book.checks import alt_problem
-from book.extensions import run_pages
+from book.extensions.run_pages import FOLDER
 from book.notebooks import code_cells, is_image, read_notebook
+from book.run_links import dead_links, link_problems, listed_runs, run_problems
 from book.texts import toc_pages
 
 
@@ -18,20 +19,20 @@ def page_problems(root: Path, pages: Path) -> list[str]:
     listed = set(toc_pages(root))
     built = {str(path.relative_to(pages).with_suffix("")) for path in pages.rglob("*.html")}
     built -= {"index", "genindex", "search"}  # Sphinx's own, as are those in folders like _static
-    built = {name for name in built if not name.startswith(("_", f"{run_pages.FOLDER}/"))}
+    built = {name for name in built if not name.startswith(("_", f"{FOLDER}/"))}
     problems = [f"_toc.yml lists {name}, which was not built" for name in sorted(listed - built)]
     problems += [f"{name} was built, but is not in _toc.yml" for name in sorted(built - listed)]
-    problems += run_pages.problems(pages, root / "resnet_lib" / "records")
-    runs = run_pages.listed(pages)
+    problems += run_problems(pages, root / "resnet_lib" / "records")
+    runs = listed_runs(pages)
     for name in sorted(built & listed):
         page = pages / f"{name}.html"
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-        found = [*image_problems(page, soup), *run_pages.dead_links(page, soup), *offline_problems(soup)]
+        found = [*image_problems(page, soup), *dead_links(page, soup), *offline_problems(soup)]
         notebook = root / f"{name}.ipynb"
         if notebook.exists():
             executed = read_notebook(notebook)
             found += [*figure_problems(executed, soup), *shown_problems(executed, soup)]
-            found += run_pages.link_problems(code_cells(executed), soup, runs)
+            found += link_problems(code_cells(executed), soup, runs)
         problems += [f"{name}: {problem}" for problem in found]
     return problems
 

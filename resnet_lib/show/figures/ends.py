@@ -2,41 +2,41 @@
 
 import textwrap
 from collections.abc import Sequence
+from itertools import chain
 from statistics import mean
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from resnet_lib.evidence.rule import MIN_SEEDS, interval
+from resnet_lib.evidence.verdicts import folklore_prices, price
 from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.paper import figure4_error
 from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.store import Records
-from resnet_lib.show.figures.canvas import BLUE, MEASURED_ON_X, ORANGE, STYLE, new_figure, note
-from resnet_lib.show.grouping import by_setting
-from resnet_lib.show.tables import folklore_prices, price_verdict
+from resnet_lib.show.figures.canvas import BLUE, MEASURED_ON_X, ORANGE, Figure, kind_color, new_figure, styled
+from resnet_lib.show.grouping import by_setting, grouped
 
 
-def figure4(title: str = "") -> Figure:
+@styled
+def figure4(title: str) -> Figure:
     """The ends of the paper's curves of Figure 4, read off the drawing: ImageNet, 18 and 34 layers. None is ours."""
     figure, (axes,) = new_figure()
     figure.set_figwidth(7.2)
-    with plt.rc_context(STYLE):
-        for kind, color, name in (("plain", ORANGE, "plain"), ("resnet", BLUE, "ResNet")):
-            for curve, style, fill in (("train", "o--", "white"), ("validation", "D-", color)):
-                ends = [figure4_error(kind, depth, curve) for depth in (18, 34)]
-                label = f"{name}, {curve.replace('train', 'training')}"
-                axes.plot((18, 34), ends, style, color=color, mfc=fill, label=label)
-        axes.set(xlabel="layers", ylabel="top-1 error (%)", xticks=(18, 34), xlim=(14, 38))
-        figure.legend(loc="outside right upper")
-        figure.suptitle(textwrap.fill(title, round(11 * figure.get_figwidth())), fontsize=11, x=0.01, ha="left")
-        text = "The paper's, on ImageNet: read off its Figure 4, not printed by the authors. None of it was run here."
-        figure.supxlabel(textwrap.fill(text, 84), fontsize=8, color="0.35", x=0.01, ha="left")
+    for kind, color, name in (("plain", ORANGE, "plain"), ("resnet", BLUE, "ResNet")):
+        for curve, style, fill in (("train", "o--", "white"), ("validation", "D-", color)):
+            ends = [figure4_error(kind, depth, curve) for depth in (18, 34)]
+            label = f"{name}, {curve.replace('train', 'training')}"
+            axes.plot((18, 34), ends, style, color=color, mfc=fill, label=label)
+    axes.set(xlabel="layers", ylabel="top-1 error (%)", xticks=(18, 34), xlim=(14, 38))
+    figure.legend(loc="outside right upper")
+    figure.headline(title)
+    text = "The paper's, on ImageNet: read off its Figure 4, not printed by the authors. None of it was run here."
+    figure.caption(textwrap.fill(text, 84))
     return figure
 
 
+@styled
 def final_errors(records: Sequence[RunRecord], title: str = "") -> Figure:
     """Training error at the end against depth, plain and residual nets: one dot per seed, a line through the means.
 
@@ -45,24 +45,22 @@ def final_errors(records: Sequence[RunRecord], title: str = "") -> Figure:
     figure, (axes,) = new_figure()
     transformers = any(record.config.net.family == "transformer" for record in records)
     names = ("without shortcuts", "with shortcuts") if transformers else ("plain", "residual, option A")
-    with plt.rc_context(STYLE):
-        for plain, color, label in ((True, ORANGE, names[0]), (False, BLUE, names[1])):
-            group = [record for record in records if (record.config.net.shortcut == "none") == plain]
-            points: dict[int, list[float]] = {}
-            for record in group:
-                points.setdefault(record.config.net.depth, []).append(record.final.train_error)
-            depths = sorted(points)
-            axes.plot(depths, [mean(points[d]) for d in depths], color=color, label=label, lw=2)
-            for depth in depths:
-                axes.plot([depth] * len(points[depth]), points[depth], "o", color=color, ms=4, alpha=0.5)
-        axes.set(xlabel="blocks" if transformers else "layers", ylabel="final training error (%)", ylim=(0, None))
-        axes.set_xticks(sorted({record.config.net.depth for record in records}))
-        axes.set_title(title)
-        axes.legend()
-        note(figure, records, "Dots: seeds; lines: their means. ")
+    for plain, color, label in ((True, ORANGE, names[0]), (False, BLUE, names[1])):
+        kind = [record for record in records if (record.config.net.shortcut == "none") == plain]
+        depths = sorted(grouped(kind, lambda record: record.config.net.depth).items())
+        errors = {depth: [record.final.train_error for record in group] for depth, group in depths}
+        axes.plot(list(errors), [mean(seeds) for seeds in errors.values()], color=color, label=label, lw=2)
+        for depth, seeds in errors.items():
+            axes.plot([depth] * len(seeds), seeds, "o", color=color, ms=4, alpha=0.5)
+    axes.set(xlabel="blocks" if transformers else "layers", ylabel="final training error (%)", ylim=(0, None))
+    axes.set_xticks(sorted({record.config.net.depth for record in records}))
+    axes.set_title(title)
+    axes.legend()
+    figure.from_runs(records, "Dots: seeds; lines: their means. ")
     return figure
 
 
+@styled
 def settings(
     records: Sequence[RunRecord] | dict[str, Sequence[RunRecord]],
     which: Sequence[str] = ("training",),
@@ -70,7 +68,7 @@ def settings(
 ) -> Figure:
     """Final errors of each setting: one dot per seed, a bar for the 95% interval of the mean.
 
-    A row is named by its net and by what else differs between the runs of a panel; see `tables.by_setting`.
+    A row is named by its net and by what else differs between the runs of a panel; see `grouping.by_setting`.
 
     Args:
         records: what to show, or title -> records, for panels side by side that share their rows.
@@ -78,42 +76,34 @@ def settings(
         title: the figure's message.
     """
     panels = records if isinstance(records, dict) else {"": records}
-    shown = [record for group in panels.values() for record in group]
-    rows: dict[str, int] = {}
-    grouped = by_setting(*panels.values())
-    for groups in grouped:
-        for name in groups:
-            rows.setdefault(name, len(rows))
+    shown = list(chain(*panels.values()))
+    by_panel = by_setting(*panels.values())
+    rows = {name: row for row, name in enumerate(dict.fromkeys(chain(*by_panel)))}
     figure, all_axes = new_figure(len(panels), height=1.2 + 0.36 * len(rows))
-    with plt.rc_context(STYLE):
-        for axes, panel, groups in zip(all_axes, panels, grouped, strict=True):
-            for name, group in groups.items():
-                for number, error in enumerate(which):
-                    offset = 0.3 * (number - (len(which) - 1) / 2)
-                    label = name if len(which) == 1 else f"{name}, {error}"
-                    draw_spread(axes, rows[name] + offset, group, error, label, hollow=error != which[-1])
-            measure = "error" if len(which) > 1 else f"{which[0]} error"
-            axes.set(title=panel, xlabel=f"final {measure} (%)", xlim=(0, min(axes.get_xlim()[1], 102)))
-        all_axes[0].set_yticks(range(len(rows)), list(rows))
-        all_axes[0].set_ylim(max(len(rows), 1) - 0.5, -0.5)
-        if title:
-            figure.suptitle(textwrap.fill(title, round(11 * figure.get_figwidth())), fontsize=11, x=0.01, ha="left")
-        legend = "Dots: seeds; bars: 95% interval of their mean. "
-        if len(which) > 1:
-            legend = f"Hollow: {which[0]}, filled: {which[-1]}. " + legend
-        if diverged := sum(record.diverged_at is not None for record in shown):
-            plural = "s" if diverged > 1 else ""
-            legend += f"{diverged} run{plural} diverged, drawn at the error of guessing. "
-        note(figure, shown, legend)
+    for axes, panel, groups in zip(all_axes, panels, by_panel, strict=True):
+        for name, group in groups.items():
+            for number, error in enumerate(which):
+                offset = 0.3 * (number - (len(which) - 1) / 2)
+                label = name if len(which) == 1 else f"{name}, {error}"
+                draw_spread(axes, rows[name] + offset, group, error, label, hollow=error != which[-1])
+        measure = "error" if len(which) > 1 else f"{which[0]} error"
+        axes.set(title=panel, xlabel=f"final {measure} (%)", xlim=(0, min(axes.get_xlim()[1], 102)))
+    all_axes[0].set_yticks(range(len(rows)), list(rows))
+    all_axes[0].set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    figure.headline(title)
+    legend = "Dots: seeds; bars: 95% interval of their mean. "
+    if len(which) > 1:
+        legend = f"Hollow: {which[0]}, filled: {which[-1]}. " + legend
+    if diverged := sum(record.diverged_at is not None for record in shown):
+        plural = "s" if diverged > 1 else ""
+        legend += f"{diverged} run{plural} diverged, drawn at the error of guessing. "
+    figure.from_runs(shown, legend)
     return figure
 
 
-def draw_spread(
-    axes: Axes, row: float, records: Sequence[RunRecord], error: str, label: str, hollow: bool = False
-) -> None:
+def draw_spread(axes: Axes, row: float, records: Sequence[RunRecord], error: str, label: str, hollow: bool) -> None:
     """The final errors of one setting's seeds as dots on a row, on a bar for the 95% interval of their mean."""
-    shortcut, family = records[0].config.net.shortcut, records[0].config.net.family
-    color = "#009E73" if family == "fully-connected" else "#D55E00" if shortcut == "none" else "#0072B2"
+    color = kind_color(records[0].config.net)
     values = [r.final.train_error if error == "training" else r.final.test_error for r in records]
     fill = {"mfc": "none"} if hollow else {"alpha": 0.6}
     axes.plot(values, [row] * len(values), "o", color=color, ms=4, label=label, gid=MEASURED_ON_X, **fill)
@@ -122,31 +112,31 @@ def draw_spread(
         axes.plot([low, high], [row, row], color=color, lw=2, alpha=0.5)
 
 
+@styled
 def folklore(profile: Profile, records: Records) -> Figure:
     """Chapter 11's price list: what each departure adds to the test error, largest first; see `tables.folklore`.
 
     A dot per seed, a bar for the 95% interval of the mean. A mean whose interval leaves zero out is filled.
     """
-    prices = {key: effects for key, effects in folklore_prices(profile, records).items() if effects}
-    rows = sorted(prices, key=lambda key: mean(prices[key]), reverse=True)
+    prices = {
+        key: (effects, *price(key, effects)) for key, effects in folklore_prices(profile, records).items() if effects
+    }
+    rows = sorted(prices, key=lambda key: prices[key][1].effect, reverse=True)
     shown = records.select(run for setting in SUITES["folklore"].settings for run in setting.runs(profile))
     figure, (axes,) = new_figure(height=1.3 + 0.32 * len(rows))
     figure.set_figwidth(7.2)
-    with plt.rc_context(STYLE):
-        axes.axvline(0, color="0.3", lw=1)
-        for row, key in enumerate(rows):
-            effects = prices[key]
-            axes.plot(effects, [row] * len(effects), "o", color=BLUE, ms=3, alpha=0.45, label=key, gid=MEASURED_ON_X)
-            fill = BLUE if price_verdict(effects) in ("costs", "gains") else "white"
-            axes.plot(mean(effects), row, "D", color=BLUE, mfc=fill, ms=6, label=f"{key}, mean", gid=MEASURED_ON_X)
-            if len(effects) >= MIN_SEEDS:
-                _, low, high = interval(effects)
-                axes.plot([low, high], [row, row], color=BLUE, lw=2, alpha=0.6, zorder=1)
-        axes.set_yticks(range(len(rows)), rows)
-        axes.set(ylim=(max(len(rows), 1) - 0.5, -0.5), xlabel="added to the test error (points)")
-        verdicts = [price_verdict(effects) for effects in prices.values()]
-        costs, gains = verdicts.count("costs"), verdicts.count("gains")
-        title = f"Of {len(rows)} departures {costs} cost and {gains} gain; the others cannot be told from zero"
-        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
-        note(figure, shown, "Dots: seeds; diamonds: means, filled if the 95% interval (bar) leaves zero out. ")
+    axes.axvline(0, color="0.3", lw=1)
+    for row, key in enumerate(rows):
+        effects, verdict, word = prices[key]
+        axes.plot(effects, [row] * len(effects), "o", color=BLUE, ms=3, alpha=0.45, label=key, gid=MEASURED_ON_X)
+        fill = BLUE if word in ("costs", "gains") else "white"
+        axes.plot(verdict.effect, row, "D", color=BLUE, mfc=fill, ms=6, label=f"{key}, mean", gid=MEASURED_ON_X)
+        if verdict.low is not None:
+            axes.plot([verdict.low, verdict.high], [row, row], color=BLUE, lw=2, alpha=0.6, zorder=1)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(ylim=(max(len(rows), 1) - 0.5, -0.5), xlabel="added to the test error (points)")
+    words = [word for _, _, word in prices.values()]
+    costs, gains = words.count("costs"), words.count("gains")
+    figure.headline(f"Of {len(rows)} departures {costs} cost and {gains} gain; the others cannot be told from zero")
+    figure.from_runs(shown, "Dots: seeds; diamonds: means, filled if the 95% interval (bar) leaves zero out. ")
     return figure

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 
 from resnet_lib.runs.settings import Setting
-from resnet_lib.show.figures.canvas import BLUE, ORANGE, STYLE, new_figure
+from resnet_lib.show.figures.canvas import BLUE, GREEN, ORANGE, Figure, kind_color, new_figure, styled
 
 
+@styled
 def lines(
     values: dict[str, Sequence[float]], x: str, y: str, title: str, *, start: int = 0, log: bool = False
 ) -> Figure:
@@ -23,15 +22,15 @@ def lines(
         log: a logarithmic vertical axis.
     """
     figure, (axes,) = new_figure()
-    looks = ((BLUE, "-", 3), (ORANGE, "--", 2), ("#009E73", ":", 2), ("#000000", "-.", 1))
-    with plt.rc_context(STYLE):
-        for (name, numbers), (color, style, width) in zip(values.items(), looks, strict=False):
-            axes.plot(range(start, start + len(numbers)), numbers, color=color, ls=style, lw=width, label=name)
-        axes.set(xlabel=x, ylabel=y, title=title, yscale="log" if log else "linear")
-        axes.legend()
+    looks = ((BLUE, "-", 3), (ORANGE, "--", 2), (GREEN, ":", 2), ("#000000", "-.", 1))
+    for (name, numbers), (color, style, width) in zip(values.items(), looks, strict=False):
+        axes.plot(range(start, start + len(numbers)), numbers, color=color, ls=style, lw=width, label=name)
+    axes.set(xlabel=x, ylabel=y, title=title, yscale="log" if log else "linear")
+    axes.legend()
     return figure
 
 
+@styled
 def parity(features: np.ndarray, labels: np.ndarray) -> Figure:
     """The parity rule of `tabular`: its first two features, once with the third negative and once with it positive.
 
@@ -41,22 +40,21 @@ def parity(features: np.ndarray, labels: np.ndarray) -> Figure:
     """
     features, labels = features[:500], labels[:500]
     figure, all_axes = new_figure(2)
-    with plt.rc_context(STYLE):
-        for axes, title, chosen in (
-            (all_axes[0], "third feature negative", features[:, 2] <= 0),
-            (all_axes[1], "third feature positive", features[:, 2] > 0),
-        ):
-            for label, color, marker in ((0, "#0072B2", "o"), (1, "#D55E00", "x")):
-                x, y = features[chosen & (labels == label), :2].T
-                axes.plot(x, y, marker, color=color, ms=4, label=f"class {label}")
-            axes.set(title=title, xlabel="first feature", aspect="equal")
-        all_axes[0].set_ylabel("second feature")
-        handles, names = all_axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside right upper")
-        figure.suptitle("No straight line separates the classes", fontsize=11, x=0.01, ha="left")
+    for axes, title, chosen in (
+        (all_axes[0], "third feature negative", features[:, 2] <= 0),
+        (all_axes[1], "third feature positive", features[:, 2] > 0),
+    ):
+        for label, color, marker in ((0, BLUE, "o"), (1, ORANGE, "x")):
+            x, y = features[chosen & (labels == label), :2].T
+            axes.plot(x, y, marker, color=color, ms=4, label=f"class {label}")
+        axes.set(title=title, xlabel="first feature", aspect="equal")
+    all_axes[0].set_ylabel("second feature")
+    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside right upper")
+    figure.headline("No straight line separates the classes")
     return figure
 
 
+@styled
 def gradient_shares(maps: dict[Setting, np.ndarray], reach: int) -> Figure:
     """Share of a gradient inside squares around the centre against their side, one line per net.
 
@@ -65,17 +63,16 @@ def gradient_shares(maps: dict[Setting, np.ndarray], reach: int) -> Figure:
         reach: the side of the receptive field in pixels.
     """
     figure, (axes,) = new_figure()
-    with plt.rc_context(STYLE):
-        for setting, gradient in maps.items():
-            middle = gradient.shape[0] // 2
-            sides = range(1, gradient.shape[0] + 1, 4)
-            whole = float(gradient.sum())
-            squares = [slice(max(0, middle - side // 2), middle + side // 2 + 1) for side in sides]
-            shares = [100 * float(gradient[square, square].sum()) / whole for square in squares]
-            axes.plot(sides, shares, color=ORANGE if setting.net.shortcut == "none" else BLUE, lw=2, label=setting.name)
-        axes.axvline(reach, color="0.35", ls=":", lw=1.5)
-        axes.annotate("all that it can see", (reach, 8), ha="right", xytext=(-4, 0), textcoords="offset points")
-        axes.set(xlabel="side of the square (pixels)", ylabel="share of the gradient (%)", ylim=(0, 102))
-        axes.set_title("Most of what a position sees lies near the middle")
-        axes.legend(loc="upper left")
+    for setting, gradient in maps.items():
+        middle = gradient.shape[0] // 2
+        sides = range(1, gradient.shape[0] + 1, 4)
+        whole = float(gradient.sum())
+        squares = [slice(max(0, middle - side // 2), middle + side // 2 + 1) for side in sides]
+        shares = [100 * float(gradient[square, square].sum()) / whole for square in squares]
+        axes.plot(sides, shares, color=kind_color(setting.net), lw=2, label=setting.name)
+    axes.axvline(reach, color="0.35", ls=":", lw=1.5)
+    axes.annotate("all that it can see", (reach, 8), ha="right", xytext=(-4, 0), textcoords="offset points")
+    axes.set(xlabel="side of the square (pixels)", ylabel="share of the gradient (%)", ylim=(0, 102))
+    axes.set_title("Most of what a position sees lies near the middle")
+    axes.legend(loc="upper left")
     return figure

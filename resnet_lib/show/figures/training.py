@@ -1,13 +1,10 @@
 """Curves of nets in training: Figure 6 of the paper and what is drawn like it."""
 
-import textwrap
 from collections.abc import Sequence
+from itertools import chain
 from statistics import mean
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from resnet_lib.evidence.diagnosis import guessing_error, of_setting
@@ -15,10 +12,11 @@ from resnet_lib.runs.experiments import CASES
 from resnet_lib.runs.paper import figure6_error
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.settings import DEPTHS, plain, resnet
-from resnet_lib.show.figures.canvas import STYLE, depth_color, new_figure, note, write_missing
+from resnet_lib.show.figures.canvas import GREEN, Figure, depth_color, draw_seeds, new_figure, styled, write_missing
 from resnet_lib.show.grouping import by_net
 
 
+@styled
 def curves(
     panels: dict[str, Sequence[RunRecord]],
     *,
@@ -36,31 +34,25 @@ def curves(
     """
     figure, all_axes = new_figure(len(panels))
     figure.set_figwidth(max(figure.get_figwidth(), 3 * len(panels)))
-    with plt.rc_context(STYLE):
-        for axes, (panel, records) in zip(all_axes, panels.items(), strict=True):
-            draw_curves(axes, records, panel)
-            if paper:
-                draw_paper_ends(axes, records)
-            if not records or (missing or {}).get(panel):
-                write_missing(axes, (missing or {}).get(panel, ()), alone=not records)
-        all_axes[0].set_ylabel("error (%)")
-        shown = sorted({record.config.net.depth for records in panels.values() for record in records})
-        handles = [Line2D([], [], color=depth_color(depth), lw=2, label=f"{depth} layers") for depth in shown]
-        figure.legend(handles=handles, loc="outside right upper")
-        if title:
-            figure.suptitle(textwrap.fill(title, round(11 * figure.get_figwidth())), fontsize=11, x=0.01, ha="left")
-        legend = "solid: test, dashed: training. "
+    for axes, (panel, records) in zip(all_axes, panels.items(), strict=True):
+        draw_curves(axes, records, panel)
         if paper:
-            legend += "Diamonds: the paper's last test errors, after 64,000 iterations, read off its Figure 6. "
-        note(figure, [record for records in panels.values() for record in records], legend)
+            draw_paper_ends(axes, records)
+        if not records or (missing or {}).get(panel):
+            write_missing(axes, (missing or {}).get(panel, ()), alone=not records)
+    all_axes[0].set_ylabel("error (%)")
+    shown = list(chain(*panels.values()))
+    figure.depth_legend(record.config.net.depth for record in shown)
+    figure.headline(title)
+    legend = "solid: test, dashed: training. "
+    if paper:
+        legend += "Diamonds: the paper's last test errors, after 64,000 iterations, read off its Figure 6. "
+    figure.from_runs(shown, legend)
     return figure
 
 
 def draw_curves(axes: Axes, records: Sequence[RunRecord], title: str) -> None:
-    """Training error (thin, dashed) and test error (bold) against the iteration, as in Figure 6.
-
-    One line per net: the mean over its seeds, on a band from the lowest to the highest seed.
-    """
+    """Training error (thin, dashed) and test error (bold) against the iteration, as in Figure 6; a line per net."""
     for net, group in by_net(records).items():
         draw_pair(axes, group, net.name, depth_color(net.depth))
     axes.set(title=title, xlabel="iteration", ylim=(0, None))
@@ -74,33 +66,18 @@ def draw_pair(axes: Axes, records: Sequence[RunRecord], name: str, color: str, h
     """
     for curve, style in (("train", {"ls": "--", "lw": 1.0}), ("test", {"ls": "-", "lw": 2.0})):
         tables = [getattr(record, f"{curve}_curve") for record in records]
-        columns = list(zip(*(table.error for table in tables), strict=True))
-        iterations = tables[0].iteration
-        label = f"{name}, {'training' if curve == 'train' else held_out}"
-        axes.plot(iterations, [mean(column) for column in columns], color=color, label=label, gid=name, **style)
-        if len(records) > 1:
-            low, high = [min(column) for column in columns], [max(column) for column in columns]
-            axes.fill_between(iterations, low, high, color=color, alpha=0.12, lw=0, gid=name)
+        line = {"color": color, "gid": name, "label": f"{name}, {'training' if curve == 'train' else held_out}"}
+        draw_seeds(axes, tables[0].iteration, [table.error for table in tables], mean, band=0.12, **line, **style)
 
 
 def draw_paper_ends(axes: Axes, records: Sequence[RunRecord]) -> None:
     """Where the test curves of the paper's Figure 6 end, for the nets drawn: a diamond at the last iteration."""
     for net, group in by_net(records).items():
+        last = group[0].config.recipe.iterations
         end = figure6_error("plain" if net.shortcut == "none" else "resnet", net.depth, "test")
         if end is not None:
-            axes.plot(
-                [group[0].config.recipe.iterations],
-                [end],
-                "D",
-                color=depth_color(net.depth),
-                mfc="white",
-                mew=1.5,
-                ms=6,
-                label=f"{net.name}, the paper's end (read off)",
-                gid=net.name,
-                clip_on=False,
-                zorder=5,
-            )
+            look = {"color": depth_color(net.depth), "mfc": "white", "mew": 1.5, "ms": 6, "clip_on": False, "zorder": 5}
+            axes.plot([last], [end], "D", label=f"{net.name}, the paper's end (read off)", gid=net.name, **look)
 
 
 FIGURE6 = {
@@ -126,6 +103,7 @@ def figure6(records: Sequence[RunRecord], title: str = "") -> Figure:
     return curves(panels, title=title, missing=missing, paper=on_cifar)
 
 
+@styled
 def cases(records: Sequence[RunRecord]) -> Figure:
     """Chapter 10: training and validation error of the runs built to be each case, one panel a case.
 
@@ -135,22 +113,20 @@ def cases(records: Sequence[RunRecord]) -> Figure:
         records: of the suite `diagnoses`, all of one profile.
     """
     figure, all_axes = new_figure(len(CASES), height=5.6, rows=2)
-    with plt.rc_context(STYLE):
-        for axes, case in zip(all_axes, CASES, strict=True):
-            for setting, headed in ((case.setting, False), (case.second, True)):
-                if runs := list(of_setting(records, setting).values()):
-                    net = runs[0].config.net
-                    own = "#009E73" if net.family == "fully-connected" else depth_color(net.depth)
-                    draw_pair(axes, runs, net.name, "0.5" if headed else own, "validation")
-                    if not headed:
-                        axes.axhline(guessing_error(runs[0]), color="0.5", ls=":", lw=1, label="guessing")
-            axes.set(title=case.setting.name, ylim=(0, 100))
-        for axes in all_axes[len(all_axes) // 2 :]:
-            axes.set_xlabel("iteration")
-        for axes in all_axes[:: len(all_axes) // 2]:
-            axes.set_ylabel("error (%)")
-        message = "High training error with no gap has two causes; a second run tells them apart"
-        figure.suptitle(message, fontsize=11, x=0.01, ha="left")
-        legend = "Bold: validation, dashed: training; grey: the second run, with an FC head; dotted: guessing. "
-        note(figure, records, legend)
+    for axes, case in zip(all_axes, CASES, strict=True):
+        for setting, headed in ((case.setting, False), (case.second, True)):
+            if runs := list(of_setting(records, setting).values()):
+                net = runs[0].config.net
+                own = GREEN if net.family == "fully-connected" else depth_color(net.depth)
+                draw_pair(axes, runs, net.name, "0.5" if headed else own, "validation")
+                if not headed:
+                    axes.axhline(guessing_error(runs[0]), color="0.5", ls=":", lw=1, label="guessing")
+        axes.set(title=case.setting.name, ylim=(0, 100))
+    for axes in all_axes[len(all_axes) // 2 :]:
+        axes.set_xlabel("iteration")
+    for axes in all_axes[:: len(all_axes) // 2]:
+        axes.set_ylabel("error (%)")
+    figure.headline("High training error with no gap has two causes; a second run tells them apart")
+    legend = "Bold: validation, dashed: training; grey: the second run, with an FC head; dotted: guessing. "
+    figure.from_runs(records, legend)
     return figure

@@ -9,6 +9,7 @@ from resnet_lib.runs.paper import figure6_error, figure7_response, paper, paper_
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records
+from resnet_lib.show.grouping import testing_spread, training_spread
 from resnet_lib.show.tables.published import published
 
 
@@ -22,9 +23,9 @@ def against_paper(profile: Profile, records: Records) -> Table:
             {
                 "net": setting.name,
                 "training error, paper (%)": published(setting.net, "train"),
-                "training error, here (%)": spread([record.final.train_error for record in found]),
+                "training error, here (%)": training_spread(found),
                 "test error, paper (%)": published(setting.net, "test"),
-                "test error, here (%)": spread([record.final.test_error for record in found]),
+                "test error, here (%)": testing_spread(found),
             }
         )
     return Table(rows).from_runs(records.given)
@@ -50,8 +51,7 @@ def table6(records: Records) -> Table:
                 heading = f"here, other images, profile {profile.name} (%)"
             row[heading] = ""
             if method.startswith("ResNet-"):
-                found = records.select(resnet(layers).runs(profile))
-                row[heading] = spread([record.final.test_error for record in found])
+                row[heading] = testing_spread(records.select(resnet(layers).runs(profile)))
         rows.append(row)
     return Table(rows).from_runs(records.given)
 
@@ -119,17 +119,14 @@ def table3_scaled(records: Records, settings: Sequence[Setting] = ()) -> Table:
     suites = (SUITES[name] for name in ("table2", "table3", "table3-deep"))
     rows = []
     for setting in settings or dict.fromkeys(setting for suite in suites for setting in suite.settings):
-        net = setting.net
-        row = {
-            "net": net.short_name,
-            "the paper: ImageNet, 10-crop (%)": f"{table1_error(net.depth, net.shortcut):.2f}",
-        }
+        printed = table1_error(setting.net.depth, setting.net.shortcut)
+        row = {"net": setting.net.short_name, "the paper: ImageNet, 10-crop (%)": f"{printed:.2f}"}
         for profile in (PROFILES["quick"], PROFILES["paper"]):
-            found = [record.final for record in records.select(setting.runs(profile))]
+            found = records.select(setting.runs(profile))
             images = profile.imagenet_data.name
             row |= {
-                f"{images}, training (%)": spread([final.train_error for final in found]),
-                f"{images}, test (%)": spread([final.test_error for final in found]),
+                f"{images}, training (%)": training_spread(found),
+                f"{images}, test (%)": testing_spread(found),
             }
         rows.append(row)
     return Table(rows).from_runs(records.given)

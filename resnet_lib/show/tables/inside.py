@@ -10,7 +10,7 @@ from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import by_setting, studied
+from resnet_lib.show.grouping import by_setting, studied, training_spread
 
 if TYPE_CHECKING:  # these need torch
     from resnet_lib.nets.probes import LayerStatistics
@@ -31,7 +31,7 @@ def gradients(records: Sequence[RunRecord]) -> Table:
             {"net": name}
             | {title: two_digits(geometric_mean([of(norm) for norm in norms])) for title, of in columns.items()}
             | {"weakest ÷ median": spread(ratios)}
-            | {"training error (%)": spread([record.final.train_error for record in group])}
+            | {"training error (%)": training_spread(group)}
         )
     return Table(rows).from_runs(records)
 

@@ -1,16 +1,18 @@
-"""Errors of runs, and where the runs come from."""
+"""Errors of runs, which case each run is, and where the runs come from."""
 
 from collections.abc import Sequence
+from itertools import chain
 from statistics import mean
 
-from resnet_lib.display import Table, spread
+from resnet_lib.display import Table
+from resnet_lib.evidence.diagnosis import diagnose, judged
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord, Study
 from resnet_lib.runs.settings import Setting
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import data_name, recipe_name
+from resnet_lib.show.grouping import by_net, data_name, grouped, testing_spread, training_spread, traits
 from resnet_lib.show.tables.published import published
 
 
@@ -19,20 +21,10 @@ def errors(records: Sequence[RunRecord]) -> Table:
 
     Rows keep the order in which their first records come. Data has a column only where it differs.
     """
-    groups: dict[tuple[str, str, str, str], list[RunRecord]] = {}
-    for record in records:
-        config = record.config
-        key = (
-            config.net.name,
-            recipe_name(config.recipe),
-            f"{config.recipe.iterations:,}",
-            data_name(config.data),
-        )
-        groups.setdefault(key, []).append(record)
     columns = ["net", "optimiser", "iterations", "data", "training error (%)", "test error (%)"]
     rows = [
-        (*key, spread([r.final.train_error for r in group]), spread([r.final.test_error for r in group]))
-        for key, group in groups.items()
+        (net, optimiser, length.removesuffix(" iterations"), images, training_spread(group), testing_spread(group))
+        for (net, optimiser, length, images), group in grouped(records, traits).items()
     ]
     table = Table(rows, columns=columns).from_runs(records)
     return table if table["data"].nunique() > 1 else table.drop(columns="data")
@@ -40,16 +32,12 @@ def errors(records: Sequence[RunRecord]) -> Table:
 
 def recorded(settings: Sequence[Setting], records: Sequence[RunRecord]) -> Table:
     """Training and test error of the net of each setting, whether it has runs or not; see `errors`."""
-    nets = {setting.net: setting.name for setting in settings}
-    groups = {net: [record.final for record in records if record.config.net == net] for net in nets}
+    found = by_net(records)
+    groups = {setting.name: found.get(setting.net, ()) for setting in settings}
     return Table(
-        {
-            "net": nets[net],
-            "training error (%)": spread([final.train_error for final in group]),
-            "test error (%)": spread([final.test_error for final in group]),
-        }
+        {"net": net, "training error (%)": training_spread(group), "test error (%)": testing_spread(group)}
         for net, group in groups.items()
-    ).from_runs(record for record in records if record.config.net in nets)
+    ).from_runs(chain(*groups.values()))
 
 
 def without_batch_norm(records: Sequence[RunRecord]) -> Table:
@@ -57,16 +45,13 @@ def without_batch_norm(records: Sequence[RunRecord]) -> Table:
 
     Errors are sorted; a run whose loss became infinite or not a number has none.
     """
-    groups: dict[tuple[str, str], list[RunRecord]] = {}
-    for record in records:
-        groups.setdefault((record.config.net.name, f"{record.config.recipe.lr:g}"), []).append(record)
     rows = []
-    for (net, lr), group in groups.items():
+    for (net, lr), group in grouped(records, lambda r: (r.config.net.name, r.config.recipe.lr)).items():
         errors = sorted(record.final.train_error for record in group if record.diverged_at is None)
         rows.append(
             {
                 "net": net,
-                "learning rate": lr,
+                "learning rate": f"{lr:g}",
                 "seeds": len(group),
                 "diverged": len(group) - len(errors),
                 "training error of each other seed (%)": ", ".join(f"{error:.1f}" for error in errors),
@@ -96,37 +81,60 @@ def report(profile: Profile, recorded: Records, local: Records) -> Table:
                 {
                     "setting": setting.name,
                     "paper, test": published(setting.net, "test") if suite is SUITES["degradation"] else "",
-                    "recorded, test": spread([r.final.test_error for r in book.values()]),
-                    "this run, test": spread([r.final.test_error for r in here.values()]),
-                    "recorded, training": spread([r.final.train_error for r in book.values()]),
-                    "this run, training": spread([r.final.train_error for r in here.values()]),
+                    "recorded, test": testing_spread(book.values()),
+                    "this run, test": testing_spread(here.values()),
+                    "recorded, training": training_spread(book.values()),
+                    "this run, training": training_spread(here.values()),
                     "moved": f"{mean(moved):+.2f}" if moved else "",
                 }
             )
     return Table(rows)
 
 
+def diagnoses(records: Sequence[RunRecord]) -> Table:
+    """Chapter 10: each run that was built to be a case, what the diagnosis makes of it, and whether that is right."""
+    return Table(
+        {
+            "seed": f"{case.record.config.seed}" + (", held back" if case.held_back else ""),
+            "net": case.record.config.net.name,
+            "training error (%)": f"{case.record.final.train_error:.1f}",
+            "validation error (%)": f"{case.record.final.test_error:.1f}",
+            "built to be": case.built,
+            "from the curves alone": case.alone.case,
+            "with the second run": case.diagnosis.case,
+            "right": "yes" if case.is_right else "no",
+        }
+        for case in judged(records)
+    ).from_runs(records)
+
+
+def diagnosed(records: Sequence[RunRecord]) -> Table:
+    """Any runs with the case that each is, from its own curves alone."""
+    return Table(
+        {
+            "net": record.config.net.name,
+            "data": data_name(record.config.data),
+            "seed": record.config.seed,
+            "training error (%)": f"{record.final.train_error:.1f}",
+            "test error (%)": f"{record.final.test_error:.1f}",
+            "case": diagnose(record).case,
+        }
+        for record in records
+    ).from_runs(records)
+
+
 def hardware(records: Sequence[RunRecord | Study]) -> Table:
     """Where records and studies come from: one row per kind of machine and code, with the time they took."""
-    rows: dict[tuple[str, ...], list[RunRecord | Study]] = {}
     once = {(record.config, getattr(record, "study", "")): record for record in records}  # a chapter may use one twice
-    for (_, study), record in once.items():
-        made = record.provenance
-        key = (
-            record.config.data.name + (", after the run" if study else ""),
-            made.data_digest,
-            made.device,
-            f"{made.threads}",
-            made.precision,
-            "yes" if made.compiled else "no",
-            made.torch,
-        )
-        rows.setdefault(key, []).append(record)
+
+    def origin(record: RunRecord | Study) -> tuple[str, ...]:
+        made, after = record.provenance, ", after the run" if isinstance(record, Study) else ""
+        told = (made.data_digest, made.device, f"{made.threads}", made.precision, "yes" if made.compiled else "no")
+        return record.config.data.name + after, *told, made.torch
+
     columns = ("data", "digest", "device", "threads", "precision", "compiled", "torch")
     return Table(
-        [
-            dict(zip(columns, key, strict=True))
-            | {"runs": len(group), "hours": f"{sum(record.provenance.seconds for record in group) / 3600:.1f}"}
-            for key, group in rows.items()
-        ]
+        dict(zip(columns, key, strict=True))
+        | {"runs": len(group), "hours": f"{sum(record.provenance.seconds for record in group) / 3600:.1f}"}
+        for key, group in grouped(once.values(), origin).items()
     ).from_runs(records)

@@ -1,20 +1,17 @@
 """The pages that list the runs, one for each suite and profile, made from the records when the book is built.
 
-A Sphinx extension, named in _config.yml. Tables say in plain text which runs they were made from (`tables.runs_line`).
+A Sphinx extension, named in _config.yml. Tables say in plain text which runs they were made from (`display.runs_line`).
 On a page the words become links, a figure gets those of the table that repeats it as numbers, and the records lie
-beside the pages, so that all of it can be read from a folder. `problems` holds pages to that.
+beside the pages, so that all of it can be read from a folder. `run_links` holds pages to that.
 """
 
-import ast
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from bs4 import BeautifulSoup
 from docutils import nodes
-from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
 from book.extensions.numbered_tables import NumberedTable
@@ -239,105 +236,3 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-collect-pages", add_pages)
     app.connect("build-finished", copy_records)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-# --------------------------------------------------------------------------------------------------------------- checks
-
-
-def listed(pages: Path) -> dict[str, set[str]]:
-    """Name of each page of runs in the built book -> digests of the runs that it lists."""
-    found = {page.stem: re.findall(r'<tr id="run-(\w+)"', page.read_text()) for page in (pages / FOLDER).glob("*.html")}
-    return {name: set(digests) for name, digests in found.items()}
-
-
-def problems(pages: Path, folder: Path) -> list[str]:
-    """Records of a folder that no page of the built book lists, and files that such a page leads to in vain."""
-    digests = set().union(*listed(pages).values())
-    names = (path.stem for path in sorted(folder.rglob("*.json")) if is_run(path))
-    found = [f"no page lists the run {name}" for name in names if name.rpartition("_")[2] not in digests]
-    for page in sorted((pages / FOLDER).glob("*.html")):
-        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-        found += [f"{FOLDER}/{page.stem}: {problem}" for problem in dead_links(page, soup)]
-    return found
-
-
-def dead_links(path: Path, page: BeautifulSoup) -> Iterator[str]:
-    """Links of a page's text to files that are not in the build."""
-    for address in dict.fromkeys(link["href"].partition("#")[0] for link in page.select("article a[href]")):
-        if not re.match(r"\w+:", address) and not (path.parent / address).exists():
-            yield f"its link {address} leads nowhere"
-
-
-def link_problems(cells: Sequence[NotebookNode], page: BeautifulSoup, pages: dict[str, set[str]]) -> Iterator[str]:
-    """Figures and tables of runs that lead to no page of runs, and links to one that does not list those runs.
-
-    Args:
-        cells: the code cells of an executed notebook.
-        page: made of it.
-        pages: see `listed`.
-    """
-    shown = [
-        (cell, runs) for cell, runs in zip(cells, shows_runs(cells), strict=True) if not has_tag(cell, "remove-cell")
-    ]
-    places = page.select("div.cell")
-    for (cell, runs), place, after in zip(shown, places, [*places[1:], page.new_tag("div")], strict=False):
-        if runs and shows_figure_or_table(cell) and not has_tag(cell, "remove-output"):
-            below = (line for line in after.select("p.runs") if not line.find_parent("details"))  # which hides it
-            if not place.select("p.runs") and not any(below):
-                yield f"does not lead to the runs behind what this shows: {cell.source.splitlines()[-1]}"
-    for link in page.select("p.runs a"):
-        name = Path(link["href"]).stem
-        if missing := set(link["data-runs"].split()) - pages.get(name, set()):
-            yield f"its link {link['href']} leads to no list of {len(missing)} of the runs meant"
-
-
-def has_tag(cell: NotebookNode, tag: str) -> bool:
-    """Whether a cell has this tag."""
-    return tag in cell.metadata.get("tags", [])
-
-
-def shows_figure_or_table(cell: NotebookNode) -> bool:
-    """Whether an executed cell has a picture or a table among its outputs."""
-    data = [output.get("data", {}) for output in cell.outputs]
-    return any("<table" in kinds.get("text/html", "") or "image/png" in kinds for kinds in data)
-
-
-def shows_runs(cells: Iterable[NotebookNode]) -> Iterator[bool]:
-    """Whether runs have a part in what a cell's last line shows, for each cell, followed from where records are read.
-
-    A name is made of runs if it is assigned, or added to, in a statement with such a name, until it is assigned anew.
-    """
-    known = {"Records", "collect"}
-    for cell in cells:
-        source = "\n".join(line for line in cell.source.splitlines() if not line.lstrip().startswith("%"))
-        statements = ast.parse(source).body if not has_tag(cell, "remove-cell") else []
-        for statement in statements:
-            if names_in(statement) & known:
-                known |= changed_in(statement)
-            elif isinstance(statement, ast.Assign):
-                known -= changed_in(statement)
-        yield bool(statements) and isinstance(statements[-1], ast.Expr) and bool(names_in(statements[-1]) & known)
-
-
-def names_in(statement: ast.stmt) -> set[str]:
-    """The names that a statement reads, and what it calls of a module or an object."""
-    found = set()
-    for node in ast.walk(statement):
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()) | ast.Call(func=ast.Attribute(attr=name)):
-                found.add(name)
-    return found
-
-
-def changed_in(statement: ast.stmt) -> set[str]:
-    """The names that a statement assigns, or whose lists and dictionaries it adds to."""
-    changed, own = set(), set()
-    for node in ast.walk(statement):
-        match node:
-            case ast.comprehension(target=target):  # whose names end with it
-                own |= {name.id for name in ast.walk(target) if isinstance(name, ast.Name)}
-            case ast.Name(id=name, ctx=ast.Store()) | ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
-                changed.add(name)
-            case ast.Attribute(value=ast.Name(id=name), attr="append" | "extend" | "update" | "add"):
-                changed.add(name)
-    return changed - own

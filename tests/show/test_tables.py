@@ -6,25 +6,17 @@ import pytest
 from samples import made_up_record, tiny_config
 
 from resnet_lib import display
-from resnet_lib.errors import UserError
-from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import tables
-from resnet_lib.show.grouping import describe
+from resnet_lib.show.tables import without_batch_norm
 
 SMOKE, QUICK, PAPER = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
 PLAIN_20 = plain(20)
-
-
-def test_spread_is_mean_sample_deviation_and_number_of_seeds() -> None:
-    assert display.spread([]) == "no run yet"
-    assert display.spread([12.346]) == "12.35 (n=1)"
-    assert display.spread([1.0, 2.0, 3.0]) == "2.00 ± 1.00 (n=3)"
 
 
 @pytest.mark.parametrize(
@@ -93,47 +85,6 @@ def test_report_says_by_how_much_this_machine_moved_the_seeds_that_both_have(tmp
     assert row_of(again, "plain-20")["moved"] == "+0.00"
 
 
-def test_ledger_and_verdict_table_show_effect_interval_and_seeds(tmp_path: Path) -> None:
-    stored(tmp_path, 10, 10, 10)
-    records = stored(tmp_path, 14, 15, 16, setting=plain(56))
-    ledger = tables.ledger(records, ["degradation"])
-    assert ledger[["smoke", "quick"]].iloc[0].tolist() == ["supported: +5.0 (n=3)", "not yet run"]
-    row = row_of(tables.verdict_table(SMOKE, records), "degradation")
-    assert (row["verdict"], row["effect"], row["95% interval"], row["seeds"]) == (
-        "supported",
-        "+5.00 points",
-        "+2.52 to +7.48",
-        3,
-    )
-    assert row_of(tables.verdict_table(QUICK, records), "degradation")["verdict"] == "not yet run"
-
-
-def test_findings_state_the_claim_and_the_verdict(tmp_path: Path) -> None:
-    stored(tmp_path, 10, 10, 10)
-    text = tables.findings(["degradation"], stored(tmp_path, 14, 15, 16, setting=plain(56)))
-    assert "*supported* at `smoke` (3 seeds)" in text
-    assert "+5.0 points, 95% interval +2.5 to +7.5" in text
-    assert "quick" not in text  # nothing was run
-
-
-def test_an_unknown_claim_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(UserError, match="no claim is called 'degradatoin'; did you mean degradation"):
-        tables.ledger(Records(), ["degradatoin"])
-
-
-def test_a_caption_names_images_schedule_and_seeds() -> None:
-    configs: list[RunConfig] = [*DEGRADATION.runs(SMOKE, range(2)), *DEGRADATION.runs(QUICK, range(1))]
-    text = describe([made_up_record(config) for config in configs])
-    assert text == f"{SMOKE.summary}; 2 seeds (profile smoke); {QUICK.summary}; 1 seed (profile quick)"
-    assert describe([]) == "no run yet"
-
-
-def test_a_caption_of_runs_that_are_no_profiles_says_something_else_than_a_profile() -> None:
-    caption = describe([made_up_record(tiny_config())])
-    assert caption
-    assert "profile smoke" not in caption
-
-
 def test_hardware_adds_up_runs_and_hours_per_machine() -> None:
     records = [made_up_record(tiny_config(seed=seed)) for seed in range(3)]
     other = records[2].provenance.model_copy(update={"device": "another", "seconds": 7200.0})
@@ -144,6 +95,12 @@ def test_hardware_adds_up_runs_and_hours_per_machine() -> None:
     ]
 
 
-def test_plain_text_aligns_columns() -> None:
-    table = display.Table([("a", "1"), ("long name", "")], columns=["name", "x"])
-    assert display.plain_text(table).splitlines() == ["name       x", "a          1", "long name"]
+def test_without_batch_norm_tells_runs_that_diverged_from_errors() -> None:
+    bare = plain(8, batch_norm=False)
+    runs = [made_up_record(tiny_config(bare, s, lr=0.01), train_error=e) for s, e in enumerate((90, 30.25, 45))]
+    runs[2] = runs[2].model_copy(update={"probes": None, "diverged_at": 5})
+    runs.append(made_up_record(tiny_config(lr=0.1), train_error=12))
+    assert [tuple(row) for row in without_batch_norm(runs).itertuples(index=False)] == [
+        ("plain-8, no BN", "0.01", 3, 1, "30.2, 90.0"),
+        ("plain-8", "0.1", 1, 0, "12.0"),
+    ]

@@ -3,15 +3,17 @@
 from statistics import mean
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from samples import made_up_record, python, tiny_config
 
+from resnet_lib.data import tabular
 from resnet_lib.evidence.rule import interval
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.settings import plain, resnet
-from resnet_lib.show.figures import curves, final_errors, series, settings
+from resnet_lib.show.figures import curves, final_errors, lines, parity, settings
 
 RECORDS = [
     made_up_record(tiny_config(net, seed), train_error=base + 3 * seed, test_error=base + 10 + seed)
@@ -98,7 +100,7 @@ def test_settings_are_dots_with_the_interval_of_their_mean() -> None:
 
 
 def test_series_names_every_curve_with_its_ends() -> None:
-    table = series(curves({"Plain": RECORDS[:6]}))
+    table = curves({"Plain": RECORDS[:6]}).series()
     assert list(table["line"]) == ["plain-20, training", "plain-20, test", "plain-56, training", "plain-56, test"]
     assert set(table["panel"]) == {"Plain"}
     assert list(table["points"]) == [2, 2, 2, 2]
@@ -110,15 +112,15 @@ def test_series_names_every_curve_with_its_ends() -> None:
     "draw", [lambda rs: curves({"": rs}), final_errors, settings], ids=["curves", "final", "settings"]
 )
 def test_series_are_the_same_each_time(draw: object) -> None:
-    assert series(draw(RECORDS)).equals(series(draw(RECORDS)))
+    assert draw(RECORDS).series().equals(draw(RECORDS).series())
 
 
 def test_a_point_that_moves_by_a_hundredth_changes_the_digest_of_its_line_and_of_no_other() -> None:
     record, other = RECORDS[0], RECORDS[3]
-    before = series(curves({"": [record, other]}))
+    before = curves({"": [record, other]}).series()
     first, last = record.test_curve.error
     for moved in ((first + 0.01, last), (first - 0.01, last), (first, last + 0.01)):
-        after = series(curves({"": [with_test_errors(record, *moved), other]}))
+        after = curves({"": [with_test_errors(record, *moved), other]}).series()
         changed = before["digest"] != after["digest"]
         assert list(before["line"][changed]) == ["plain-20, test"]
 
@@ -127,14 +129,14 @@ def test_a_point_that_moves_by_a_hundredth_changes_the_digest_of_its_line_and_of
 def test_a_seed_that_moves_by_a_hundredth_changes_a_digest(draw: object) -> None:
     final = RECORDS[4].final.model_copy(update={"train_error": RECORDS[4].final.train_error + 0.01})
     moved = [*RECORDS[:4], RECORDS[4].model_copy(update={"final": final}), *RECORDS[5:]]
-    assert (series(draw(RECORDS))["digest"] != series(draw(moved))["digest"]).sum() == 1
+    assert (draw(RECORDS).series()["digest"] != draw(moved).series()["digest"]).sum() == 1
 
 
 def test_a_digest_tells_iterations_apart_too() -> None:
     record = RECORDS[0]
     curve = record.test_curve.model_copy(update={"iteration": (5, 12)})
     moved = record.model_copy(update={"test_curve": curve})
-    before, after = (series(curves({"": [r]}))["digest"] for r in (record, moved))
+    before, after = (curves({"": [r]}).series()["digest"] for r in (record, moved))
     assert list(before != after) == [False, True]
 
 
@@ -149,12 +151,79 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 from resnet_lib.evidence import claims
-from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs import experiments
 from resnet_lib.show import figures, tables
 from resnet_lib.runs.store import Records
-figures.series(figures.curves({"": []}))
-tables.report(PROFILES["smoke"], Records.committed(), Records())
+figures.curves({"": []}).series()
+tables.report(experiments.PROFILES["smoke"], Records.committed(), Records())
 """
     done = python("-c", program)
     assert done.returncode == 0, done.stderr
     assert "ModuleNotFoundError: torch" in python("-c", f"{program}\nimport torch").stderr
+
+
+SETTINGS = [
+    made_up_record(tiny_config(net, seed), train_error=base + seed, test_error=base + 10 + seed)
+    for net, base in ((plain(8), 30), (resnet(8), 5))
+    for seed in (0, 1, 2)
+]
+
+
+def test_both_errors_of_a_setting_lie_on_its_row_one_above_the_other() -> None:
+    (axes,) = settings(SETTINGS, ("training", "test"), "Message").axes
+    dots = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+    assert list(dots) == ["plain-8, training", "plain-8, test", "ResNet-8 A, training", "ResNet-8 A, test"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["plain-8", "ResNet-8 A"]
+    assert list(dots["plain-8, test"].get_xdata()) == [40, 41, 42]
+    rows = {name: set(line.get_ydata()) for name, line in dots.items()}
+    assert {round(min(row)) for name, row in rows.items() if "ResNet" in name} == {1}
+    assert max(rows["plain-8, training"]) < min(rows["plain-8, test"])  # the axis points down
+    assert dots["plain-8, training"].get_markerfacecolor() == "none"
+    assert not same_color(dots["plain-8, test"].get_color(), dots["ResNet-8 A, test"].get_color())
+
+
+def test_bars_are_intervals_and_need_as_many_seeds_as_a_verdict() -> None:
+    (axes,) = settings(SETTINGS[:3], ("test",)).axes
+    _, low, high = interval([40, 41, 42])
+    bars = [line.get_xdata() for line in axes.lines if line.get_label().startswith("_")]
+    assert len(bars) == 1
+    assert list(bars[0]) == pytest.approx([low, high])
+    (axes,) = settings(SETTINGS[:2], ("test",)).axes
+    assert all(not line.get_label().startswith("_") for line in axes.lines)
+
+
+def test_panels_share_their_rows() -> None:
+    left, right = settings({"all": SETTINGS, "residual": SETTINGS[3:]}, ("test",)).axes
+    assert (left.get_title(loc="left"), right.get_title(loc="left")) == ("all", "residual")
+    (line,) = (line for line in right.lines if line.get_label() == "ResNet-8 A")
+    assert set(line.get_ydata()) == {1}
+
+
+def test_a_diverged_run_is_told_under_the_figure() -> None:
+    record = made_up_record(tiny_config(plain(8)), train_error=90, test_error=90)
+    diverged = record.model_copy(update={"diverged_at": 12})
+    assert "diverged" not in settings([record])._supxlabel.get_text()
+    assert "1 run diverged" in settings([diverged])._supxlabel.get_text()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_profile_without_records_gives_an_empty_figure() -> None:
+    assert settings({"all": [], "few": []}, ("training", "test"), "Message").series().empty
+
+
+def test_the_parity_rule_is_drawn_as_it_is() -> None:
+    features, labels = tabular.parity_rule()
+    figure = parity(features, labels)
+    assert sum(figure.series()["points"]) == 500
+    for axes, third in zip(figure.axes, (-1, 1), strict=True):
+        for line in axes.lines:
+            product = np.sign(line.get_xdata()) * np.sign(line.get_ydata()) * third
+            assert set(product) == {1 if line.get_label() == "class 1" else -1}
+
+
+def test_lines_are_drawn_as_given() -> None:
+    figure = lines({"a": [1, 2, 4], "b": [3, 3]}, "step", "rate", "Message", start=1, log=True)
+    (axes,) = figure.axes
+    drawn = {line.get_label(): list(zip(line.get_xdata(), line.get_ydata(), strict=True)) for line in axes.lines}
+    assert drawn == {"a": [(1, 1), (2, 2), (3, 4)], "b": [(1, 3), (2, 3)]}
+    assert (axes.get_yscale(), axes.get_title(loc="left")) == ("log", "Message")

@@ -1,34 +1,24 @@
 """The loop does what the recipe says, the same way each time, and an interruption leaves no trace."""
 
-import copy
 import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
-from samples import measured, tiny_config, tiny_dataset
-from torch import nn
+from samples import measured, same_tensors, tiny_config, tiny_dataset
 from torch.nn import functional as F
 
 from resnet_lib import data
 from resnet_lib.errors import UserError
 from resnet_lib.nets import models, probes
-from resnet_lib.runs.config import RunConfig, changed
-from resnet_lib.runs.experiments import SUITES
-from resnet_lib.runs.paper import paper
-from resnet_lib.runs.profiles import PAPER_RECIPE, PROFILES
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.settings import plain, resnet
+from resnet_lib.training import build, evaluate
 from resnet_lib.training.checkpoints import contents
 from resnet_lib.training.hardware import Hardware
-from resnet_lib.training.loop import (
-    Progress,
-    TimeLimitReached,
-    build,
-    evaluate,
-    lr_at,
-    make_optimizer,
-    train,
-)
+from resnet_lib.training.loop import Progress, TimeLimitReached, train
+from resnet_lib.training.processes import Group
 
 CPU = torch.device("cpu")
 FP32 = Hardware(CPU, "fp32", compiled=False)
@@ -40,60 +30,13 @@ def trained(config: RunConfig, hardware: Hardware = FP32) -> tuple[dict[str, obj
     return measured(record), net.state_dict()
 
 
-def same_tensors(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-# The recipe.
-
-
-def test_the_papers_recipe_is_the_one_of_section_4_2() -> None:
-    published = paper()["paper"]["cifar_recipe"]["optim"]
-    recipe = PAPER_RECIPE
-    assert recipe.optimizer == "sgd"
-    assert {
-        "batch": recipe.batch_size,
-        "lr": recipe.lr,
-        "div10_at": list(recipe.milestones),
-        "stop": recipe.iterations,
-        "momentum": recipe.momentum,
-        "weight_decay": recipe.weight_decay,
-    } == {key: published[key] for key in published if key != "gpus"}
-    assert recipe.crop_padding == 4
-
-
-def test_learning_rate_is_divided_by_ten_from_each_milestone_on() -> None:
-    lrs = {iteration: lr_at(PAPER_RECIPE, iteration) for iteration in (0, 31_999, 32_000, 47_999, 48_000, 63_999)}
-    assert lrs == pytest.approx({0: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 0.001, 63_999: 0.001})
-
-
-def test_110_layers_are_warmed_up_for_400_iterations_and_shallower_nets_are_not() -> None:
-    recipe = resnet(110).at(PROFILES["paper"], seed=0).recipe
-    lrs = [lr_at(recipe, iteration) for iteration in (0, 399, 400, 31_999, 32_000)]
-    assert lrs == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01])
-    assert resnet(56).at(PROFILES["paper"], seed=0).recipe == PAPER_RECIPE
-
-
-def test_three_times_the_iterations_means_three_times_the_milestones() -> None:
-    for config in SUITES["longer-training"].runs(PROFILES["paper"]):
-        assert config.recipe == changed(PAPER_RECIPE, iterations=192_000, milestones=(96_000, 144_000))
+# Its arithmetic.
 
 
 def test_the_net_is_trained_at_the_scheduled_rates() -> None:
     config = tiny_config(iterations=6, milestones=(3, 5), warmup_iterations=1, warmup_lr=0.02, log_every=1)
     record, _ = train(config, tiny_dataset(), FP32)
     assert record.train_curve.lr == pytest.approx((0.02, 0.1, 0.1, 0.01, 0.01, 0.001))
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
-def test_weights_of_layers_are_decayed_and_biases_and_batch_norms_are_not(optimizer: str) -> None:
-    net = build(resnet(8, "B").net)
-    decayed, others = make_optimizer(net, changed(PAPER_RECIPE, optimizer=optimizer)).param_groups
-    assert decayed["weight_decay"] == 1e-4
-    assert others["weight_decay"] == 0
-    layers = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    assert {id(p) for p in decayed["params"]} == {id(layer.weight) for layer in layers}
-    assert len(decayed["params"]) + len(others["params"]) == len(list(net.parameters()))
 
 
 def test_training_is_the_papers_sgd_with_momentum_and_decay_on_new_batches_each_epoch() -> None:
@@ -125,8 +68,7 @@ def test_training_is_the_papers_sgd_with_momentum_and_decay_on_new_batches_each_
 def test_first_losses_of_plain_8_are_what_they_were() -> None:
     """A guard for refactors: a change of these numbers is a change of every record."""
     short = plain(8).with_recipe(iterations=3, milestones=(), log_every=1, precision="fp32")
-    config = short.at(PROFILES["smoke"], seed=0)
-    record, _ = train(config, hardware=FP32)
+    record, _ = train(short.at(PROFILES["smoke"], seed=0), hardware=FP32)
     assert record.train_curve.loss == pytest.approx((2.469713, 2.466691, 2.271624), rel=1e-3)
 
 
@@ -141,6 +83,18 @@ def test_a_plain_net_learns_in_eighty_iterations() -> None:
 def test_a_residual_net_computes_something_else_than_its_plain_twin() -> None:
     (plain_record, _), (residual_record, _) = trained(tiny_config(plain(8))), trained(tiny_config(resnet(8)))
     assert plain_record["final"] != residual_record["final"]
+
+
+def test_a_batch_in_parts_trains_as_the_whole_batch_does_where_no_layer_looks_at_the_batch() -> None:
+    """With batch norm it is another run; the record says how many parts there were."""
+    for batch_norm in (False, True):
+        config = tiny_config(plain(8, batch_norm=batch_norm), lr=0.01)
+        whole, net = train(config, tiny_dataset(), FP32)
+        record, in_parts = train(config, tiny_dataset(), FP32, Group(parts=4))
+        assert (whole.provenance.parts, record.provenance.parts) == (1, 4)
+        assert (record.train_curve.loss == pytest.approx(whole.train_curve.loss, rel=1e-4)) != batch_norm
+        for name, value in net.named_parameters():
+            assert batch_norm or torch.allclose(in_parts.get_parameter(name), value, atol=1e-5), name
 
 
 # The record.
@@ -269,91 +223,7 @@ def test_a_loss_that_is_not_finite_stops_the_run() -> None:
     assert message.endswith("after 5 iterations at lr 1e+30; lower lr")
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta", "hpu"])
-def test_a_device_that_cannot_train_here_is_refused(device: str) -> None:
-    with pytest.raises(UserError) as caught:
-        Hardware.choose(device)
-    assert one_line(caught).startswith(f"device '{device}' cannot be used here (")
-
-
-# What is measured.
-
-
-@pytest.fixture
-def net() -> nn.Module:
-    """A trained net, in training mode: running statistics and scales are not those it was born with."""
-    _, net = train(tiny_config(resnet(8)), tiny_dataset(), FP32)
-    return net.train()
-
-
-@pytest.fixture
-def images() -> torch.Tensor:
-    return tiny_dataset().normalize(tiny_dataset().test_images[:50])
-
-
-def unchanged(net: nn.Module, before: nn.Module) -> bool:
-    return same_tensors(net.state_dict(), before.state_dict()) and all(
-        module.training == other.training and vars(module).get("momentum") == vars(other).get("momentum")
-        for module, other in zip(net.modules(), before.modules(), strict=True)
-    )
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_evaluation_is_the_loss_and_error_over_all_images_and_changes_nothing(net: nn.Module, split: str) -> None:
-    dataset, before = tiny_dataset(), copy.deepcopy(net)
-    loss, error, _ = evaluate(net, dataset, split, FP32)
-    assert unchanged(net, before)
-    images, labels = getattr(dataset, f"{split}_images"), getattr(dataset, f"{split}_labels")
-    with torch.no_grad():
-        logits = net.eval()(dataset.normalize(images))
-    assert loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
-    wrong = sum(int(row.argmax()) != int(label) for row, label in zip(logits, labels, strict=True))
-    assert error == pytest.approx(100 * wrong / len(labels))
-
-
-def test_responses_are_deviations_after_batch_norm_and_before_the_addition(
-    net: nn.Module, images: torch.Tensor
-) -> None:
-    before = copy.deepcopy(net)
-    found = probes.response_std(net, images)
-    assert unchanged(net, before)
-    assert not any(module._forward_hooks for module in net.modules())
-    net.eval()
-    with torch.no_grad():
-        x = net.bn1(net.conv1(images))
-        expected = [x.std().item()]
-        x = x.relu()
-        for block in (net.layer1[0], net.layer2[0], net.layer3[0]):
-            one = block.bn1(block.conv1(x))
-            two = block.bn2(block.conv2(one.relu()))
-            expected += [one.std().item(), two.std().item()]
-            x = (two + block.downsample(x)).relu()
-    assert found == pytest.approx(expected, rel=1e-5)
-
-
-def test_gradient_norms_are_those_of_a_training_step_which_leaves_no_trace(
-    net: nn.Module, images: torch.Tensor
-) -> None:
-    labels = tiny_dataset().test_labels[:50]
-    net.zero_grad()
-    before = copy.deepcopy(net.eval())
-    found = probes.gradient_norms(net, images, labels)
-    assert unchanged(net, before)
-    assert all(parameter.grad is None for parameter in net.parameters())
-    stepped = before.train()
-    F.cross_entropy(stepped(images), labels).backward()
-    names = [name for name, _, _ in probes.conv3x3_layers(net)]
-    assert found == pytest.approx([stepped.get_submodule(n).weight.grad.norm().item() for n in names], rel=1e-5)
-
-
-def test_probed_layers_are_the_3x3_ones_in_order_of_depth() -> None:
-    net = build(resnet(20, "C").net)
-    layers = probes.conv3x3_layers(net)
-    names = [name for name, _, _ in layers]
-    assert len(names) == 19  # 6n + 1
-    assert names[:3] == ["conv1", "layer1.0.conv1", "layer1.0.conv2"]
-    assert names[-1] == "layer3.2.conv2"
-    assert all(net.get_submodule(name.replace("conv", "bn")) is norm for name, _, norm in layers)
+# Compiled.
 
 
 def test_each_compiled_net_starts_with_an_empty_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from samples import made_up_record
 from resnet_lib import display
 from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.nets import models
+from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.paper import figure4_error, figure6_error, paper_table, table6_error, table6_mean
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, save_record
@@ -229,3 +230,19 @@ def test_the_scaled_tables_keep_the_papers_numbers_in_a_column_of_their_own(tmp_
     )
     chosen = tables.table3_scaled(Records(tmp_path), [table1(34, "C"), table1(34, "none")])
     assert list(chosen["net"]) == ["ResNet-34 C", "plain-34"]
+
+
+def test_table_3_is_the_papers() -> None:
+    rows = [tuple(row) for row in tables.published_options().itertuples(index=False)]
+    assert rows == [
+        ("plain-34", "28.54", "10.02", "0.00"),
+        ("ResNet-34 A", "25.03", "7.76", "3.51"),
+        ("ResNet-34 B", "24.52", "7.46", "4.02"),
+        ("ResNet-34 C", "24.19", "7.40", "4.35"),
+    ]
+
+
+def test_the_follow_ups_shortcuts_are_beside_nets_that_exist_here() -> None:
+    table = tables.published_shortcuts()
+    assert list(table["test error (%)"]) == ["6.61", "above 20", "above 20", "12.35", "12.86", "6.91", "12.22"]
+    assert set(table["like, here"]) - {""} <= {setting.name for setting in SUITES["shortcut-options"].settings}

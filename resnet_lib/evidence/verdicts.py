@@ -1,0 +1,99 @@
+"""Verdicts on claims in words and numbers. Whatever shows one, page or terminal, takes its words from here.
+
+Nothing here needs torch.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from resnet_lib.display import NO_RUN, Table
+from resnet_lib.evidence.claims import CLAIMS, Claim
+from resnet_lib.evidence.effects import added_by
+from resnet_lib.evidence.rule import MIN_SEEDS, Verdict, judge
+from resnet_lib.runs.experiments import FOLKLORE
+from resnet_lib.runs.profiles import PROFILES, Profile
+from resnet_lib.runs.store import Records
+
+
+def known(claim: Claim, records: Records) -> Iterator[Verdict]:
+    """The verdicts on a claim under the profiles in which any seed has all its runs."""
+    judged = (claim.verdict(profile, records) for profile in PROFILES.values())
+    return (verdict for verdict in judged if verdict.effect is not None)
+
+
+def number(value: float, unit: str) -> str:
+    """A number of a claim, with the digits that its unit needs; a difference has its sign."""
+    if unit == "percent":
+        return f"{value:.0f}"
+    return f"{value:+.1f}" if unit == "points" else f"{value:+.2f}" if not unit else f"{value:.2f}"
+
+
+def amount(verdict: Verdict, unit: str) -> str:
+    """The mean effect: +57.5 points."""
+    return f"{number(verdict.effect, unit)} {unit}".rstrip()
+
+
+def interval_text(verdict: Verdict, unit: str = "") -> str:
+    """The 95% interval: +54.1 to +60.8. Empty without a verdict."""
+    return "" if verdict.low is None else f"{number(verdict.low, unit)} to {number(verdict.high, unit)}"
+
+
+def numbers(verdict: Verdict, unit: str) -> str:
+    """Mean effect, 95% interval and number of seeds: +57.5 points (+54.1 to +60.8), n=5."""
+    if verdict.effect is None:
+        return ""
+    between = interval_text(verdict, unit)
+    return amount(verdict, unit) + (f" ({between})" if between else "") + f", n={verdict.num_seeds}"
+
+
+def brief(claim: Claim, verdict: Verdict) -> str:
+    """A verdict in short, marked up: *supported* at `smoke`: +57.5 points (+54.1 to +60.8), n=5."""
+    return f"*{verdict.status}* at `{verdict.profile}`: {numbers(verdict, claim.unit)}"
+
+
+def sentence(claim: Claim, verdict: Verdict) -> str:
+    """A whole verdict: how many seeds, what was compared, the effect and its interval, and what the rule asks for."""
+    seeds = f"{verdict.num_seeds} seed{'s' if verdict.num_seeds > 1 else ''}"
+    text = f"*{verdict.status}* at `{verdict.profile}` ({seeds}): {claim.effect.text}: {amount(verdict, claim.unit)}"
+    if verdict.low is None:
+        return f"{text}; a verdict needs {MIN_SEEDS} seeds."
+    asked = "less than {:g} on either side" if claim.rule == "within" else "more than {:g}"
+    return f"{text}, 95% interval {interval_text(verdict, claim.unit)}; {asked.format(claim.threshold)} needed."
+
+
+def table(profile: Profile, records: Records) -> Table:
+    """The verdicts under one profile, with the effect and its 95% interval to two digits, for the terminal."""
+    records = records.noting()
+    judged = [claim.verdict(profile, records) for claim in CLAIMS.values()]
+    return Table(
+        {
+            "claim": verdict.claim,
+            "verdict": verdict.status,
+            "effect": "" if verdict.effect is None else f"{verdict.effect:+.2f} {CLAIMS[verdict.claim].unit}".rstrip(),
+            "95% interval": interval_text(verdict),
+            "seeds": verdict.num_seeds,
+        }
+        for verdict in judged
+    ).from_runs(records.given)
+
+
+# ----------------------------------------------------------------------------- chapter 11: the price of a departure
+
+BEST_EPOCH = "the best epoch chosen on the test set"
+PRICES = {"supported": "costs", "refuted": "gains", "undecided": "makes no difference at this many seeds"}
+
+
+def folklore_prices(profile: Profile, records: Records) -> dict[str, list[float]]:
+    """What each departure of chapter 11 adds to the test error, in points, seed by seed.
+
+    The best epoch is a departure of reporting: same runs, lower number. It can only seem to gain.
+    """
+    prices = {departure.name: added_by(departure).per_seed(profile, records) for departure in FOLKLORE}
+    flattered = CLAIMS["best-epoch-flatters"].effect.per_seed(profile, records)
+    return prices | {BEST_EPOCH: [0 - gap for gap in flattered]}
+
+
+def price(departure: str, effects: Sequence[float]) -> tuple[Verdict, str]:
+    """The verdict on "it adds to the test error", and in words: costs, gains, or makes no difference that shows."""
+    verdict = judge(departure, "", effects, threshold=0.0)
+    unknown = NO_RUN if verdict.effect is None else f"a verdict needs {MIN_SEEDS} seeds"
+    return verdict, PRICES.get(verdict.status, unknown)

@@ -1,0 +1,169 @@
+"""Tables and figures say which runs they were made from."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from types import ModuleType
+
+import pytest
+from bs4 import BeautifulSoup
+from samples import made_up_record, made_up_study, tiny_config
+
+from resnet_lib import display
+from resnet_lib.evidence import ledger, verdicts
+from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.experiments import SUITES, home
+from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.settings import plain
+from resnet_lib.runs.store import Records
+from resnet_lib.show import figures, tables
+
+SMOKE, QUICK, _ = PROFILES.values()
+PLAIN_20 = plain(20).runs(SMOKE)
+
+
+def configs_of(records: Iterable[RunRecord | Study]) -> set[RunConfig]:
+    return {record.config for record in records}
+
+
+READ_FROM_RECORDS = {
+    "lesions": lambda records: tables.lesions("delete-block", SMOKE, records, [plain(20)]),
+    "growth": lambda records: tables.growth(SMOKE, records),
+    "against_paper": lambda records: tables.against_paper(SMOKE, records),
+    "table6": tables.table6,
+    "distances": lambda records: tables.distances(QUICK, records),
+    "figure7": lambda records: tables.figure7(SMOKE, records),
+    "table3_scaled": tables.table3_scaled,
+    "summary": lambda records: ledger.summary(["degradation"], records),
+    "folklore": lambda records: tables.folklore(SMOKE, records),
+    "table": lambda records: verdicts.table(SMOKE, records),
+    "score": ledger.score,
+}
+
+
+def functions_with(module: ModuleType, parameter: str, annotation: str, returned: str) -> set[str]:
+    """The functions of a module with such a parameter, that return such a thing."""
+    found = set()
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        signature = inspect.signature(function)
+        told = {key: inspect.formatannotation(p.annotation) for key, p in signature.parameters.items()}
+        fits = annotation in told.get(parameter, "") and returned in inspect.formatannotation(
+            signature.return_annotation
+        )
+        if fits and function.__module__.startswith(module.__name__):
+            found.add(name)
+    return found
+
+
+def test_no_table_that_reads_records_is_left_out() -> None:
+    known = [functions_with(module, "records", "Records", "Table") for module in (tables, ledger, verdicts)]
+    assert set().union(*known) == set(READ_FROM_RECORDS)
+
+
+@pytest.mark.parametrize("name", READ_FROM_RECORDS)
+def test_a_table_names_all_that_it_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[RunRecord | Study] = []
+
+    def noted(method: Callable[..., RunRecord | Study | None]) -> Callable[..., RunRecord | Study | None]:
+        def of(self: Records, *arguments: object) -> RunRecord | Study | None:
+            if (found := method(self, *arguments)) is not None:
+                read.append(found)
+            return found
+
+        return of
+
+    monkeypatch.setattr(Records, "get", noted(Records.get))
+    monkeypatch.setattr(Records, "study", noted(Records.study))
+    table = READ_FROM_RECORDS[name](Records.committed())
+    assert configs_of(table.made_from) == configs_of(read)
+    assert read or name == "table3_scaled"  # of which nothing need be recorded
+
+
+TAKE_RECORDS = functions_with(tables, "records", "RunRecord]", "Table") - {"recorded", "hardware"}
+
+
+@pytest.mark.parametrize("name", sorted(TAKE_RECORDS))
+def test_a_table_of_records_names_them(name: str) -> None:
+    suite = SUITES["diagnoses" if name == "diagnoses" else "degradation"]
+    records = Records.committed().select(suite.runs(SMOKE))
+    assert configs_of(getattr(tables, name)(records).made_from) == configs_of(records)
+
+
+def test_a_table_of_records_and_studies_names_the_runs() -> None:
+    config, other = PLAIN_20[:2]
+    table = tables.hardware([made_up_record(config), made_up_study("growth", other, {"whole net": 1.0})])
+    assert configs_of(table.made_from) == {config, other}
+
+
+def test_recorded_names_the_runs_of_its_nets_only() -> None:
+    records = [made_up_record(setting.at(SMOKE, 0)) for setting in (plain(20), plain(56))]
+    assert tables.recorded([plain(20)], records).made_from == (records[0],)
+
+
+DRAWN = {
+    "cases": figures.cases,
+    "curves": lambda records: figures.curves({"a": records[:2], "b": records[2:]}),
+    "figure6": figures.figure6,
+    "figure7": lambda records: figures.figure7(records, ""),
+    "final_errors": figures.final_errors,
+    "per_layer": lambda records: figures.per_layer({"a": []}, "y", "", records),
+    "settings": figures.settings,
+}
+
+
+def test_no_figure_that_shows_records_is_left_out() -> None:
+    shown = {name for what in ("records", "panels") for name in functions_with(figures, what, "RunRecord]", "Figure")}
+    assert shown == set(DRAWN)
+    assert functions_with(figures, "records", "Records", "Figure") == {"folklore", "lesions"}  # which read them
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_figure_carries_the_runs_it_shows_and_so_does_the_table_of_its_numbers(name: str) -> None:
+    suite = SUITES["diagnoses" if name == "cases" else "degradation"]
+    records = Records.committed().select(suite.settings[0].runs(SMOKE))
+    figure = DRAWN[name](records)
+    assert figure.made_from == figure.series().made_from == tuple(records)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda records: figures.folklore(SMOKE, records),
+        lambda records: figures.lesions(SMOKE, records, (20,), ""),
+    ],
+    ids=["folklore", "lesions"],
+)
+def test_a_figure_that_reads_records_carries_them(draw: Callable[[Records], figures.Figure]) -> None:
+    records = Records.committed()
+    made_from = draw(records).made_from
+    assert made_from
+    assert configs_of(made_from) <= configs_of(records)
+
+
+def test_no_runs_yet_is_said_and_a_figure_of_no_runs_says_nothing() -> None:
+    assert figures.curves({"empty": []}).series().made_from == ()
+    assert figures.figure4("").series().made_from is None  # the paper's, which no run of ours has a part in
+
+
+def test_the_line_counts_runs_once_by_suite_and_profile() -> None:
+    smoke, quick = PLAIN_20, plain(20).runs(QUICK)
+    records = [made_up_record(config) for config in (*smoke, *quick, smoke[0])]
+    line = BeautifulSoup(display.runs_line(records), "html.parser")
+    assert line.text == f"Runs: {len(smoke)} of degradation, smoke; {len(quick)} of degradation, quick"
+    assert [span["data-page"] for span in line("span")] == ["degradation-smoke", "degradation-quick"]
+    assert line.span["data-runs"].split() == [config.digest for config in smoke]
+    assert not line("a")  # it would lead nowhere from a notebook
+
+
+def test_no_run_yet_and_runs_made_on_the_spot() -> None:
+    assert display.runs_line([]) == '<p class="runs">Runs: none yet</p>'
+    live = made_up_record(tiny_config())
+    assert home(live.config) is None
+    assert display.runs_line([live]) == ""
+
+
+def test_a_part_of_a_table_still_names_the_runs() -> None:
+    records = [made_up_record(config) for config in PLAIN_20]
+    table = tables.errors(records)
+    assert "5 of degradation, smoke" in table[table["net"] == "plain-20"].head(1)._repr_html_()
+    assert "Runs" not in display.Table({"a": [1]})._repr_html_()

@@ -1,0 +1,38 @@
+"""Numbers are written alike wherever they are shown."""
+
+from math import inf
+
+import pytest
+
+from resnet_lib import display
+from resnet_lib.display import two_digits
+
+
+def test_spread_is_mean_sample_deviation_and_number_of_seeds() -> None:
+    assert display.spread([]) == "no run yet"
+    assert display.spread([12.346]) == "12.35 (n=1)"
+    assert display.spread([1.0, 2.0, 3.0]) == "2.00 ± 1.00 (n=3)"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.0031, "0.0031"),
+        (0.5, "0.5"),
+        (2.44, "2.4"),
+        (9.96, "10"),
+        (327_000, "330,000"),
+        (4.1e-7, "4.1e-07"),
+        (1.23e9, "1.2e+09"),
+        (inf, "inf"),
+        (-0.00012, "-0.00012"),
+    ],
+)
+def test_two_digits(value: float, text: str) -> None:
+    assert two_digits(value) == text
+
+
+def test_plain_text_aligns_columns() -> None:
+    table = display.Table([("a", "1"), ("long name", "")], columns=["name", "x"])
+    assert display.plain_text(table).splitlines() == ["name       x", "a          1", "long name"]
