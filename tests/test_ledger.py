@@ -88,7 +88,8 @@ def test_findings_state_the_claim_or_the_fact_and_what_became_of_it(records: Rec
 
 
 def test_a_finding_says_what_its_rule_asks_for_and_how_many_seeds() -> None:
-    within = dataclasses.replace(CLAIMS["degradation"], rule="within", effect="a minus b")
+    claim = CLAIMS["degradation"]
+    within = dataclasses.replace(claim, rule="within", effect=dataclasses.replace(claim.effect, text="a minus b"))
     alike = Verdict("c", "quick", "supported", 5, 0.1, -0.2, 0.4)
     assert verdicts.sentence(within, alike) == (
         "*supported* at `quick` (5 seeds): a minus b: +0.1 points, 95% interval -0.2 to +0.4; "

@@ -14,8 +14,6 @@ from resnet_lib.runs.store import Records
 Values = dict[int, float]  # seed -> error in percent, or what else is compared
 Measure = Callable[[RunRecord], float] | Callable[[Study], float]
 
-# ------------------------------------------------------------------------------------------------- measures of one run
-
 
 def train_error(record: RunRecord) -> float:
     """Final training error, in percent and without augmentation."""
@@ -61,9 +59,6 @@ def lesion_cost(study: Study) -> float:
     """The median over blocks of what deleting one adds to the test error; of a study "delete-block"."""
     errors, whole = without_whole(study)
     return median(errors.values()) - whole
-
-
-# ------------------------------------------------------------------------------------------------- from runs to values
 
 
 def measured(setting: Setting, profile: Profile, records: Records, of: Measure) -> Values:
@@ -112,9 +107,6 @@ def _values(side: Side, read: Callable[[Setting], Values]) -> Values:
     if isinstance(side, BestOf):
         return min(found, key=lambda values: mean(values.values())) if all(found) else {}
     return {seed: side.by(values) for seed, values in paired(*found).items()}
-
-
-# -------------------------------------------------------------------------------------------------------------- effects
 
 
 @dataclass(frozen=True)
