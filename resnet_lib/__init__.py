@@ -14,7 +14,7 @@ MODULES = {
         "data": ("tabular",),
         "runs": ("experiments", "paper"),
         "jobs": ("campaign", "studies"),
-        "evidence": ("claims", "diagnosis", "ledger"),
+        "evidence": ("claims", "diagnosis", "effects", "ledger", "rule"),
         "speed": ("bench", "scaling"),
         "show": ("explore", "figures", "tables"),
     }.items()

@@ -73,7 +73,7 @@ def runs_line(records: Iterable[RunRecord | Study]) -> Html:
     groups: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         if place := home(run):  # a run that only a live cell makes has none, and no page
-            groups.setdefault((place.page, f"{place.suite}, {place.profile}"), []).append(run.digest)
+            groups.setdefault((place.page, f"{place.suite.name}, {place.profile.name}"), []).append(run.digest)
     parts = [
         f'<span data-page="{page}" data-runs="{" ".join(digests)}">{len(digests)} of {name}</span>'
         for (page, name), digests in groups.items()

@@ -16,9 +16,10 @@ from resnet_lib.files import PACKAGE
 from resnet_lib.nets.build import build
 from resnet_lib.nets.models import CifarNet
 from resnet_lib.nets.probes import conv3x3_layers
-from resnet_lib.runs.config import DataConfig, NetConfig, RunConfig
-from resnet_lib.runs.experiments import PAPER_RECIPE, changed, plain
+from resnet_lib.runs.config import NetConfig, RunConfig
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import Final, Probes, Provenance, RunRecord, Study, TestCurve, TrainCurve
+from resnet_lib.runs.settings import Setting, plain
 from resnet_lib.speed.bench import Benchmark
 
 PLAIN_8 = plain(8)
@@ -38,11 +39,15 @@ def tiny_dataset() -> Dataset:
     )
 
 
-def tiny_config(net: NetConfig = PLAIN_8, seed: int = 0, **changes: object) -> RunConfig:
+def tiny(setting: Setting = PLAIN_8, **changes: object) -> Setting:
     """Twelve iterations, of which an epoch of the tiny data set has eight."""
-    tiny = {"iterations": 12, "milestones": (8,), "batch_size": 32, "crop_padding": 2, "precision": "fp32"}
-    recipe = changed(PAPER_RECIPE, **tiny | {"log_every": 5, "eval_every": 6} | changes)
-    return RunConfig(net=net, data=DataConfig(name="fashion-mnist-mini", image_size=16), recipe=recipe, seed=seed)
+    recipe = {"iterations": 12, "milestones": (8,), "batch_size": 32, "crop_padding": 2, "precision": "fp32"}
+    return setting.with_recipe(**recipe | {"log_every": 5, "eval_every": 6} | changes)
+
+
+def tiny_config(setting: Setting = PLAIN_8, seed: int = 0, **changes: object) -> RunConfig:
+    """A run of the tiny setting on the images of profile smoke."""
+    return tiny(setting, **changes).at(PROFILES["smoke"], seed)
 
 
 @cache

@@ -9,8 +9,7 @@ from samples import tiny_config, tiny_dataset
 
 from resnet_lib.data.batches import WHOLE, Epoch, Share, augment, iterations_per_epoch, shared_out
 from resnet_lib.errors import UserError
-from resnet_lib.runs.config import Recipe
-from resnet_lib.runs.experiments import changed
+from resnet_lib.runs.config import Recipe, changed
 
 CPU = torch.device("cpu")
 RECIPE = tiny_config(batch_size=16).recipe  # 12 iterations; an epoch of 50 images has three, and two are left out

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from samples import NOWHERE, made_up_record, measured, tiny_config
+from samples import NOWHERE, made_up_record, measured, tiny, tiny_config
 
 from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE, locked
@@ -22,13 +22,15 @@ from resnet_lib.jobs import campaign
 from resnet_lib.jobs.campaign import checkpoint_path, clock, collect, cost, pending, weights_path, work
 from resnet_lib.runs import store
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet, run
+from resnet_lib.runs.experiments import SUITES, Suite
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, Segment, load_record, save_record
+from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
 from resnet_lib.training import Hardware, TimeLimitReached, build, evaluate, provenance
 
 SMOKE = PROFILES["smoke"]
-PLAIN_8 = run(plain(8), SMOKE, seed=0)
+PLAIN_8 = plain(8).at(SMOKE, seed=0)
 
 
 # The command as its users start it: a process with workers of its own.
@@ -148,7 +150,7 @@ def test_an_interrupt_takes_one_line_and_leaves_nobody_behind(tmp_path: Path) ->
 CAMPAIGN = """
 from samples import tiny_config
 from resnet_lib.jobs.campaign import run_here, work
-from resnet_lib.runs.experiments import plain, resnet
+from resnet_lib.runs.settings import plain, resnet
 
 run_here.__kwdefaults__["checkpoint_every"] = 0.1
 lasting = {"iterations": 200, "milestones": (150,), "log_every": 5, "eval_every": 100}
@@ -324,76 +326,77 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
     """Writes records of the degradation suite into a folder that stands for the package's."""
     monkeypatch.setattr(store, "committed_dir", lambda: tmp_path / "book")
 
-    def record(setting: str, profile: str, seeds: range, folder: Path | None = None, error: float = 10.0) -> None:
+    def record(setting: Setting, profile: str, seeds: range, folder: Path | None = None, error: float = 10.0) -> None:
         for seed in seeds:
-            config = SUITES["degradation"].settings[setting](PROFILES[profile], seed)
-            save_record(made_up_record(config, train_error=error), folder or tmp_path / "book")
+            made = made_up_record(setting.at(PROFILES[profile], seed), train_error=error)
+            save_record(made, folder or tmp_path / "book")
 
     return record
 
 
-def found(*arguments: object, **options: object) -> list[tuple[str, int, int, float]]:
+def found(*arguments: object, **options: object) -> list[tuple[Setting, int, int, float]]:
     """Net, iterations (which tell profiles apart), seed and error of the records that a chapter gets."""
     records = collect("degradation", *arguments, **options)
-    return [(r.config.net.name, r.config.recipe.iterations, r.config.seed, r.final.train_error) for r in records]
+    return [(Setting(r.config.net), r.config.recipe.iterations, r.config.seed, r.final.train_error) for r in records]
 
 
 def test_best_is_the_profile_nearest_the_papers_that_has_every_setting_and_enough_seeds(
     book: Callable[..., None],
 ) -> None:
-    for setting in ("plain-20", "plain-56"):
-        book(setting, "smoke", range(3))
-    book("plain-20", "quick", range(1))
-    nets = ["plain-20", "plain-56"]
+    nets = [plain(20), plain(56)]
+    for net in nets:
+        book(net, "smoke", range(3))
+    book(plain(20), "quick", range(1))
     smoke = [(net, 200, seed, 10) for net in nets for seed in range(3)]
     assert found(settings=nets) == smoke  # plain-56 is not recorded at `quick`
-    book("plain-56", "quick", range(1))
+    book(plain(56), "quick", range(1))
     assert found(settings=nets) == [(net, 6400, 0, 10) for net in nets]
     assert found(settings=nets, num_seeds=3) == smoke
 
 
 def test_best_is_the_same_on_every_machine(book: Callable[..., None]) -> None:
-    book("plain-20", "smoke", range(3))
-    book("plain-20", "quick", range(1), local_dir())
-    assert found(settings=["plain-20"], num_seeds=3) == [("plain-20", 200, seed, 10) for seed in range(3)]
-    assert found("quick", settings=["plain-20"]) == [("plain-20", 6400, 0, 10)]
+    book(plain(20), "smoke", range(3))
+    book(plain(20), "quick", range(1), local_dir())
+    assert found(settings=[plain(20)], num_seeds=3) == [(plain(20), 200, seed, 10) for seed in range(3)]
+    assert found("quick", settings=[plain(20)]) == [(plain(20), 6400, 0, 10)]
 
 
 def test_retraining_puts_this_machines_first_seed_in_the_place_of_the_recorded_one(
     book: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    book("plain-20", "smoke", range(3))
+    book(plain(20), "smoke", range(3))
     asked: list[RunConfig] = []
 
     def work_in_no_time(configs: Sequence[RunConfig], *, retrain: bool) -> None:
         assert retrain
         asked.extend(configs)
-        book("plain-20", "smoke", range(1), local_dir(), error=33)
+        book(plain(20), "smoke", range(1), local_dir(), error=33)
 
     monkeypatch.setattr(campaign, "work", work_in_no_time)
-    nets = ["plain-20"]
-    assert found("smoke", True, settings=nets) == [("plain-20", 200, seed, [33, 10, 10][seed]) for seed in range(3)]
+    nets = [plain(20)]
+    assert found("smoke", True, settings=nets) == [(plain(20), 200, seed, [33, 10, 10][seed]) for seed in range(3)]
     assert [config.seed for config in asked] == [0]
 
 
 def test_only_the_witnesses_of_a_suite_are_trained_again(
     book: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(campaign, "work", lambda configs, **_: asked.extend(config.net.name for config in configs))
+    asked: list[RunConfig] = []
+    monkeypatch.setattr(campaign, "work", lambda configs, **_: asked.extend(configs))
     campaign.prepare("degradation", profile="smoke", retrain=True)
-    assert sorted(asked) == sorted(SUITES["degradation"].witnesses)
+    assert set(asked) == {witness.at(SMOKE, 0) for witness in SUITES["degradation"].witnesses}
     asked.clear()
-    book("plain-32", "smoke", range(3))
-    book("plain-20", "smoke", range(3))
-    assert [seed for _, _, seed, _ in found("smoke", True, settings=["plain-20", "plain-32"])] == [1, 2, 0, 1, 2]
-    assert asked == ["plain-20"]  # whose first seed is this machine's, and is not there, since `work` did nothing
+    book(plain(32), "smoke", range(3))
+    book(plain(20), "smoke", range(3))
+    assert [seed for _, _, seed, _ in found("smoke", True, settings=[plain(20), plain(32)])] == [1, 2, 0, 1, 2]
+    # Of plain-20 the first seed is this machine's, and is not there, since `work` did nothing.
+    assert asked == [plain(20).at(SMOKE, 0)]
 
 
 def test_the_most_telling_runs_of_a_suite_come_first() -> None:
     suite = SUITES["degradation"]
     configs = suite.runs(SMOKE, range(2))
-    first = [suite.settings[name](SMOKE, 0) for name in suite.witnesses]
+    first = [witness.at(SMOKE, 0) for witness in suite.witnesses]
     assert configs[:4] == first
     assert {config.seed for config in configs[: len(suite.settings)]} == {0}, "seed by seed"
     assert len(set(configs)) == len(configs) == 2 * len(suite.settings)
@@ -410,11 +413,11 @@ def test_every_witness_is_a_setting_of_its_suite() -> None:
     [
         (("degradatoin",), {}, "no suite is called 'degradatoin'; did you mean degradation"),
         (("degradation", "quik"), {}, "no profile is called 'quik'; did you mean quick"),
-        (("degradation",), {"settings": ["plain-21"]}, "no setting of suite degradation is called 'plain-21'; did you"),
+        (("degradation",), {"settings": [plain(21)]}, "no setting of suite degradation is called 'plain-21'; did you"),
     ],
 )
 def test_unknown_names_are_refused_with_the_nearest(
-    arguments: tuple[str, ...], options: dict[str, list[str]], message: str
+    arguments: tuple[str, ...], options: dict[str, list[Setting]], message: str
 ) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         collect(*arguments, **options)
@@ -432,17 +435,14 @@ def test_durations_are_told_in_the_unit_that_suits(seconds: float, text: str) ->
 
 
 def test_cost_grows_with_layers_pixels_and_images() -> None:
-    base = cost(run(plain(20), SMOKE, seed=0))
-    assert cost(run(plain(56), SMOKE, seed=3)) == pytest.approx(base * 56 / 20)
-    assert cost(run(plain(20), PROFILES["quick"], seed=0)) == pytest.approx(base * 4 * 32)
+    base = cost(plain(20).at(SMOKE, seed=0))
+    assert cost(plain(56).at(SMOKE, seed=3)) == pytest.approx(base * 56 / 20)
+    assert cost(plain(20).at(PROFILES["quick"], seed=0)) == pytest.approx(base * 4 * 32)
 
 
 def test_a_chapter_trains_each_of_its_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also from code that differs from its commit, which trusts no record that an earlier process left."""
-    tiny = {
-        "tiny": SUITES["degradation"].__class__("tiny", "", "", {"a": lambda profile, seed: tiny_config(seed=seed)})
-    }
-    monkeypatch.setattr(campaign, "SUITES", tiny)
+    monkeypatch.setattr(campaign, "SUITES", {"tiny": Suite("tiny", "", "", settings=(tiny(),))})
     monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", True))
     campaign.prepare("tiny", profile="smoke", retrain=False)
     assert not Records(local_dir()).get(tiny_config())

@@ -1,8 +1,10 @@
 """Verdicts follow from records by one rule, and those that the book states are those that its records give."""
 
 import json
+import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
@@ -10,22 +12,33 @@ import pytest
 from samples import made_up_record, made_up_study
 from scipy import stats
 
-from resnet_lib.evidence.claims import (
-    CLAIMS,
-    PAPER_CLAIMS,
-    THRESHOLD,
-    TO_COVER,
-    Claim,
-    interval,
-    judge,
+from resnet_lib.evidence.claims import CLAIMS, PAPER_CLAIMS, THRESHOLD, TO_COVER, Claim, verdicts
+from resnet_lib.evidence.effects import (
+    BestOf,
+    Difference,
+    Effect,
+    Level,
+    Measure,
+    Side,
+    Together,
+    flattery,
+    gap,
+    halfway_error,
+    lesion_cost,
+    mean_response,
     paired,
-    verdicts,
+    train_error,
+    weakest_gradient,
 )
+from resnet_lib.evidence.effects import test_error as error_on_test  # which pytest would take for a test
 from resnet_lib.evidence.facts import FACTS
+from resnet_lib.evidence.rule import Rule, interval, judge
 from resnet_lib.files import PACKAGE
-from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import FOLKLORE, OPTIMIZERS, PROFILES, RESIDUAL_OPTIMIZERS, SUITES, Profile
+from resnet_lib.runs.config import NetConfig, RunConfig
+from resnet_lib.runs.experiments import FOLKLORE, home
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.records import RunRecord, load_record, save_record, save_study
+from resnet_lib.runs.settings import Setting, fully_connected, plain, resnet
 from resnet_lib.runs.store import Records, committed_dir
 
 SMOKE = PROFILES["smoke"]
@@ -61,11 +74,6 @@ def test_verdict_depends_on_where_the_interval_lies(effects: list[float], status
     assert (verdict.low is None) == (verdict.high is None) == (status == "not yet run")
 
 
-def test_seeds_that_one_setting_lacks_are_left_out() -> None:
-    assert paired({0: 1.0, 1: 2.0, 2: 3.0}, {3: 8.0, 2: 7.0, 1: 6.0}) == [(2.0, 6.0), (3.0, 7.0)]
-    assert paired({0: 1.0}, {1: 2.0}) == []
-
-
 def test_a_claim_that_nothing_happens_is_judged_on_both_sides() -> None:
     cases = {
         (0.1, 0.0, -0.1): "supported",
@@ -80,214 +88,208 @@ def test_a_claim_that_nothing_happens_is_judged_on_both_sides() -> None:
         assert judge("claim", "smoke", effects, threshold=0.5, rule="within").status == status, effects
 
 
-# Each claim, on records made up for it: claim -> effect -> what the records of its settings say.
+# Effects: what each kind makes of the numbers of its settings.
 
-Told = dict[tuple[str, str], dict[str, float]]
-WORST = 60.0
-
-
-def errors(suite: str, worse: str, better: str, what: str = "train_error") -> Callable[[float], Told]:
-    """The worse setting's error exceeds the better's by the effect; the other kind of error says the opposite."""
-    other = {"train_error": "test_error", "test_error": "train_error"}[what]
-    return lambda effect: {
-        (suite, worse): {what: 40 + effect, other: 40},
-        (suite, better): {what: 40, other: 40 + effect},
-    }
-
-
-def probe(what: str, larger: str, smaller: str) -> Callable[[float], Told]:
-    return lambda effect: {("degradation", larger): {what: 30 + effect}, ("degradation", smaller): {what: 30}}
-
-
-def penalty(suite: str, *nets: str) -> Callable[[float], Told]:
-    """Deep and shallow without shortcuts, deep and shallow with them."""
-    return lambda effect: {
-        (suite, net): {"train_error": error, "test_error": 100 - error}
-        for net, error in zip(nets, (50, 30, 25 + 20 - effect, 25), strict=True)
-    }
-
-
-def tuned(net: str, names: Sequence[str], best: float) -> Told:
-    """Training errors of a net under the paper's recipe and others, of which the last is the best."""
-    others = {("optimizers", f"{net}, {name}"): {"train_error": WORST} for name in names[:-1]}
-    last = {("optimizers", f"{net}, {names[-1]}"): {"train_error": best}}
-    return {("degradation", net): {"train_error": WORST}, **others, **last}
-
-
-def options(plain: float, a: float, b: float, c: float) -> Told:
-    values = {"plain-32": plain, "ResNet-32 A": a, "ResNet-32 B": b, "ResNet-32 C": c}
-    return {("shortcut-options", net): {"test_error": error} for net, error in values.items()}
-
-
-def without_b(told: Told) -> Told:
-    return {key: value for key, value in told.items() if key[1] != "ResNet-32 B"}
-
-
-def folklore(key: str) -> Callable[[float], Told]:
-    base = "ResNet-20 B" if key == "projections without BN" else "ResNet-20 A"
-    return errors("folklore", key, base, "test_error")
-
-
-SHORT, EVERY = "ResNet-56 A, one per stage", "ResNet-56 A"
-VGG = "ResNet-20 A, flattened, FC 512-512, lr 0.01"
-CONSTRUCTED: dict[str, Callable[[float], Told]] = {
-    "degradation": errors("degradation", "plain-56", "plain-20"),
-    "longer-training": errors("longer-training", "plain-56, 3x iterations", "plain-20, 3x iterations"),
-    "shortcuts-help": penalty("degradation", "plain-56", "plain-20", "ResNet-56 A", "ResNet-20 A"),
-    "depth-helps-resnets": errors("degradation", "ResNet-20 A", "ResNet-56 A"),
-    "no-optimizer-cures": lambda effect: (
-        tuned("plain-56", list(OPTIMIZERS), 20 + effect) | {("degradation", "ResNet-56 A"): {"train_error": 20}}
-    ),
-    "tuning-both": lambda effect: (
-        tuned("plain-56", list(OPTIMIZERS), 20 + effect) | tuned("ResNet-56 A", RESIDUAL_OPTIMIZERS, 20)
-    ),
-    "other-images": errors("other-images", "plain-56, digits", "plain-20, digits"),
-    "batch-norm-helps": lambda effect: {
-        ("batch-norm", "plain-20"): {"train_error": 20},
-        ("batch-norm", "plain-20, no BN, lr 0.1"): {"train_error": WORST},
-        ("batch-norm", "plain-20, no BN, lr 0.01"): {"train_error": 20 + effect},
-        ("batch-norm", "plain-20, no BN, lr 0.001"): {"train_error": WORST},
-    },
-    "shortcuts-need-batch-norm": errors("batch-norm", "ResNet-20 A, no BN, lr 0.1", "ResNet-20 A"),
-    "gradients-healthy": lambda effect: {("degradation", "plain-56"): {"weakest": 0.5 * effect}},
-    "solver-misses-construction": errors("degradation", "plain-56", "plain-20"),
-    "one-layer": errors("formulation", "plain-20, one-layer blocks", "ResNet-20 A, one-layer blocks"),
-    "responses-smaller": probe("response", "plain-56", "ResNet-56 A"),
-    "responses-shrink-with-depth": probe("response", "ResNet-20 A", "ResNet-110 A"),
-    "zero-init-helps": errors("formulation", "ResNet-56 A", "ResNet-56 A, zero init"),
-    "any-option-helps": lambda effect: options(40 + effect, 30, 40, 35),
-    "options-alike": errors("shortcut-options", "ResNet-32 A", "ResNet-32 C", "test_error"),
-    "b-over-a": errors("shortcut-options", "ResNet-32 A", "ResNet-32 B", "test_error"),
-    "c-over-b": errors("shortcut-options", "ResNet-32 B", "ResNet-32 C", "test_error"),
-    "projection-not-the-source": lambda effect: without_b(options(42 + effect, 40, WORST, 38)),
-    "shortcut-in-every-block": errors("shortcut-density", SHORT, EVERY),
-    "stage-only-is-plain": errors("shortcut-density", "plain-56", SHORT),
-    "weaker-shortcuts-hurt": errors("shortcut-options", "ResNet-32 scaled", "ResNet-32 A"),
-    "gates-hurt": errors("shortcut-options", "ResNet-32 gated", "ResNet-32 A"),
-    "bottleneck-at-equal-cost": errors("bottlenecks", "ResNet-20 A", "ResNet-29 B, bottlenecks", "test_error"),
-    "plain-bottlenecks-degrade": errors("bottlenecks", "plain-83, bottlenecks", "plain-29, bottlenecks"),
-    "basic-blocks-gain-too": errors("bottlenecks", "ResNet-20 A", "ResNet-56 A", "test_error"),
-    "fc-on-images": errors("heads", "ResNet-20 A, FC 256", "ResNet-20 A", "test_error"),
-    "fc-on-few-images": errors("heads", "ResNet-20 A, FC 256, 600 images", "ResNet-20 A, 600 images", "test_error"),
-    "vgg-head-on-images": errors("heads", VGG, "ResNet-20 A, lr 0.01", "test_error"),
-    "fc-on-rules": errors("features", "1 FC, parity", "2 FC, parity", "test_error"),
-    "fc-on-real-features": lambda effect: {
-        ("features", "1 FC, breast-cancer"): {"test_error": 30},
-        ("features", "2 FC, breast-cancer"): {"test_error": 20},
-        ("features", "1 FC, wine"): {"test_error": 30},
-        ("features", "2 FC, wine"): {"test_error": 40 - 2 * effect},
-    },
-    "backbone-not-head-layers": errors(
-        "backbone-or-head", "ResNet-20 A, FC 64-64-64-64-64-64", "ResNet-26 A", "test_error"
-    ),
-    "backbone-not-head-parameters": errors("backbone-or-head", "ResNet-20 A, FC 2601", "ResNet-32 A", "test_error"),
-    "overfit-1202": lambda effect: {
-        ("deepest", "ResNet-1202 A"): {"test_error": 30 + effect, "train_error": 30},
-        ("degradation", "ResNet-110 A"): {"test_error": 30, "train_error": 30 + effect},
-    },
-    "plain-34-worse": errors("table2", "plain-34 (Table 1)", "plain-18 (Table 1)"),
-    "resnet-34-better": errors("table2", "ResNet-18 A (Table 1)", "ResNet-34 A (Table 1)", "test_error"),
-    "resnet-18-comparable": errors("table2", "plain-18 (Table 1)", "ResNet-18 A (Table 1)", "test_error"),
-    "resnet-18-faster": lambda effect: {
-        ("table2", "plain-18 (Table 1)"): {"halfway": 40 + effect},
-        ("table2", "ResNet-18 A (Table 1)"): {"halfway": 40},
-    },
-    **{f"folklore: {key}": folklore(key) for key in FOLKLORE},
-    "best-epoch-flatters": lambda effect: {("folklore", "ResNet-20 A"): {"test_error": 40, "best": 40 - effect}},
-    "transformer-shortcuts-help": penalty(
-        "transformers",
-        *(f"transformer-{depth}{rest}" for rest in (" without shortcuts", "") for depth in (12, 2)),
-    ),
-    "transformer-degrades": errors(
-        "transformers", "transformer-12 without shortcuts", "transformer-2 without shortcuts"
-    ),
+AS_RECORDED: dict[Measure, Callable[[float], dict[str, float]]] = {  # a number -> a made-up record that has it
+    train_error: lambda x: {"train_error": x, "test_error": 98 - x},
+    error_on_test: lambda x: {"test_error": x, "train_error": 98 - x},
+    halfway_error: lambda x: {"halfway": x},
+    flattery: lambda x: {"test_error": 40, "best": 40 - x},
+    weakest_gradient: lambda x: {"weakest": 0.5 * x},
+    mean_response: lambda x: {"response": x},
 }
-ELSEWHERE = {
-    "lesion-cheap",
-    "lesion-cheap-20",
-    "diagnosis-right",
-}  # not made of records' numbers alone: tested below and with diagnosis
-SMALL = {"gradients-healthy": 0.01, "responses-smaller": 0.1, "responses-shrink-with-depth": 0.1}
-NOT_NEGATIVE = {"best-epoch-flatters"}  # no lowest error lies above the last
 
 
-def constructed(claim: str, effects: Sequence[float], folder: Path) -> Records:
-    """Records of one seed per effect."""
-    for seed, effect in enumerate(effects):
-        for (suite, setting), told in CONSTRUCTED[claim](effect).items():
-            config = SUITES[suite].settings[setting](SMOKE, seed)
-            save_record(made_up_record(config, **told), folder)
+def told(numbers: dict[Setting, Sequence[float]], folder: Path, of: Measure = train_error) -> Records:
+    """Records of these settings whose measured numbers are these, seed by seed."""
+    for setting, values in numbers.items():
+        for seed, value in enumerate(values):
+            config = setting.at(SMOKE, seed)
+            if of is lesion_cost:
+                blocks = {"whole net": 20.0, "layer1.0": 29 + value, "layer1.1": 20 + value, "layer1.2": 19 + value}
+                save_study(made_up_study("delete-block", config, blocks), folder)
+            else:
+                save_record(made_up_record(config, **AS_RECORDED[of](value)), folder)
     return Records(folder)
 
 
-def test_every_claim_is_tested_on_constructed_records() -> None:
-    assert CONSTRUCTED.keys() | ELSEWHERE == CLAIMS.keys()
+def computed(side: Side, numbers: dict[Setting, Sequence[float]], folder: Path, of: Measure = train_error) -> list:
+    return Level("", side, of).per_seed(SMOKE, told(numbers, folder, of))
 
 
-@pytest.mark.parametrize(
-    ("steps", "above", "within"),
-    [
-        ((4, 5, 6, 5, 4), "supported", "refuted"),
-        ((-4, -5, -6, -5, -4), "refuted", None),
-        ((-9, 9, -9, 9, 2), "undecided", "undecided"),
-        ((5, 5), "not yet run", "not yet run"),
-        ((), "not yet run", "not yet run"),
-    ],
-)
-@pytest.mark.parametrize("name", CONSTRUCTED)
-def test_verdict_follows_from_the_records(
-    name: str, steps: tuple[float, ...], above: str, within: str | None, tmp_path: Path
-) -> None:
-    """The effects lie so many steps beside the threshold."""
-    claim = CLAIMS[name]
-    status = above if claim.rule == "above" else within
-    if status is None or (name in NOT_NEGATIVE and min(steps, default=0) < 0):
-        return
-    effects = [claim.threshold + SMALL.get(name, 1) * step for step in steps]
-    verdict = claim.verdict(SMOKE, constructed(name, effects, tmp_path))
-    assert (verdict.claim, verdict.profile, verdict.status) == (name, "smoke", status)
-    assert verdict.num_seeds == len(effects)
-    if effects:
-        assert verdict.effect == pytest.approx(mean(effects))
+A, B, C = resnet(8), resnet(14), resnet(20)
 
 
-@pytest.mark.parametrize("name", [name for name in CONSTRUCTED if CLAIMS[name].rule == "within"])
-def test_a_small_effect_supports_a_claim_that_nothing_happens(name: str, tmp_path: Path) -> None:
-    effects = [CLAIMS[name].threshold * share for share in (0.2, -0.1, 0.1)]
-    assert CLAIMS[name].verdict(SMOKE, constructed(name, effects, tmp_path)).status == "supported"
+@pytest.mark.parametrize("of", AS_RECORDED)
+def test_each_measure_finds_its_number(of: Measure, tmp_path: Path) -> None:
+    assert computed(A, {A: [0.5, 0.25, 0.75]}, tmp_path, of) == pytest.approx([0.5, 0.25, 0.75])
 
 
-@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_a_lesion_costs_the_median_over_blocks(tmp_path: Path) -> None:
+    records = told({A: [4, 6], B: [1, 2]}, tmp_path, lesion_cost)
+    assert Difference("", A, B, lesion_cost).per_seed(SMOKE, records) == [3, 4]
+
+
+def test_a_difference_is_the_worse_sides_number_minus_the_betters(tmp_path: Path) -> None:
+    records = told({A: [30, 35], B: [20, 21]}, tmp_path)
+    assert Difference("", worse=A, better=B).per_seed(SMOKE, records) == [10, 14]
+    assert Difference("", worse=A, better=B, of=error_on_test).per_seed(SMOKE, records) == [-10, -14]
+
+
+def test_several_settings_make_one_number_per_seed(tmp_path: Path) -> None:
+    numbers = {A: [30, 1], B: [20, 5], C: [10, 9]}
+    assert computed(Together((A, B, C), by=max), numbers, tmp_path) == [30, 9]
+    assert computed(Together((A, B, C), by=mean), numbers, tmp_path) == [20, 5]
+    assert computed(Together((A, B), by=gap), numbers, tmp_path) == [10, -4]
+    nested = Together((Together((A, B), by=gap), Together((B, C), by=gap)), by=mean)
+    assert computed(nested, numbers, tmp_path) == [10, -4]
+
+
+def test_the_best_is_chosen_by_its_mean_and_only_among_all(tmp_path: Path) -> None:
+    best = BestOf((A, B))
+    assert computed(best, {A: [30, 10, 10], B: [20, 20, 20]}, tmp_path / "all") == [30, 10, 10]
+    assert computed(best, {A: [30, 10, 10]}, tmp_path / "one") == []
+
+
+def test_seeds_that_one_setting_lacks_are_left_out(tmp_path: Path) -> None:
+    assert paired({0: 1.0, 1: 2.0, 2: 3.0}, {3: 8.0, 2: 7.0, 1: 6.0}) == {1: (2.0, 6.0), 2: (3.0, 7.0)}
+    assert paired({0: 1.0}, {1: 2.0}) == {}
+    assert Difference("", A, B).per_seed(SMOKE, told({A: [9, 8, 7], B: [1, 1]}, tmp_path)) == [8, 7]
+
+
+@pytest.mark.parametrize(("rule", "status"), [("above", "supported"), ("within", "refuted")])
+def test_a_claim_is_judged_by_its_own_threshold_and_rule(rule: Rule, status: str, tmp_path: Path) -> None:
+    claim = Claim(
+        name="made up", statement="", source="", effect=Difference("", worse=A, better=B), threshold=5.0, rule=rule
+    )
+    verdict = claim.verdict(SMOKE, told({A: [30, 31, 32], B: [20, 20, 20]}, tmp_path))
+    assert (verdict.claim, verdict.profile, verdict.status) == ("made up", "smoke", status)
+    assert (verdict.num_seeds, verdict.effect) == (3, 11)
+    assert replace(claim, threshold=20.0).verdict(SMOKE, Records(tmp_path)).status != status
+
+
+# Claims: each says in words what its effect computes, of settings that suites train.
+
+COMPUTED = [name for name, claim in CLAIMS.items() if isinstance(claim.effect, Level | Difference)]
+
+
+def settings_of(side: Side) -> Iterator[Setting]:
+    if isinstance(side, Setting):
+        yield side
+    else:
+        for part in side.parts:
+            yield from settings_of(part)
+
+
+def sides_of(effect: Effect) -> tuple[Side, ...]:
+    return (effect.side,) if isinstance(effect, Level) else (effect.worse, effect.better)
+
+
+@pytest.mark.parametrize("name", COMPUTED)
 def test_a_claim_needs_each_of_its_settings(name: str, tmp_path: Path) -> None:
-    claim = CLAIMS[name]
-    effects = [claim.threshold + SMALL.get(name, 1) * step for step in (4, 5, 6)]
-    for suite, setting in CONSTRUCTED[name](5 * SMALL.get(name, 1)):
-        folder = tmp_path / setting
-        records = constructed(name, effects, folder)
-        assert claim.verdict(SMOKE, records).status in ("supported", "refuted")
-        for config in SUITES[suite].setting(setting, SMOKE):
-            (folder / f"{config.name}.json").unlink(missing_ok=True)
-        assert claim.verdict(SMOKE, records).status == "not yet run", setting
+    effect = CLAIMS[name].effect
+    settings = {setting for side in sides_of(effect) for setting in settings_of(side)}
+    records = told(dict.fromkeys(settings, (0.5,)), tmp_path, effect.of)
+    for setting in settings:
+        assert len(effect.per_seed(SMOKE, records)) == 1
+        (path,) = tmp_path.rglob(f"*{setting.at(SMOKE, 0).name}.json")
+        hidden = path.rename(path.with_suffix(".hidden"))
+        assert effect.per_seed(SMOKE, records) == [], setting
+        hidden.rename(path)
 
 
-def test_a_seed_counts_only_with_all_its_runs(tmp_path: Path) -> None:
-    records = constructed("degradation", (4, 5, 6, 50), tmp_path)
-    config = SUITES["degradation"].settings["plain-20"](SMOKE, 3)
-    (tmp_path / f"{config.name}.json").unlink()
-    verdict = CLAIMS["degradation"].verdict(SMOKE, records)
-    assert (verdict.num_seeds, verdict.effect) == (3, 5)
+@pytest.mark.parametrize("name", COMPUTED)
+def test_a_claim_compares_settings_that_suites_train_and_that_differ(name: str) -> None:
+    effect = CLAIMS[name].effect
+    for side in sides_of(effect):
+        settings = list(settings_of(side))
+        assert len(set(settings)) == len(settings)
+        assert all(home(setting.at(SMOKE, 0)) for setting in settings)
+    assert len(set(sides_of(effect))) == len(sides_of(effect))
 
 
-@pytest.mark.parametrize(("name", "depth"), [("lesion-cheap", 56), ("lesion-cheap-20", 20)])
-def test_lesions_are_compared_by_their_median_cost(name: str, depth: int, tmp_path: Path) -> None:
-    for seed, effect in enumerate((4, 5, 6)):
-        for net, costs in ((f"plain-{depth}", (50, 2 + effect, 1)), (f"ResNet-{depth} A", (40, 2, 0))):
-            config = SUITES["degradation"].settings[net](SMOKE, seed)
-            blocks = {f"layer1.{block}": 20.0 + cost for block, cost in enumerate(costs)}
-            save_study(made_up_study("delete-block", config, {"whole net": 20.0, **blocks}), tmp_path)
-    verdict = CLAIMS[name].verdict(SMOKE, Records(tmp_path))
-    assert (verdict.status, verdict.num_seeds, verdict.effect) == ("supported", 3, 5)
-    assert CLAIMS[name].verdict(SMOKE, Records()).status == "not yet run"
+WORDS = {train_error: "training error", error_on_test: "test error", halfway_error: "training error halfway"}
+WORDS |= {mean_response: "responses", weakest_gradient: "smallest gradient", lesion_cost: "deleting one adds"}
+WORDS |= {flattery: "minus the lowest of all evaluations"}
+
+NAMED = re.compile(r"(plain|ResNet)-(\d+)(?: ([ABC])\b)?|(\d+) (?:layers|blocks)|(?<= with )(\d+)$")
+PHRASES: dict[str, Callable[[NetConfig], bool]] = {
+    "without batch norm": lambda net: not net.batch_norm,
+    "one shortcut per stage": lambda net: net.placement == "stage",
+    "shortcuts of 0.5 x": lambda net: net.shortcut == "scaled",
+    "gated shortcuts": lambda net: net.shortcut == "gated",
+    "started at zero": lambda net: net.zero_init,
+    "two fully connected layers": lambda net: len(net.head) == 1,
+    "such a head": lambda net: net.pool == "flatten",
+    "one fully connected layer": lambda net: (net.family, net.depth) == ("fully-connected", 1),
+}
+
+
+def fits(name: re.Match[str], net: NetConfig) -> bool:
+    """Whether a name in a text can mean this net."""
+    kind, depth, option, *numbers = name.groups()
+    if kind is None:
+        return str(net.depth) in numbers
+    return (kind == "plain") == (net.shortcut == "none") and net.depth == int(depth) and option in (None, net.shortcut)
+
+
+def assert_in_order(text: str, worse: list[NetConfig], better: list[NetConfig]) -> None:
+    """That the text names the nets as "worse minus better", and by something that tells one from the other."""
+    telling = False
+    left, _, right = text.partition(" minus ")
+    for part, own, other in ((left, worse, better), (right.partition(", ")[0], better, worse)):
+        for name in NAMED.finditer(part):
+            assert any(fits(name, net) for net in own), (name[0], text)
+            telling |= not any(fits(name, net) for net in other)
+        for phrase, holds in PHRASES.items():
+            if phrase in part:
+                assert all(map(holds, own)), (phrase, text)
+                telling |= not any(map(holds, other))
+    assert telling, f"{text!r} does not tell which side is which"
+
+
+def nets_of(effect: Effect) -> list[list[NetConfig]]:
+    return [[setting.net for setting in settings_of(side)] for side in sides_of(effect)]
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_the_words_of_an_effect_are_what_it_computes(name: str) -> None:
+    """Sides in their order and the measure: a claim whose sides are swapped contradicts its own text."""
+    effect = CLAIMS[name].effect
+    before = list(CLAIMS.values())[list(CLAIMS).index(name) - 1].effect
+    if effect.text.startswith("the same difference"):
+        assert (nets_of(effect), effect.of) == (nets_of(before), before.of)
+    elif depths := re.match(r"cost of depth \((\d+) \w+ minus (\d+)\)", effect.text):
+        assert [[str(net.depth) for net in side] for side in nets_of(effect)] == [list(depths.groups())] * 2
+        assert [{net.shortcut for net in side} for side in nets_of(effect)] == [{"none"}, {"A"}]
+        assert effect.of is train_error
+    else:
+        assert WORDS[effect.of] in effect.text
+    if name in ORDERED:
+        assert_in_order(effect.text, *nets_of(effect))
+        with pytest.raises(AssertionError):
+            assert_in_order(effect.text, *reversed(nets_of(effect)))
+    if name.startswith("folklore: "):
+        assert effect.worse in FOLKLORE and effect.better not in FOLKLORE
+
+
+ORDERED = [
+    name
+    for name in COMPUTED
+    if isinstance(CLAIMS[name].effect, Difference)
+    and not isinstance(CLAIMS[name].effect.worse, Together)
+    and not name.startswith("folklore: ")
+    and not CLAIMS[name].effect.text.startswith("the same difference")
+]
+
+
+def test_sides_that_words_cannot_tell_apart_are_in_order(tmp_path: Path) -> None:
+    errors = {plain(32): 45, resnet(32, "A"): 40, resnet(32, "C"): 38}  # the identity gains 5, projections 2 more
+    errors |= {fully_connected(1, "wine"): 30, fully_connected(2, "wine"): 20}
+    errors |= {fully_connected(1, "breast-cancer"): 9, fully_connected(2, "breast-cancer"): 5}
+    records = told({setting: [error] for setting, error in errors.items()}, tmp_path, error_on_test)
+    assert CLAIMS["projection-not-the-source"].effect.per_seed(SMOKE, records) == [3]
+    assert CLAIMS["fc-on-real-features"].effect.per_seed(SMOKE, records) == [7]
 
 
 def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
@@ -303,7 +305,7 @@ def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
         "stage-only-is-plain": 5.0,
         "resnet-18-comparable": 1.0,
         "diagnosis-right": 80.0,
-        **{f"folklore: {key}": 0.0 for key in FOLKLORE},
+        **{f"folklore: {departure.name}": 0.0 for departure in FOLKLORE},
         "best-epoch-flatters": 0.0,
     }
 
@@ -346,7 +348,7 @@ def test_something_is_decided() -> None:
     assert {"supported", "refuted"} & {verdict["status"] for verdict in json.loads(STATED.read_text())}
 
 
-NOT_ABOUT_ERRORS = {*SMALL, "lesion-cheap", "lesion-cheap-20", "diagnosis-right", "resnet-18-faster"}
+ABOUT_ERRORS = {name for name in COMPUTED if CLAIMS[name].effect.of in (train_error, error_on_test, flattery)}
 
 
 def runs_of(claim: Claim, profile: Profile, folder: Path) -> list[Path]:
@@ -358,7 +360,7 @@ def runs_of(claim: Claim, profile: Profile, folder: Path) -> list[Path]:
             read.add(config)
             return super().get(config)
 
-    claim.effects(profile, Listening(folder))
+    claim.effect.per_seed(profile, Listening(folder))
     return sorted(path for config in read for path in folder.rglob(f"{config.name}.json"))
 
 
@@ -369,7 +371,7 @@ def test_edited_numbers_that_flip_a_stated_verdict_are_noticed(tmp_path: Path) -
     copied = Records(tmp_path / "records")
     assert statuses(copied) == stated
     for verdict in stated:
-        if verdict["status"] not in ("supported", "refuted") or verdict["claim"] in NOT_ABOUT_ERRORS:
+        if verdict["status"] not in ("supported", "refuted") or verdict["claim"] not in ABOUT_ERRORS:
             continue
         claim, profile = CLAIMS[verdict["claim"]], PROFILES[verdict["profile"]]
         flipped = False

@@ -20,8 +20,10 @@ from resnet_lib.evidence.claims import CLAIMS
 from resnet_lib.jobs.campaign import cost
 from resnet_lib.jobs.studies import STUDIES
 from resnet_lib.runs import store
-from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet, run
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import local_dir
 from resnet_lib.speed import bench
 
@@ -103,7 +105,7 @@ def test_examples_in_the_help_are_commands_that_exist(command: Callable[..., Out
             assert (getattr(given, name, None) or next(iter(registry))) in registry, example
         assert set(getattr(given, "studies", ())) <= set(STUDIES), example
         if getattr(given, "net", None):
-            options.net_config(given.net)
+            options.setting(given.net)
 
 
 def test_a_library_that_is_not_needed_is_not_waited_for() -> None:
@@ -239,7 +241,7 @@ def test_a_cache_that_cannot_be_written_to_is_named(
 
 
 def test_a_damaged_record_is_named(command: Callable[..., Outcome], book: Path) -> None:
-    path = save_record(made_up_record(run(plain(20), PROFILES["smoke"], seed=0)), book)
+    path = save_record(made_up_record(plain(20).at(PROFILES["smoke"], seed=0)), book)
     path.write_text(path.read_text().replace('"train_error": 10.0', '"train_error": 1000'))
     status, out, err = command("report")
     assert (status, out) == (2, "")
@@ -270,9 +272,9 @@ def test_seeds_are_a_count_or_a_range(text: str, expected: list[int]) -> None:
 
 
 def test_nets_are_named_as_in_the_paper() -> None:
-    assert options.net_config("plain-20") == plain(20)
-    assert options.net_config("resnet-56") == options.net_config("ResNet-56-a") == resnet(56)
-    assert options.net_config("resnet-56-B") == resnet(56, "B")
+    assert options.setting("plain-20") == plain(20)
+    assert options.setting("resnet-56") == options.setting("ResNet-56-a") == resnet(56)
+    assert options.setting("resnet-56-B") == resnet(56, "B")
 
 
 # What the commands print.
@@ -316,9 +318,9 @@ def test_data_fetch_of_what_is_there_is_quiet(command: Callable[..., Outcome]) -
 def test_report_holds_the_same_in_text_and_in_json(command: Callable[..., Outcome], book: Path) -> None:
     smoke = PROFILES["smoke"]
     for seed in range(3):
-        save_record(made_up_record(run(plain(20), smoke, seed), train_error=10), book)
-        save_record(made_up_record(run(plain(56), smoke, seed), train_error=15 + seed), book)
-    save_record(made_up_record(run(plain(20), smoke, 0), train_error=10.5), local_dir())
+        save_record(made_up_record(plain(20).at(smoke, seed), train_error=10), book)
+        save_record(made_up_record(plain(56).at(smoke, seed), train_error=15 + seed), book)
+    save_record(made_up_record(plain(20).at(smoke, 0), train_error=10.5), local_dir())
     status, out, _ = command("report", "--json")
     assert status == 0
     report = json.loads(out)
@@ -417,7 +419,7 @@ def test_bench_prints_speeds_ratios_limits_and_parts(
 
 
 def test_train_lists_what_is_recorded_without_training_it_again(command: Callable[..., Outcome], book: Path) -> None:
-    record = made_up_record(run(plain(8), PROFILES["smoke"], seed=1), train_error=12, test_error=34)
+    record = made_up_record(plain(8).at(PROFILES["smoke"], seed=1), train_error=12, test_error=34)
     save_record(record, book)
     status, out, err = command("train", "--net", "plain-8", "--seeds", "1-1")
     assert status == 0

@@ -17,7 +17,7 @@ import pytest
 import safetensors.torch
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
-from samples import measured, python, tiny_config
+from samples import measured, python, tiny, tiny_config
 
 from resnet_lib.cli import main
 from resnet_lib.errors import UserError
@@ -25,7 +25,8 @@ from resnet_lib.files import PACKAGE, locked
 from resnet_lib.jobs import campaign, cluster
 from resnet_lib.jobs.campaign import checkpoint_path, weights_path
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import SUITES, Suite, plain, resnet
+from resnet_lib.runs.experiments import SUITES, Suite
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import Records, local_dir
 from resnet_lib.training.checkpoints import contents
 from resnet_lib.training.loop import TimeLimitReached
@@ -81,7 +82,7 @@ def assert_resumed(saved: list[str], progress: list[str]) -> None:
 PROGRAM = f"""
 from samples import tiny_config
 from resnet_lib.jobs.cluster import work
-from resnet_lib.runs.experiments import plain, resnet
+from resnet_lib.runs.settings import plain, resnet
 
 if __name__ == "__main__":
     work([tiny_config(net, 0, **{LASTING}) for net in (plain(8), resnet(8))], at_once=2, checkpoint_every=0.2)
@@ -175,8 +176,7 @@ def test_a_run_waits_for_a_process_that_still_holds_it() -> None:
 @pytest.fixture
 def suite(monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a suite whose first run fails."""
-    settings = {"bad": lambda _, seed: tiny_config(seed=seed, lr=1e30), "good": lambda _, seed: tiny_config(seed=seed)}
-    monkeypatch.setitem(SUITES, "tiny", Suite("tiny", "", "", settings))
+    monkeypatch.setitem(SUITES, "tiny", Suite("tiny", "", "", settings=(tiny(lr=1e30), tiny())))
     return "tiny"
 
 

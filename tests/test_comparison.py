@@ -13,23 +13,24 @@ from resnet_lib.errors import UserError
 from resnet_lib.evidence import comparison
 from resnet_lib.evidence.comparison import TOLERANCE, compare, opened
 from resnet_lib.jobs.exchange import export
-from resnet_lib.runs.experiments import PROFILES, plain, resnet, run
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
+from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
 
 SMOKE = PROFILES["smoke"]
 
 
-def fill(folder: Path, errors: dict[str, list[float]]) -> Records:
-    """Records of plain-20 and plain-56, one a seed, with these training errors; the test error is ten points more."""
-    for net, values in errors.items():
+def fill(folder: Path, errors: dict[Setting, list[float]]) -> Records:
+    """Records of settings, one a seed, with these training errors; the test error is ten points more."""
+    for setting, values in errors.items():
         for seed, error in enumerate(values):
-            config = run(plain(int(net.removeprefix("plain-"))), SMOKE, seed)
-            save_record(made_up_record(config, train_error=error, test_error=error + 10), folder)
+            made = made_up_record(setting.at(SMOKE, seed), train_error=error, test_error=error + 10)
+            save_record(made, folder)
     return Records(folder)
 
 
-BEFORE = {"plain-20": [10.0, 12.0, 14.0], "plain-56": [60.0, 62.0, 64.0]}  # a spread of 2 points each
+BEFORE = {plain(20): [10.0, 12.0, 14.0], plain(56): [60.0, 62.0, 64.0]}  # a spread of 2 points each
 
 
 def test_equal_records_are_the_same(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_equal_records_are_the_same(tmp_path: Path) -> None:
 
 
 def test_a_change_is_told_in_points_and_in_spreads_of_seeds(tmp_path: Path) -> None:
-    after = BEFORE | {"plain-20": [11.0, 12.0, 16.0]}
+    after = BEFORE | {plain(20): [11.0, 12.0, 16.0]}
     found = compare(fill(tmp_path / "a", BEFORE), fill(tmp_path / "b", after))
     assert found.same == 1
     assert [change.error for change in found.changes] == ["training", "test"]
@@ -58,28 +59,28 @@ def test_what_chance_explains_shrinks_with_the_number_of_seeds(
 ) -> None:
     """The mean of n runs has a deviation of s / sqrt(n), and a difference of two such means sqrt(2) times that."""
     shift = beyond * TOLERANCE * 2 * (2 / seeds) ** 0.5
-    after = {"plain-56": [value + shift for value in BEFORE["plain-56"][:seeds]]}
-    found = compare(fill(tmp_path / "a", {"plain-56": BEFORE["plain-56"]}), fill(tmp_path / "b", after))
+    after = {plain(56): [value + shift for value in BEFORE[plain(56)][:seeds]]}
+    found = compare(fill(tmp_path / "a", {plain(56): BEFORE[plain(56)]}), fill(tmp_path / "b", after))
     assert [change.moved for change in found.changes] == [moved, moved]
     assert len(found.gone) == 3 - seeds
 
 
 def test_without_a_spread_any_change_counts(tmp_path: Path) -> None:
-    found = compare(fill(tmp_path / "a", {"plain-20": [10.0]}), fill(tmp_path / "b", {"plain-20": [10.1]}))
+    found = compare(fill(tmp_path / "a", {plain(20): [10.0]}), fill(tmp_path / "b", {plain(20): [10.1]}))
     assert [(change.in_spreads, change.moved) for change in found.changes] == [(None, True)] * 2
 
 
 def test_runs_that_are_gone_alarm_and_new_ones_do_not(tmp_path: Path) -> None:
-    more = fill(tmp_path / "more", BEFORE | {"plain-32": [20.0]})
+    more = fill(tmp_path / "more", BEFORE | {plain(32): [20.0]})
     less = fill(tmp_path / "less", BEFORE)
-    name = run(plain(32), SMOKE, 0).name
+    name = plain(32).at(SMOKE, 0).name
     assert (compare(more, less).gone, compare(more, less).alarming) == ((name,), True)
     assert (compare(less, more).new, compare(less, more).alarming) == ((name,), False)
 
 
 def test_a_verdict_that_changes_is_told_and_alarms_if_it_was_stated(tmp_path: Path) -> None:
     before = fill(tmp_path / "a", BEFORE)
-    after = fill(tmp_path / "b", BEFORE | {"plain-56": [10.1, 12.1, 14.1]})  # no degradation
+    after = fill(tmp_path / "b", BEFORE | {plain(56): [10.1, 12.1, 14.1]})  # no degradation
     changed = {(claim, old, new) for claim, _, old, new in compare(before, after).verdicts}
     assert ("degradation", "supported", "refuted") in changed
     fewer = fill(tmp_path / "c", {net: values[:2] for net, values in BEFORE.items()})
@@ -115,7 +116,7 @@ def test_local_is_the_book_with_this_machines_runs_in_place(tmp_path: Path, monk
     fill(tmp_path / "book", BEFORE)
     monkeypatch.setattr("resnet_lib.evidence.comparison.committed_dir", lambda: tmp_path / "book")
     monkeypatch.setattr("resnet_lib.runs.store.committed_dir", lambda: tmp_path / "book")
-    fill(local_dir(), {"plain-20": [10.5]})
+    fill(local_dir(), {plain(20): [10.5]})
     with opened("book") as before, opened("local") as after:
         found = compare(before, after)
     assert [(change.num_seeds, change.before, change.after) for change in found.changes] == [
@@ -138,9 +139,9 @@ def test_what_holds_no_records_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_the_commands_status_says_whether_it_is_alarming(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill(tmp_path / "a", BEFORE)
-    save_record(made_up_record(run(resnet(20), SMOKE, 0), train_error=9), tmp_path / "a")
-    fill(tmp_path / "b", BEFORE | {"plain-20": [40.0, 42.0, 44.0]})
-    save_record(made_up_record(run(resnet(20), SMOKE, 0), train_error=9), tmp_path / "b")
+    save_record(made_up_record(resnet(20).at(SMOKE, 0), train_error=9), tmp_path / "a")
+    fill(tmp_path / "b", BEFORE | {plain(20): [40.0, 42.0, 44.0]})
+    save_record(made_up_record(resnet(20).at(SMOKE, 0), train_error=9), tmp_path / "b")
     words = ["report", "--against", os.fspath(tmp_path / "a"), "--of"]
     assert main([*words, os.fspath(tmp_path / "a")]) == 0
     assert "3 settings the same to the last digit; 0 errors moved" in capsys.readouterr().out

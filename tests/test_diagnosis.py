@@ -12,7 +12,6 @@ from resnet_lib.errors import UserError
 from resnet_lib.evidence import diagnosis
 from resnet_lib.evidence.diagnosis import (
     CANNOT_FIT,
-    CONSTRUCTED,
     DIVERGED,
     FINE,
     OVERFITS,
@@ -23,9 +22,11 @@ from resnet_lib.evidence.diagnosis import (
     judged,
     right,
 )
-from resnet_lib.runs.config import NetConfig, RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, changed, plain, resnet
+from resnet_lib.runs.config import RunConfig, changed
+from resnet_lib.runs.experiments import CASES, SUITES
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, TrainCurve, save_record
+from resnet_lib.runs.settings import Setting, fully_connected, plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
@@ -33,7 +34,8 @@ SMOKE = PROFILES["smoke"]
 SUITE = SUITES["diagnoses"]
 CONFIG = tiny_config(resnet(20))
 HEADED = tiny_config(resnet(20, head=(256,)))
-PARITY = SUITE.settings["too rigid: 1 FC on parity"](SMOKE, 0)  # two classes
+RIGID = next(case for case in CASES if case.built == TOO_RIGID)
+PARITY = RIGID.setting.at(SMOKE, 0)  # two classes
 
 
 def run(train: float, test: float, config: RunConfig = CONFIG) -> RunRecord:
@@ -139,17 +141,17 @@ def test_evidence_tells_how_far_training_error_still_fell() -> None:
 
 
 @pytest.mark.parametrize(
-    ("net", "blamed"),
+    ("setting", "blamed"),
     [
         (resnet(20), False),
         (resnet(20, head=(256,)), True),
         (resnet(20, pool="flatten"), True),
-        (NetConfig(family="fully-connected", depth=1, shortcut="none"), False),
-        (NetConfig(family="fully-connected", depth=3, shortcut="none"), True),
+        (fully_connected(1, "parity"), False),
+        (fully_connected(3, "parity"), True),
     ],
 )
-def test_the_head_is_blamed_for_overfitting_only_where_there_is_one(net: NetConfig, blamed: bool) -> None:
-    told = diagnose(run(0, 40, tiny_config(net)))
+def test_the_head_is_blamed_for_overfitting_only_where_there_is_one(setting: Setting, blamed: bool) -> None:
+    told = diagnose(run(0, 40, tiny_config(setting)))
     assert told.case == OVERFITS
     assert (told.next_step == diagnosis.LESS_HEAD) == blamed
     assert (told.next_step == diagnosis.MORE_IMAGES) != blamed
@@ -214,7 +216,8 @@ def test_a_second_run_needs_a_larger_head() -> None:
 
 
 def test_a_fully_connected_net_is_all_head() -> None:
-    deeper = SUITE.settings["with a head: 3 FC on parity"](SMOKE, 0)
+    assert RIGID.second is not None
+    deeper = RIGID.second.at(SMOKE, 0)
     assert diagnose(run(45, 47, PARITY), run(3, 8, deeper)).case == TOO_RIGID
     with pytest.raises(UserError, match="no larger head"):
         diagnose(run(45, 47, deeper), run(3, 8, PARITY))
@@ -225,13 +228,11 @@ def test_a_fully_connected_net_is_all_head() -> None:
 
 # The constructed cases.
 
-CLEAR = {
-    "fine: ResNet-20": (10, 15),
-    "cannot fit: plain-56": (75, 75),
-    "with a head: plain-56, FC 256": (80, 80),
-    "overfits: ResNet-20, 200 images": (0, 28),
-    "too rigid: 1 FC on parity": (45, 47),
-    "with a head: 3 FC on parity": (3, 8),
+ERRORS = {FINE: [(10, 15)], CANNOT_FIT: [(75, 75), (80, 80)], OVERFITS: [(0, 28)], TOO_RIGID: [(45, 47), (3, 8)]}
+CLEAR = {  # as clear as can be: setting -> training and test error, second runs after their first
+    setting: errors
+    for case in CASES
+    for setting, errors in zip(filter(None, (case.setting, case.second)), ERRORS[case.built], strict=True)
 }
 Save = Callable[[int], Records]
 
@@ -241,22 +242,23 @@ def save(tmp_path: Path) -> Save:
     """Saves the runs of a seed, each as clear as can be, and returns all that is saved."""
 
     def save(seed: int) -> Records:
-        for name, (train, test) in CLEAR.items():
-            save_record(run(train, test, SUITE.settings[name](SMOKE, seed)), tmp_path)
+        for setting, errors in CLEAR.items():
+            save_record(run(*errors, setting.at(SMOKE, seed)), tmp_path)
         return Records(tmp_path)
 
     return save
 
 
-def forget(records: Records, name: str, seed: int) -> None:
-    (records.folders[0] / f"{SUITE.settings[name](SMOKE, seed).name}.json").unlink()
+def forget(records: Records, setting: Setting, seed: int) -> None:
+    (records.folders[0] / f"{setting.at(SMOKE, seed).name}.json").unlink()
 
 
 def test_every_setting_is_a_case_or_the_second_run_of_one() -> None:
-    seconds = [second for _, second in CONSTRUCTED.values() if second]
-    assert sorted([*CONSTRUCTED, *seconds]) == sorted(SUITE.settings) == sorted(CLEAR)
-    assert {built for built, _ in CONSTRUCTED.values()} == {FINE, CANNOT_FIT, OVERFITS, TOO_RIGID}
-    assert all(name.partition(":")[0] == built for name, (built, _) in CONSTRUCTED.items())
+    assert set(CLEAR) == set(SUITE.settings)
+    assert len(CLEAR) == len(SUITE.settings)
+    assert {case.built for case in CASES} == {FINE, CANNOT_FIT, OVERFITS, TOO_RIGID}
+    assert all(case.setting.name.startswith(f"{case.built}: ") for case in CASES)
+    assert all(case.second.net.head or case.second.net.depth > 1 for case in CASES if case.second)
 
 
 def test_only_held_back_seeds_count(save: Save) -> None:
@@ -264,7 +266,7 @@ def test_only_held_back_seeds_count(save: Save) -> None:
         records = save(seed)
     assert TUNED_ON == (0, 1)
     assert right(SMOKE, records) == [100, 100]
-    assert len(judged(records.select(SUITE.runs(SMOKE)))) == 4 * len(CONSTRUCTED)
+    assert len(judged(records.select(SUITE.runs(SMOKE)))) == 4 * len(CASES)
     assert right(PROFILES["quick"], records) == []
 
 
@@ -273,24 +275,23 @@ def test_each_misreading_costs_a_quarter(save: Save, wrong: int, tmp_path: Path)
     """Errors that are another case's, for one setting at a time."""
     misleading = [(80, 80), (5, 8), (9, 12), (10, 12), (5, 8), (45, 47)]
     records = save(2)
-    name = list(CLEAR)[wrong]
-    save_record(run(*misleading[wrong], SUITE.settings[name](SMOKE, 2)), tmp_path)
+    save_record(run(*misleading[wrong], list(CLEAR)[wrong].at(SMOKE, 2)), tmp_path)
     assert right(SMOKE, records) == [75]
 
 
-@pytest.mark.parametrize("name", CLEAR)
-def test_a_seed_counts_only_with_all_its_runs(save: Save, name: str) -> None:
+@pytest.mark.parametrize("setting", CLEAR, ids=lambda setting: setting.name)
+def test_a_seed_counts_only_with_all_its_runs(save: Save, setting: Setting) -> None:
     records = save(2)
     save(3)
-    forget(records, name, 3)
+    forget(records, setting, 3)
     assert right(SMOKE, records) == [100]
-    forget(records, name, 2)
+    forget(records, setting, 2)
     assert right(SMOKE, records) == []
 
 
 def test_a_case_is_left_out_without_its_second_run(save: Save) -> None:
     records = save(0)
-    forget(records, "with a head: plain-56, FC 256", 0)
+    forget(records, next(case.second for case in CASES if case.built == CANNOT_FIT), 0)
     built = [one.built for one in judged(records.select(SUITE.runs(SMOKE)))]
     assert sorted(built) == sorted({FINE, OVERFITS, TOO_RIGID})
 
@@ -301,8 +302,8 @@ def test_a_case_is_left_out_without_its_second_run(save: Save) -> None:
 def test_the_table_marks_held_back_seeds_and_errors(save: Save) -> None:
     save(1)
     records = save(2)
-    name = "cannot fit: plain-56"
-    save_record(run(5, 8, SUITE.settings[name](SMOKE, 2)), records.folders[0])
+    unfit = next(case.setting for case in CASES if case.built == CANNOT_FIT)
+    save_record(run(5, 8, unfit.at(SMOKE, 2)), records.folders[0])
     table = tables.diagnoses(records.select(SUITE.runs(SMOKE)))
     assert list(table["seed"]) == ["1"] * 4 + ["2, held back"] * 4
     assert list(table["right"]) == ["yes"] * 5 + ["no"] + ["yes"] * 2
@@ -319,7 +320,7 @@ def test_the_figure_has_a_panel_per_case_and_draws_second_runs_in_grey(save: Sav
     save(0)
     drawn = figures.cases(save(1).select(SUITE.runs(SMOKE)))
     titles = [axes.get_title(loc="left") for axes in drawn.axes]
-    assert titles == list(CONSTRUCTED)
+    assert titles == [case.setting.name for case in CASES]
     lines = [{line.get_label(): line for line in axes.lines} for axes in drawn.axes]
     assert [len(panel) for panel in lines] == [3, 5, 3, 5]
     assert list(lines[3]["1 FC, validation"].get_ydata())[-1] == 47
@@ -330,5 +331,5 @@ def test_the_figure_has_a_panel_per_case_and_draws_second_runs_in_grey(save: Sav
 
 
 def test_the_figure_and_the_table_can_be_empty() -> None:
-    assert len(figures.cases([]).axes) == len(CONSTRUCTED)
+    assert len(figures.cases([]).axes) == len(CASES)
     assert tables.diagnoses([]).empty

@@ -9,7 +9,7 @@ from samples import tiny_config, tiny_dataset, unchanged
 from torch.nn import functional as F
 
 from resnet_lib.nets.models import CifarNet, initialize
-from resnet_lib.runs.experiments import resnet
+from resnet_lib.runs.settings import resnet
 from resnet_lib.training import Hardware, evaluate, reestimate_bn, train
 
 CPU = Hardware.choose("cpu", "fp32")

@@ -17,8 +17,10 @@ from resnet_lib.jobs.campaign import weights_path
 from resnet_lib.jobs.exchange import Imported, bring_in, export
 from resnet_lib.nets.build import build
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
+from resnet_lib.runs.settings import resnet
 from resnet_lib.runs.store import Records, local_dir
 
 PLAIN_8 = tiny_config()
@@ -80,7 +82,7 @@ def test_a_damaged_archive_is_refused_whole(damage: Callable[[Path], object], me
 
 # Weights.
 
-RESNET_20 = SUITES["degradation"].settings["ResNet-20 A"](PROFILES["quick"], 0)
+RESNET_20 = resnet(20).at(PROFILES["quick"], 0)
 
 
 def weights_of(config: RunConfig) -> bytes:
@@ -90,7 +92,7 @@ def weights_of(config: RunConfig) -> bytes:
 @pytest.fixture
 def with_weights(tmp_path: Path) -> Path:
     """An archive with a net that chapters look into, its weights, and a seed of it whose weights nobody needs."""
-    configs = [SUITES["degradation"].settings["ResNet-20 A"](PROFILES["quick"], seed) for seed in (0, 1)]
+    configs = [resnet(20).at(PROFILES["quick"], seed) for seed in (0, 1)]
     for config in configs:
         save_record(made_up_record(config), local_dir())
         weights_path(config).write_bytes(weights_of(config))

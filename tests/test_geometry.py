@@ -9,6 +9,7 @@ from resnet_lib.evidence.claims import TO_COVER
 from resnet_lib.evidence.facts import FACTS
 from resnet_lib.nets import geometry, models
 from resnet_lib.nets.geometry import Cost, cost, extent, gradient_map, output_shape, receptive_field, side_with, windows
+from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures
 
@@ -98,7 +99,7 @@ def test_the_side_that_holds_a_share_is_that_of_a_constructed_map() -> None:
 
 
 def test_shares_are_drawn_as_they_are() -> None:
-    figure = figures.gradient_shares({"flat": torch.ones(9, 9).numpy()}, reach=9)
+    figure = figures.gradient_shares({plain(8): torch.ones(9, 9).numpy()}, reach=9)
     line = figure.axes[0].lines[0]
     assert list(line.get_xdata()) == [1, 5, 9]
     assert list(line.get_ydata()) == pytest.approx([100 / 81, 2500 / 81, 100])

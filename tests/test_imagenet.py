@@ -24,8 +24,8 @@ from resnet_lib.errors import UserError
 from resnet_lib.jobs import campaign
 from resnet_lib.nets.build import build
 from resnet_lib.nets.models import ImageNetNet, initialize
-from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import changed, table1_net
+from resnet_lib.runs.config import RunConfig, changed
+from resnet_lib.runs.settings import table1
 from resnet_lib.runs.store import Records, local_dir
 from resnet_lib.training import TimeLimitReached, imagenet, protocols, train
 from resnet_lib.training.hardware import Hardware
@@ -64,7 +64,7 @@ def folder(path: Path) -> Folder:
 def small(folder: Folder, **changes: object) -> RunConfig:
     """ResNet-18 at 32 pixels, 12 iterations of 16 images, with a test every 3."""
     recipe = changed(imagenet.recipe(len(folder.train.files), batch_size=16, epochs=4), precision="fp32", **changes)
-    return imagenet.run(table1_net(18, "A"), folder, 0, recipe, SIZE)
+    return imagenet.run(table1(18, "A").net, folder, 0, recipe, SIZE)
 
 
 # The folder and the recipe.

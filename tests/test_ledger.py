@@ -10,14 +10,23 @@ from samples import made_up_record, made_up_study, tiny_config
 
 from resnet_lib.errors import UserError
 from resnet_lib.evidence import facts, ledger, verdicts
-from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Verdict
+from resnet_lib.evidence.claims import CLAIMS, TO_COVER
 from resnet_lib.evidence.facts import FACTS, Fact
-from resnet_lib.runs.experiments import PROFILES, SUITES
+from resnet_lib.evidence.rule import Verdict
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import load_study, save_record, save_study
+from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import Records
 
 SMOKE = PROFILES["smoke"]
-HOLDING = Fact("made-up", "One is <one>.", "nowhere", "01_degradation", ("note 4",), lambda: (True, "1 == 1"))
+HOLDING = Fact(
+    name="made-up",
+    statement="One is <one>.",
+    source="nowhere",
+    chapter="01_degradation",
+    covers=("note 4",),
+    check=lambda: (True, "1 == 1"),
+)
 FAILING = dataclasses.replace(HOLDING, name="wrong", check=lambda: (False, "1 != 2"))
 
 
@@ -25,9 +34,8 @@ FAILING = dataclasses.replace(HOLDING, name="wrong", check=lambda: (False, "1 !=
 def records(tmp_path: Path) -> Records:
     """Degradation supported at smoke."""
     for seed in range(3):
-        for setting, error in (("plain-20", 20.0), ("plain-56", 50.0 + seed)):
-            config = SUITES["degradation"].settings[setting](SMOKE, seed)
-            save_record(made_up_record(config, train_error=error), tmp_path)
+        for setting, error in ((plain(20), 20.0), (plain(56), 50.0 + seed)):
+            save_record(made_up_record(setting.at(SMOKE, seed), train_error=error), tmp_path)
     return Records(tmp_path)
 
 
@@ -80,7 +88,8 @@ def test_findings_state_the_claim_or_the_fact_and_what_became_of_it(records: Rec
 
 
 def test_a_finding_says_what_its_rule_asks_for_and_how_many_seeds() -> None:
-    within = dataclasses.replace(CLAIMS["degradation"], rule="within", effect="a minus b")
+    claim = CLAIMS["degradation"]
+    within = dataclasses.replace(claim, rule="within", effect=dataclasses.replace(claim.effect, text="a minus b"))
     alike = Verdict("c", "quick", "supported", 5, 0.1, -0.2, 0.4)
     assert verdicts.sentence(within, alike) == (
         "*supported* at `quick` (5 seeds): a minus b: +0.1 points, 95% interval -0.2 to +0.4; "

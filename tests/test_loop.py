@@ -12,7 +12,8 @@ from resnet_lib import data
 from resnet_lib.errors import UserError
 from resnet_lib.nets import models, probes
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, changed, plain, resnet, run
+from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.training import build, evaluate
 from resnet_lib.training.checkpoints import contents
 from resnet_lib.training.hardware import Hardware
@@ -66,9 +67,8 @@ def test_training_is_the_papers_sgd_with_momentum_and_decay_on_new_batches_each_
 
 def test_first_losses_of_plain_8_are_what_they_were() -> None:
     """A guard for refactors: a change of these numbers is a change of every record."""
-    recipe = changed(PROFILES["smoke"].recipe, iterations=3, milestones=(), log_every=1, precision="fp32")
-    config = run(plain(8), PROFILES["smoke"], seed=0).model_copy(update={"recipe": recipe})
-    record, _ = train(config, hardware=FP32)
+    short = plain(8).with_recipe(iterations=3, milestones=(), log_every=1, precision="fp32")
+    record, _ = train(short.at(PROFILES["smoke"], seed=0), hardware=FP32)
     assert record.train_curve.loss == pytest.approx((2.469713, 2.466691, 2.271624), rel=1e-3)
 
 

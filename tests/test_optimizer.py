@@ -5,8 +5,11 @@ import torch
 from torch import Tensor, nn
 
 from resnet_lib.nets.build import build
-from resnet_lib.runs.experiments import PAPER_RECIPE, PROFILES, SUITES, changed, resnet, run
+from resnet_lib.runs.config import changed
+from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.paper import paper
+from resnet_lib.runs.profiles import PAPER_RECIPE, PROFILES
+from resnet_lib.runs.settings import resnet
 from resnet_lib.training.optimizer import lr_at, make_optimizer, set_lr
 
 RATES = (0.1, 0.1, 0.1, 0.01, 0.01, 0.002, 0.002)
@@ -36,10 +39,10 @@ def test_learning_rate_is_divided_by_ten_from_each_milestone_on() -> None:
 
 
 def test_110_layers_are_warmed_up_for_400_iterations_and_shallower_nets_are_not() -> None:
-    recipe = run(resnet(110), PROFILES["paper"], seed=0).recipe
+    recipe = resnet(110).at(PROFILES["paper"], seed=0).recipe
     lrs = [lr_at(recipe, iteration) for iteration in (0, 399, 400, 31_999, 32_000)]
     assert lrs == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01])
-    assert run(resnet(56), PROFILES["paper"], seed=0).recipe == PAPER_RECIPE
+    assert resnet(56).at(PROFILES["paper"], seed=0).recipe == PAPER_RECIPE
 
 
 def test_three_times_the_iterations_means_three_times_the_milestones() -> None:
@@ -52,7 +55,7 @@ def test_three_times_the_iterations_means_three_times_the_milestones() -> None:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 def test_weights_of_layers_are_decayed_and_biases_and_batch_norms_are_not(optimizer: str) -> None:
-    net = build(resnet(8, "B"))
+    net = build(resnet(8, "B").net)
     decayed, others = make_optimizer(net, changed(PAPER_RECIPE, optimizer=optimizer)).param_groups
     assert decayed["weight_decay"] == 1e-4
     assert others["weight_decay"] == 0

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from resnet_lib.evidence import facts
 from resnet_lib.nets import models, probes
 from resnet_lib.nets.build import build
-from resnet_lib.runs.experiments import resnet
+from resnet_lib.runs.settings import resnet
 from resnet_lib.training import train
 
 
@@ -64,7 +64,7 @@ def test_gradient_norms_are_those_of_a_training_step_which_leaves_no_trace(
 
 
 def test_probed_layers_are_the_3x3_ones_in_order_of_depth() -> None:
-    net = build(resnet(20, "C"))
+    net = build(resnet(20, "C").net)
     layers = probes.conv3x3_layers(net)
     names = [name for name, _, _ in layers]
     assert len(names) == 19  # 6n + 1

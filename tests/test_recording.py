@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from samples import measured, same_tensors, tiny_config, tiny_dataset
 
-from resnet_lib.runs.config import NetConfig
-from resnet_lib.runs.experiments import PAPER_RECIPE, changed, resnet
+from resnet_lib.runs.config import changed
+from resnet_lib.runs.profiles import PAPER_RECIPE
+from resnet_lib.runs.settings import resnet, transformer
 from resnet_lib.training import Hardware, TimeLimitReached, recording, train
 from resnet_lib.training.recording import measure, probed_iterations
 
@@ -55,6 +56,5 @@ def test_a_run_interrupted_where_it_is_probed_has_each_probe_once(tmp_path: Path
 
 @pytest.mark.usefixtures("_all_runs_are_long")
 def test_a_long_run_of_a_net_without_3x3_layers_has_no_probes_on_the_way() -> None:
-    net = NetConfig(family="transformer", depth=1, shortcut="A")
-    record, _ = train(tiny_config(net, optimizer="adam", lr=1e-3), tiny_dataset(), CPU)
+    record, _ = train(tiny_config(transformer(1)), tiny_dataset(), CPU)
     assert record.probes_on_the_way == ()

@@ -11,9 +11,11 @@ from pydantic import ValidationError
 from samples import made_up_record, python, tiny_config, tiny_dataset
 
 from resnet_lib.errors import UserError
-from resnet_lib.runs.config import NetConfig, RunConfig
-from resnet_lib.runs.experiments import PAPER_RECIPE, PROFILES, SUITES, changed, plain, run
+from resnet_lib.runs.config import NetConfig, RunConfig, changed
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import PAPER_RECIPE, PROFILES
 from resnet_lib.runs.records import PUBLISHED, STUDIES, RunRecord, load_record, load_study, save_record
+from resnet_lib.runs.settings import Setting, Share, plain, resnet
 from resnet_lib.runs.store import Records, committed_dir, local_dir
 from resnet_lib.training.loop import train
 
@@ -55,7 +57,7 @@ def another(value: object) -> object:
     return value + 6 if isinstance(value, int) else value / 2 + 0.001
 
 
-PLAIN_20 = run(plain(20), PROFILES["paper"], seed=0)
+PLAIN_20 = plain(20).at(PROFILES["paper"], seed=0)
 
 
 @pytest.mark.parametrize("field", [*leaves(PLAIN_20.model_dump())], ids=lambda field: ".".join(field))
@@ -74,8 +76,7 @@ def test_name_and_digest_change_with_every_field(field: Field) -> None:
 def test_name_is_the_same_in_every_process_and_forever() -> None:
     name = "plain-20_cifar10-32px_sgd-0.1_64000it_seed0_794acac2"  # records are found by it
     assert PLAIN_20.name == name
-    program = "from resnet_lib.runs.experiments import PROFILES, plain, run\n"
-    program += "print(run(plain(20), PROFILES['paper'], seed=0).name)"
+    program = "from resnet_lib.runs import PROFILES, plain\nprint(plain(20).at(PROFILES['paper'], seed=0).name)"
     assert python("-c", program, PYTHONHASHSEED="1").stdout.strip() == name
 
 
@@ -97,7 +98,7 @@ def test_a_field_at_its_default_is_neither_in_the_file_nor_in_the_digest() -> No
     spelled_out = RunConfig.model_validate(PLAIN_20.model_dump())
     assert spelled_out.digest == PLAIN_20.digest
     assert "batch_norm" not in made_up_record(spelled_out).to_json()
-    varied = run(plain(20, batch_norm=False), PROFILES["paper"], seed=0)
+    varied = plain(20, batch_norm=False).at(PROFILES["paper"], seed=0)
     assert '"batch_norm": false' in made_up_record(varied).to_json()
 
 
@@ -105,10 +106,44 @@ def test_suites_differ_between_settings_in_more_than_the_seed_and_between_seeds_
     for suite, profile in itertools.product(SUITES.values(), PROFILES.values()):
         of_seed_0 = suite.runs(profile, range(1))
         assert len({config.model_dump_json(exclude={"seed"}) for config in of_seed_0}) == len(suite.settings)
-        for name in suite.settings:
-            seeds = suite.setting(name, profile)
+        for setting in suite.settings:
+            seeds = setting.runs(profile)
             assert [config.seed for config in seeds] == list(range(profile.num_seeds))
             assert len({config.model_dump_json(exclude={"seed"}) for config in seeds}) == 1
+
+
+# Settings.
+
+
+def test_a_setting_is_a_value_however_it_was_written() -> None:
+    slow = resnet(20).with_recipe(lr=0.01, milestones=[9]).with_data(num_train=600)
+    same = resnet(20).with_data(num_train=600).with_recipe(milestones=(9,)).with_recipe(lr=0.01)
+    assert (slow, hash(slow), slow.name) == (same, hash(same), "ResNet-20 A, lr 0.01, 600 images")
+    assert slow != resnet(20) == Setting(resnet(20).net)
+
+
+def test_a_setting_changes_a_profile_in_what_it_says_and_in_nothing_else() -> None:
+    smoke = PROFILES["smoke"]
+    base, made = plain(20).at(smoke, 3), plain(20).with_recipe(lr=0.5).with_data(num_train=600).at(smoke, 3)
+    assert made.recipe == changed(base.recipe, lr=0.5) != base.recipe
+    assert made.data == changed(base.data, num_train=600) != base.data
+    assert (made.net, made.seed) == (base.net, 3)
+    with pytest.raises(ValidationError, match="rate"):
+        plain(20).with_recipe(rate=0.5).at(smoke, 0)
+
+
+def test_lengths_are_factors_and_shares_of_the_profiles() -> None:
+    smoke = PROFILES["smoke"]  # 200 iterations, with a milestone at 150
+    longer = plain(20).longer(3).at(smoke, 0).recipe
+    assert (longer.iterations, longer.milestones, longer.log_every) == (600, (450,), smoke.recipe.log_every)
+    part = plain(20).longer(3).with_recipe(milestones=(Share(1, 7), 500), log_every=Share(1, 4)).at(smoke, 0).recipe
+    assert (part.iterations, part.milestones, part.log_every) == (600, (85, 500), 150)  # 85.7, rounded down
+    assert plain(20).with_recipe(iterations=Share(1, 4)).at(smoke, 0).recipe.iterations == 50
+
+
+def test_no_two_settings_of_a_suite_have_one_name() -> None:
+    for suite in SUITES.values():
+        assert len({setting.name for setting in suite.settings}) == len(suite.settings), suite.name
 
 
 @pytest.mark.parametrize("milestones", [(48_000, 32_000), (32_000, 32_000)])

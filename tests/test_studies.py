@@ -16,9 +16,9 @@ from resnet_lib.cli import main
 from resnet_lib.jobs import campaign, studies
 from resnet_lib.jobs.studies import WHOLE, Trained
 from resnet_lib.nets import models, surgery
-from resnet_lib.runs.config import NetConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import load_study
+from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, committed_dir, local_dir
 from resnet_lib.show import tables
 
@@ -31,8 +31,8 @@ TINY = dataclasses.replace(
 
 
 @cache
-def hardly_trained(net: NetConfig) -> Trained:
-    config = tiny_config(net)
+def hardly_trained(setting: Setting) -> Trained:
+    config = tiny_config(setting)
     return Trained(training.train(config, TINY, CPU)[1], TINY, CPU, config)
 
 
@@ -45,7 +45,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Trained:
 
 def test_train_now_trains_and_keeps_so_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "load", lambda *_: TINY)
-    made, expected = studies.train_now(tiny_config(), num_images=30), hardly_trained(tiny_config().net)
+    made, expected = studies.train_now(tiny_config(), num_images=30), hardly_trained(plain(8))
     assert torch.equal(made.dataset.test_images, TINY.test_images[:30])
     assert len(made.dataset.train_images) == len(TINY.train_images)
     for name, value in expected.net.state_dict().items():
@@ -141,7 +141,7 @@ def test_nets_come_from_stored_weights_and_else_are_trained(
 
 
 def test_weights_beside_the_records_come_first() -> None:
-    config = SUITES["degradation"].settings["ResNet-56 A"](PROFILES["quick"], 0)
+    config = resnet(56).at(PROFILES["quick"], 0)
     weights = Records.all().weights(config)
     assert weights is not None
     assert weights.with_suffix(".json").exists()
@@ -169,7 +169,7 @@ def test_what_is_stored_is_not_made_again(monkeypatch: pytest.MonkeyPatch, capsy
     capsys.readouterr()
     assert main([*command, "3", "--json"]) == 0
     assert len(made) == 6
-    config = SUITES["degradation"].settings["plain-20"](PROFILES["smoke"], 2)
+    config = plain(20).at(PROFILES["smoke"], 2)
     assert made[-1] == ("growth", config)
     assert Records(local_dir()).study("growth", config).num_images == studies.NUM_IMAGES
     told = json.loads(capsys.readouterr().out)

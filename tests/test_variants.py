@@ -15,7 +15,7 @@ from resnet_lib.data.tabular import TABULAR
 from resnet_lib.errors import UserError
 from resnet_lib.nets.models import BLOCKS, CifarNet, ImageNetNet, initialize, num_parameters
 from resnet_lib.runs.config import NetConfig, RunConfig
-from resnet_lib.runs.experiments import plain, resnet
+from resnet_lib.runs.settings import fully_connected, plain, resnet, table1, transformer
 from resnet_lib.training import Hardware, build, train
 
 FP32 = Hardware(torch.device("cpu"), "fp32", compiled=False)
@@ -168,11 +168,11 @@ def test_a_projection_without_batch_norm_has_none() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        resnet(29, "B", block="bottleneck", head=(32,), zero_init=True),
-        plain(20, batch_norm=False, pool="flatten"),
-        NetConfig(family="imagenet", depth=18, shortcut="A"),
-        NetConfig(family="transformer", depth=2, shortcut="none"),
-        NetConfig(family="fully-connected", depth=3, shortcut="none"),
+        resnet(29, "B", block="bottleneck", head=(32,), zero_init=True).net,
+        plain(20, batch_norm=False, pool="flatten").net,
+        table1(18, "A").net,
+        transformer(2, "none").net,
+        fully_connected(3, "wine").net,
     ],
     ids=lambda config: config.name,
 )
@@ -319,8 +319,7 @@ def test_a_run_that_diverges_is_a_result_where_the_recipe_says_so() -> None:
 
 
 def test_a_net_without_3x3_layers_has_no_probes() -> None:
-    net = NetConfig(family="transformer", depth=1, shortcut="A")
-    record, _ = train(tiny_config(net, optimizer="adam", lr=1e-3), tiny_dataset(), FP32)
+    record, _ = train(tiny_config(transformer(1)), tiny_dataset(), FP32)
     assert record.probes is None
     assert type(record).model_validate_json(record.to_json()) == record
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from resnet_lib.cli.options import AddCommand, Parser, add_shared, net_config
+from resnet_lib.cli.options import AddCommand, Parser, add_shared, setting
 
 
 def add_to(command: AddCommand) -> None:
@@ -32,7 +32,7 @@ def run_bench(options: argparse.Namespace) -> int:
     from resnet_lib.speed import bench
 
     for depth in options.depth:
-        net_config(f"resnet-{depth}")  # complains of an impossible depth
+        setting(f"resnet-{depth}")  # complains of an impossible depth
     result = bench.bench(options.depth, options.device, options.compile, say=lambda line: print(line, file=sys.stderr))
     if options.into_book:
         print(f"stored in {bench.save(result)}", file=sys.stderr)

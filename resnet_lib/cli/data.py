@@ -4,8 +4,7 @@ import argparse
 import json
 
 from resnet_lib.cli.options import AddCommand, add_shared
-from resnet_lib.errors import UserError
-from resnet_lib.runs.experiments import lookup
+from resnet_lib.errors import UserError, lookup
 
 
 def add_to(command: AddCommand) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from resnet_lib.cli.options import AddCommand, add_shared
-from resnet_lib.runs.experiments import lookup
+from resnet_lib.errors import lookup
 
 
 def add_to(command: AddCommand) -> None:

@@ -4,7 +4,7 @@ import argparse
 import json
 
 from resnet_lib.cli.options import AddCommand, add_shared
-from resnet_lib.runs.experiments import lookup
+from resnet_lib.errors import lookup
 from resnet_lib.runs.store import committed_dir, local_dir
 
 

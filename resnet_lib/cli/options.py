@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from resnet_lib.errors import UserError
-from resnet_lib.runs.config import NetConfig
-from resnet_lib.runs.experiments import DEPTHS, PROFILES, nearest, plain, resnet
+from resnet_lib.errors import UserError, nearest
+from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.settings import DEPTHS, Setting, plain, resnet
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,8 +53,8 @@ def seed_range(text: str) -> range:
     return seeds
 
 
-def net_config(text: str) -> NetConfig:
-    """A CIFAR net by its name: plain-20, resnet-56, resnet-56-B."""
+def setting(text: str) -> Setting:
+    """A CIFAR net under the paper's recipe, by its name: plain-20, resnet-56, resnet-56-B."""
     from resnet_lib.nets.models import SHORTCUTS, CifarNet
 
     kind, _, rest = text.lower().partition("-")

@@ -6,7 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from resnet_lib.cli.options import AddCommand, add_shared
-from resnet_lib.runs.experiments import PROFILES, SUITES, Profile, lookup
+from resnet_lib.errors import lookup
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records, committed_dir, local_dir
 
 

@@ -3,8 +3,9 @@
 import argparse
 import json
 
-from resnet_lib.cli.options import AddCommand, add_shared, net_config, positive
-from resnet_lib.runs.experiments import PROFILES, lookup
+from resnet_lib.cli.options import AddCommand, add_shared, positive, setting
+from resnet_lib.errors import lookup
+from resnet_lib.runs.profiles import PROFILES
 
 
 def add_to(command: AddCommand) -> None:
@@ -26,10 +27,10 @@ def run_study(options: argparse.Namespace) -> int:
 
     profile = lookup(PROFILES, options.profile, "profile")
     names = options.studies or list(studies.STUDIES)
-    nets = options.net and [net_config(name) for name in options.net]
+    settings = options.net and [setting(name) for name in options.net]
     seeds, num_images = options.seeds or range(profile.num_seeds), options.images or studies.NUM_IMAGES
     torch.set_num_threads(1)  # as the runs are made: the result then does not depend on the number of cores
-    found = studies.work(profile, names, seeds, num_images, nets)
+    found = studies.work(profile, names, seeds, num_images, settings)
     if options.json:
         print(json.dumps([study.model_dump(mode="json") for study in found]))
         return 0

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from resnet_lib.cli.options import AddCommand, Parser, add_shared, net_config, positive, seconds
-from resnet_lib.errors import UserError
+from resnet_lib.cli.options import AddCommand, Parser, add_shared, positive, seconds, setting
+from resnet_lib.errors import UserError, lookup
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, long_runs, lookup, run
+from resnet_lib.runs.experiments import SUITES, long_runs
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.store import Records, local_dir
 
 
@@ -57,8 +58,7 @@ def run_train(options: argparse.Namespace) -> int:
     elif options.campaign:
         configs = long_runs()
     else:
-        net = net_config(options.net)
-        configs = [run(net, profile, seed) for seed in options.seeds or range(1)]
+        configs = [setting(options.net).at(profile, seed) for seed in options.seeds or range(1)]
     todo = pending(configs, options.retrain)
     print(f"runs: {len(configs)}, to train: {len(todo)}", file=sys.stderr)
     if options.plan:

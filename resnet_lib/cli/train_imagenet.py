@@ -8,8 +8,10 @@ from pathlib import Path
 
 from resnet_lib.cli.options import AddCommand, positive, seed_range
 from resnet_lib.cli.train import add_run_options, tell_results
+from resnet_lib.errors import lookup
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, lookup
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import PROFILES
 
 
 def add_to(command: AddCommand) -> None:

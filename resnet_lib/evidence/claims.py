@@ -1,29 +1,44 @@
-"""The ledger: each claim with its source, the runs that decide it, a rule, and a verdict computed from records.
+"""The claims that runs decide: what each says, where it was made, which effect judges it, and from which number on.
 
-A rule compares one number per seed, the effect, with a threshold. Runs that are compared share their seeds (the same
-initial weights where shapes agree, the same order of the same augmented images), so each effect is a paired
-difference and few seeds decide. The verdict follows from the 95% Student interval of the mean effect over seeds:
-supported if it lies above the threshold, refuted if it lies below, undecided if it holds it, and not yet run with
-fewer than `MIN_SEEDS` seeds. A claim that nothing happens asks the opposite: supported if the interval lies within
-the threshold on both sides of zero, refuted if it lies wholly outside.
-
-What arithmetic alone settles is in `facts`.
+What an effect is, `effects` says; how verdicts follow from it, `rule`. What arithmetic alone settles is in `facts`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from statistics import mean, median, stdev
-from typing import Literal
+from dataclasses import dataclass, replace
+from statistics import mean
 
-from scipy.stats import t as student_t
-
-from resnet_lib.evidence import diagnosis
-from resnet_lib.runs.experiments import FEW_IMAGES, FOLKLORE, OPTIMIZERS, PROFILES, RESIDUAL_OPTIMIZERS, SUITES, Profile
-from resnet_lib.runs.records import RunRecord
+from resnet_lib.evidence.effects import (
+    BestOf,
+    Difference,
+    Effect,
+    Level,
+    RightDiagnoses,
+    Together,
+    added_by,
+    flattery,
+    gap,
+    halfway_error,
+    lesion_cost,
+    mean_response,
+    test_error,
+    weakest_gradient,
+)
+from resnet_lib.evidence.rule import Rule, Verdict, judge
+from resnet_lib.runs.experiments import (
+    FOLKLORE,
+    MANY_UNITS,
+    PLAIN_OPTIMIZED,
+    RESIDUAL_OPTIMIZED,
+    SIX_LAYERS,
+    TWO_LAYERS,
+    UNNORMALISED_LRS,
+    VGG_HEAD,
+    on_digits,
+    on_few_images,
+    unnormalised,
+)
+from resnet_lib.runs.profiles import PROFILES, Profile
+from resnet_lib.runs.settings import fully_connected, plain, resnet, table1, transformer
 from resnet_lib.runs.store import Records
-
-MIN_SEEDS = 3
-THRESHOLD = 0.5  # points of error: less would not change anybody's choice of a net
 
 TO_COVER = (
     *(f"S{number}" for number in range(1, 7)),  # the summary of the reading notes
@@ -51,710 +66,608 @@ PAPER_CLAIMS = {
 }
 """The paper's claims in this book's words."""
 
-Values = dict[int, float]  # seed -> error in percent, or what else is compared
-Effects = Callable[[Profile, Records], list[float]]
+THRESHOLD = 0.5  # points of error: less would not change anybody's choice of a net
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the records of one profile say of a claim. Effect and interval are in the claim's unit."""
-
-    claim: str
-    profile: str
-    status: str  # supported, refuted, undecided, not yet run
-    num_seeds: int
-    effect: float | None
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A statement that runs can support or refute.
 
-    `effect` says in words what `effects` computes: one number per seed that has all its runs. `rule` is "above" (the
-    effect is larger than the threshold) or "within" (it is smaller than the threshold, whatever its sign).
+    `rule` is "above" (the effect is larger than the threshold) or "within" (it is smaller than the threshold, whatever
+    its sign).
     """
 
     name: str
     statement: str
     source: str
-    chapter: str  # the notebook's name
-    covers: tuple[str, ...]  # of `TO_COVER`
-    effect: str
-    effects: Effects
+    covers: tuple[str, ...] = ()  # of `TO_COVER`
+    effect: Effect
     threshold: float = THRESHOLD
-    rule: Literal["above", "within"] = "above"
+    rule: Rule = "above"
     unit: str = "points"
+    chapter: str = ""  # the notebook's name, by `in_chapter`
 
     def verdict(self, profile: Profile, records: Records) -> Verdict:
         """The verdict under one profile, from the records there are."""
-        return judge(self.name, profile.name, self.effects(profile, records), self.threshold, self.rule)
-
-
-def interval(effects: Sequence[float]) -> tuple[float, float, float]:
-    """Mean and 95% Student interval of two or more values."""
-    centre = mean(effects)
-    half = float(student_t.ppf(0.975, len(effects) - 1)) * stdev(effects) / len(effects) ** 0.5
-    return centre, centre - half, centre + half
-
-
-def judge(claim: str, profile: str, effects: Sequence[float], threshold: float, rule: str = "above") -> Verdict:
-    """The rules: see the module's own docstring."""
-    if len(effects) < MIN_SEEDS:
-        effect = mean(effects) if effects else None
-        return Verdict(claim, profile, "not yet run", len(effects), effect, None, None)
-    effect, low, high = interval(effects)
-    if rule == "above":
-        status = "supported" if low > threshold else "refuted" if high < threshold else "undecided"
-    else:
-        inside, outside = -threshold < low and high < threshold, low > threshold or high < -threshold
-        status = "supported" if inside else "refuted" if outside else "undecided"
-    return Verdict(claim, profile, status, len(effects), effect, low, high)
-
-
-# ------------------------------------------------------------------------------------------ what effects are made of
-
-
-def measured(
-    suite: str, setting: str, profile: Profile, records: Records, what: Callable[[RunRecord], float]
-) -> Values:
-    """A number of each recorded seed of a setting."""
-    found = records.select(SUITES[suite].setting(setting, profile))
-    return {record.config.seed: what(record) for record in found}
-
-
-def train_error(record: RunRecord) -> float:
-    """Final training error, in percent and without augmentation."""
-    return record.final.train_error
-
-
-def test_error(record: RunRecord) -> float:
-    """Final test error in percent."""
-    return record.final.test_error
-
-
-def training_errors(suite: str, setting: str, profile: Profile, records: Records) -> Values:
-    """Final training error of each recorded seed of a setting."""
-    return measured(suite, setting, profile, records, train_error)
-
-
-def paired(*settings: Values) -> list[tuple[float, ...]]:
-    """The values of all settings, for each seed that every one of them has."""
-    seeds = sorted(set.intersection(*(set(values) for values in settings)))
-    return [tuple(values[seed] for values in settings) for seed in seeds]
-
-
-def difference(suite: str, worse: str, better: str, what: Callable[[RunRecord], float] = train_error) -> Effects:
-    """The effect "error of one setting minus that of another", both of one suite."""
-
-    def effects(profile: Profile, records: Records) -> list[float]:
-        pair = (measured(suite, setting, profile, records, what) for setting in (worse, better))
-        return [a - b for a, b in paired(*pair)]
-
-    return effects
-
-
-def penalty_difference(suite: str, without: tuple[str, str], with_shortcuts: tuple[str, str]) -> Effects:
-    """The effect "cost of depth without shortcuts minus cost of depth with them"; each pair is (deep, shallow)."""
-
-    def effects(profile: Profile, records: Records) -> list[float]:
-        values = (training_errors(suite, setting, profile, records) for setting in (*without, *with_shortcuts))
-        return [(a - b) - (c - d) for a, b, c, d in paired(*values)]
-
-    return effects
-
-
-def best_of(candidates: Sequence[Values]) -> Values:
-    """The candidate with the lowest mean; nothing unless all have been run: "the best of all" needs all of them.
-
-    The best is chosen on the very runs it is then judged by, which favours the net that has more to choose from.
-    """
-    return min(candidates, key=lambda values: mean(values.values())) if all(candidates) else {}
-
-
-def _tuned(net: str, names: Sequence[str], profile: Profile, records: Records) -> Values:
-    """The errors of the setting that served a net best on the mean: the paper's recipe, or one of `names`."""
-    candidates = [training_errors("degradation", net, profile, records)]
-    return best_of(candidates + [training_errors("optimizers", f"{net}, {n}", profile, records) for n in names])
-
-
-def _no_optimizer_closes_the_gap(profile: Profile, records: Records) -> list[float]:
-    best = _tuned("plain-56", list(OPTIMIZERS), profile, records)
-    return [a - b for a, b in paired(best, training_errors("degradation", "ResNet-56 A", profile, records))]
-
-
-def _tuning_both_leaves_the_gap(profile: Profile, records: Records) -> list[float]:
-    plain = _tuned("plain-56", list(OPTIMIZERS), profile, records)
-    residual = _tuned("ResNet-56 A", RESIDUAL_OPTIMIZERS, profile, records)
-    return [a - b for a, b in paired(plain, residual)]
-
-
-def _batch_norm_helps(profile: Profile, records: Records) -> list[float]:
-    tried = [name for name in SUITES["batch-norm"].settings if name.startswith("plain-20, no BN")]
-    best = best_of([training_errors("batch-norm", name, profile, records) for name in tried])
-    return [a - b for a, b in paired(best, training_errors("batch-norm", "plain-20", profile, records))]
-
-
-def weakest_gradient(record: RunRecord) -> float:
-    """Smallest gradient norm of a layer, relative to the median layer's; 0 for a net that has none to measure."""
-    norms = record.probes.gradient_norm if record.probes else (0.0,)
-    return min(norms) / median(norms) if median(norms) else 0.0
-
-
-def _gradients_are_healthy(profile: Profile, records: Records) -> list[float]:
-    return list(measured("degradation", "plain-56", profile, records, weakest_gradient).values())
-
-
-def mean_response(record: RunRecord) -> float:
-    """Mean over the 3x3 layers of the deviation of their responses (Figure 7)."""
-    return mean(record.probes.response_std) if record.probes else 0.0
-
-
-def _lesion_costs(setting: str, profile: Profile, records: Records) -> Values:
-    """Per seed, the median over blocks of what deleting one adds to the test error."""
-    values = {}
-    for config in SUITES["degradation"].setting(setting, profile):
-        if study := records.study("delete-block", config):
-            errors = dict(zip(study.label, study.value, strict=True))
-            whole = errors.pop("whole net")
-            values[config.seed] = median(errors.values()) - whole
-    return values
-
-
-def lesions_cost_less(plain: str, residual: str) -> Effects:
-    """The effect "what deleting a block costs the plain net minus what it costs the residual one"."""
-
-    def effects(profile: Profile, records: Records) -> list[float]:
-        costs = (_lesion_costs(setting, profile, records) for setting in (plain, residual))
-        return [a - b for a, b in paired(*costs)]
-
-    return effects
-
-
-def _options_beat_plain(profile: Profile, records: Records) -> list[float]:
-    nets = ("plain-32", "ResNet-32 A", "ResNet-32 B", "ResNet-32 C")
-    values = (measured("shortcut-options", net, profile, records, test_error) for net in nets)
-    return [plain - max(options) for plain, *options in paired(*values)]
-
-
-def _projections_are_not_the_source(profile: Profile, records: Records) -> list[float]:
-    nets = ("plain-32", "ResNet-32 A", "ResNet-32 C")
-    values = (measured("shortcut-options", net, profile, records, test_error) for net in nets)
-    return [(plain - a) - (a - c) for plain, a, c in paired(*values)]
-
-
-def _layers_help_on_real_features(profile: Profile, records: Records) -> list[float]:
-    names = [f"{depth} FC, {data}" for data in ("breast-cancer", "wine") for depth in (1, 2)]
-    values = (measured("features", name, profile, records, test_error) for name in names)
-    return [((a1 - a2) + (b1 - b2)) / 2 for a1, a2, b1, b2 in paired(*values)]
-
-
-def folklore_effects(key: str, profile: Profile, records: Records) -> list[float]:
-    """What a departure of chapter 11 costs in points of test error, seed by seed, against the book's recipe."""
-    departure = measured("folklore", key, profile, records, test_error)
-    net = SUITES["folklore"].settings[key](profile, 0).net
-    base = measured("folklore", f"ResNet-20 {net.shortcut}", profile, records, test_error)
-    return [a - b for a, b in paired(departure, base)]
-
-
-def _best_epoch_flatters(profile: Profile, records: Records) -> list[float]:
-    def gain(record: RunRecord) -> float:
-        return record.final.test_error - min(record.test_curve.error)
-
-    return list(measured("folklore", "ResNet-20 A", profile, records, gain).values())
-
-
-def _is_overfitting_at_1202(profile: Profile, records: Records) -> list[float]:
-    deep = measured("deepest", "ResNet-1202 A", profile, records, test_error)
-    return [a - b for a, b in paired(deep, measured("degradation", "ResNet-110 A", profile, records, test_error))]
-
-
-def halfway_error(record: RunRecord) -> float:
-    """Training error halfway through the run, on augmented images."""
-    curve = record.train_curve
-    half = record.config.recipe.iterations / 2
-    return next(error for iteration, error in zip(curve.iteration, curve.error, strict=True) if iteration >= half)
-
-
-def _lower_halfway(profile: Profile, records: Records) -> list[float]:
-    nets = ("plain-18 (Table 1)", "ResNet-18 A (Table 1)")
-    return [a - b for a, b in paired(*(measured("table2", net, profile, records, halfway_error) for net in nets))]
-
-
-CH = {  # a chapter's number -> the notebook's name
-    1: "01_degradation",
-    2: "02_batch_norm",
-    3: "03_residual_formulation",
-    4: "04_shortcuts",
-    5: "05_stride_channels_kernel",
-    6: "06_bottleneck",
-    7: "07_heads",
-    8: "08_cifar10",
-    9: "09_imagenet",
-    10: "10_choosing_an_architecture",
-    11: "11_folklore",
-    12: "12_beyond_convolutions",
-}
-_RESNET_STAGE, _RESNET_EVERY = "ResNet-56 A, one per stage", "ResNet-56 A"
-_HEAD = "ResNet-20 A, FC 256"
-_VGG = "ResNet-20 A, flattened, FC 512-512"
-
-
-def _no_gain(suite: str, more: str, less: str) -> Effects:
-    """The effect "what the larger head loses": above minus the threshold means that it does not gain."""
-    return difference(suite, more, less, test_error)
-
-
-CLAIMS = {
-    claim.name: claim
-    for claim in (
-        Claim(
-            "degradation",
-            "A deeper plain net fits its own training images worse, so its larger test error is not overfitting.",
-            "section 1; reading note S1",
-            CH[1],
-            ("S1", "S2", "paper 1"),
-            "training error of plain-56 minus that of plain-20",
-            difference("degradation", "plain-56", "plain-20"),
-        ),
-        Claim(
-            "longer-training",
-            "Three times the iterations do not cure it.",
-            "section 4.1, footnote 3",
-            CH[1],
-            ("paper 8",),
+        return judge(self.name, profile.name, self.effect.per_seed(profile, records), self.threshold, self.rule)
+
+
+def in_chapter(notebook: str, *claims: Claim) -> dict[str, Claim]:
+    """The claims that a chapter tests, by name."""
+    return {claim.name: replace(claim, chapter=notebook) for claim in claims}
+
+
+CLAIMS = in_chapter(
+    "01_degradation",
+    Claim(
+        name="degradation",
+        statement="A deeper plain net fits its own training images worse, so its larger test error is not overfitting.",
+        source="section 1; reading note S1",
+        covers=("S1", "S2", "paper 1"),
+        effect=Difference("training error of plain-56 minus that of plain-20", worse=plain(56), better=plain(20)),
+    ),
+    Claim(
+        name="longer-training",
+        statement="Three times the iterations do not cure it.",
+        source="section 4.1, footnote 3",
+        covers=("paper 8",),
+        effect=Difference(
             "the same difference after three times the iterations",
-            difference("longer-training", "plain-56, 3x iterations", "plain-20, 3x iterations"),
+            worse=plain(56).longer(3),
+            better=plain(20).longer(3),
         ),
-        Claim(
-            "shortcuts-help",
-            "Shortcuts take away most of what depth costs.",
-            "section 4.2; reading note 1",
-            CH[1],
-            ("S3", "note 1"),
+    ),
+    Claim(
+        name="shortcuts-help",
+        statement="Shortcuts take away most of what depth costs.",
+        source="section 4.2; reading note 1",
+        covers=("S3", "note 1"),
+        effect=Difference(
             "cost of depth (56 layers minus 20) in plain nets minus the same cost in residual nets",
-            penalty_difference("degradation", ("plain-56", "plain-20"), ("ResNet-56 A", "ResNet-20 A")),
+            worse=Together((plain(56), plain(20)), by=gap),
+            better=Together((resnet(56), resnet(20)), by=gap),
         ),
-        Claim(
-            "depth-helps-resnets",
-            "With shortcuts the deeper net fits its training images better, not worse.",
-            "sections 4.1 and 4.2",
-            CH[1],
-            ("paper 12",),
-            "training error of ResNet-20 minus that of ResNet-56",
-            difference("degradation", "ResNet-20 A", "ResNet-56 A"),
-        ),
-        Claim(
-            "no-optimizer-cures",
-            "Changing the optimiser or its learning rate does not do for the plain net what the shortcut does.",
-            "reading note 1",
-            CH[1],
-            ("note 1",),
+    ),
+    Claim(
+        name="depth-helps-resnets",
+        statement="With shortcuts the deeper net fits its training images better, not worse.",
+        source="sections 4.1 and 4.2",
+        covers=("paper 12",),
+        effect=Difference("training error of ResNet-20 minus that of ResNet-56", worse=resnet(20), better=resnet(56)),
+    ),
+    Claim(
+        name="no-optimizer-cures",
+        statement="Changing the optimiser or its learning rate does not do for the plain net what the shortcut does.",
+        source="reading note 1",
+        covers=("note 1",),
+        effect=Difference(
             "training error of plain-56 under its best optimiser minus that of ResNet-56 under the paper's recipe",
-            _no_optimizer_closes_the_gap,
+            worse=BestOf((plain(56), *PLAIN_OPTIMIZED)),
+            better=resnet(56),
         ),
-        Claim(
-            "tuning-both",
-            "With the learning rate tuned for both nets, the residual one still fits better.",
-            "reading note 1",
-            CH[1],
-            ("note 1",),
+    ),
+    Claim(
+        name="tuning-both",
+        statement="With the learning rate tuned for both nets, the residual one still fits better.",
+        source="reading note 1",
+        covers=("note 1",),
+        effect=Difference(
             "training error of plain-56 under its best optimiser minus that of ResNet-56 under its best",
-            _tuning_both_leaves_the_gap,
+            worse=BestOf((plain(56), *PLAIN_OPTIMIZED)),
+            better=BestOf((resnet(56), *RESIDUAL_OPTIMIZED)),
         ),
-        Claim(
-            "other-images",
-            "The degradation is not special to one data set: it appears on handwritten digits too.",
-            "section 4.2",
-            CH[1],
-            ("paper 13",),
+    ),
+    Claim(
+        name="other-images",
+        statement="The degradation is not special to one data set: it appears on handwritten digits too.",
+        source="section 4.2",
+        covers=("paper 13",),
+        effect=Difference(
             "training error of plain-56 minus that of plain-20, on digits of 8x8 pixels",
-            difference("other-images", "plain-56, digits", "plain-20, digits"),
+            worse=on_digits(plain(56)),
+            better=on_digits(plain(20)),
         ),
-        Claim(
-            "batch-norm-helps",
-            "Batch normalisation lets a plain net of 20 layers fit better than any learning rate does without it.",
-            "reading note S2",
-            CH[2],
-            ("S2",),
+    ),
+)
+CLAIMS |= in_chapter(
+    "02_batch_norm",
+    Claim(
+        name="batch-norm-helps",
+        statement="Batch normalisation lets a plain net of 20 layers fit better than any learning rate does without "
+        "it.",
+        source="reading note S2",
+        covers=("S2",),
+        effect=Difference(
             "training error of plain-20 without batch norm at its best learning rate minus that with it",
-            _batch_norm_helps,
+            worse=BestOf(tuple(unnormalised(plain(20), lr) for lr in UNNORMALISED_LRS)),
+            better=plain(20),
         ),
-        Claim(
-            "shortcuts-need-batch-norm",
-            "At the paper's learning rate shortcuts do not replace batch normalisation.",
-            "section 3.4; reading note S2",
-            CH[2],
-            ("S2",),
+    ),
+    Claim(
+        name="shortcuts-need-batch-norm",
+        statement="At the paper's learning rate shortcuts do not replace batch normalisation.",
+        source="section 3.4; reading note S2",
+        covers=("S2",),
+        effect=Difference(
             "training error of ResNet-20 without batch norm at lr 0.1 minus that with it",
-            difference("batch-norm", "ResNet-20 A, no BN, lr 0.1", "ResNet-20 A"),
+            worse=unnormalised(resnet(20), 0.1),
+            better=resnet(20),
         ),
-        Claim(
-            "gradients-healthy",
-            "With batch norm no layer of a deep plain net is starved of gradient, and yet the net degrades.",
-            "section 4.1; reading note 1",
-            CH[2],
-            ("paper 7", "note 1"),
+    ),
+    Claim(
+        name="gradients-healthy",
+        statement="With batch norm no layer of a deep plain net is starved of gradient, and yet the net degrades.",
+        source="section 4.1; reading note 1",
+        covers=("paper 7", "note 1"),
+        effect=Level(
             "in the trained plain-56, the smallest gradient norm of a layer divided by the median layer's",
-            _gradients_are_healthy,
-            threshold=0.1,
-            unit="times the median",
+            plain(56),
+            of=weakest_gradient,
         ),
-        Claim(
-            "solver-misses-construction",
-            "The deeper plain net that is no worse exists, and gradient descent does not find it.",
-            "sections 1 and 3.1",
-            CH[3],
-            ("paper 2",),
+        threshold=0.1,
+        unit="times the median",
+    ),
+)
+CLAIMS |= in_chapter(
+    "03_residual_formulation",
+    Claim(
+        name="solver-misses-construction",
+        statement="The deeper plain net that is no worse exists, and gradient descent does not find it.",
+        source="sections 1 and 3.1",
+        covers=("paper 2",),
+        effect=Difference(
             "training error of plain-56 minus that of plain-20, which plain-56 contains",
-            difference("degradation", "plain-56", "plain-20"),
+            worse=plain(56),
+            better=plain(20),
         ),
-        Claim(
-            "one-layer",
-            "A residual function of a single layer gives no advantage over a plain net.",
-            "section 3.2",
-            CH[3],
-            ("paper 4",),
+    ),
+    Claim(
+        name="one-layer",
+        statement="A residual function of a single layer gives no advantage over a plain net.",
+        source="section 3.2",
+        covers=("paper 4",),
+        effect=Difference(
             "training error of plain-20 minus that of the same 20 layers with a shortcut over each",
-            difference("formulation", "plain-20, one-layer blocks", "ResNet-20 A, one-layer blocks"),
-            rule="within",
+            worse=plain(20, block="single"),
+            better=resnet(20, block="single"),
         ),
-        Claim(
-            "responses-smaller",
-            "Layers of a residual net respond less than those of a plain net: they change their input a little.",
-            "section 4.2, Figure 7; reading notes S5 and 2",
-            CH[3],
-            ("S5", "note 2", "paper 14", "paper 3"),
+        rule="within",
+    ),
+    Claim(
+        name="responses-smaller",
+        statement="Layers of a residual net respond less than those of a plain net: they change their input a little.",
+        source="section 4.2, Figure 7; reading notes S5 and 2",
+        covers=("S5", "note 2", "paper 14", "paper 3"),
+        effect=Difference(
             "mean deviation of the layers' responses in plain-56 minus that in ResNet-56",
-            difference("degradation", "plain-56", "ResNet-56 A", mean_response),
-            threshold=0.0,
-            unit="",
+            worse=plain(56),
+            better=resnet(56),
+            of=mean_response,
         ),
-        Claim(
-            "responses-shrink-with-depth",
-            "The deeper the residual net, the less each layer changes its input.",
-            "section 4.2, Figure 7",
-            CH[3],
-            ("paper 14",),
+        threshold=0.0,
+        unit="",
+    ),
+    Claim(
+        name="responses-shrink-with-depth",
+        statement="The deeper the residual net, the less each layer changes its input.",
+        source="section 4.2, Figure 7",
+        covers=("paper 14",),
+        effect=Difference(
             "mean deviation of the layers' responses in ResNet-20 minus that in ResNet-110",
-            difference("degradation", "ResNet-20 A", "ResNet-110 A", mean_response),
-            threshold=0.0,
-            unit="",
+            worse=resnet(20),
+            better=resnet(110),
+            of=mean_response,
         ),
-        Claim(
-            "lesion-cheap",
-            "Deleting a block costs a trained residual net less than a plain one.",
-            "reading notes S5 and 2",
-            CH[3],
-            ("S5", "note 2"),
+        threshold=0.0,
+        unit="",
+    ),
+    Claim(
+        name="lesion-cheap",
+        statement="Deleting a block costs a trained residual net less than a plain one.",
+        source="reading notes S5 and 2",
+        covers=("S5", "note 2"),
+        effect=Difference(
             "median over blocks of what deleting one adds to the test error, plain-56 minus ResNet-56",
-            lesions_cost_less("plain-56", "ResNet-56 A"),
+            worse=plain(56),
+            better=resnet(56),
+            of=lesion_cost,
         ),
-        Claim(
-            "lesion-cheap-20",
-            "The same of two nets of 20 layers, which both train well.",
-            "reading notes S5 and 2; added when plain-56 turned out to have little left to lose",
-            CH[3],
-            ("S5", "note 2"),
+    ),
+    Claim(
+        name="lesion-cheap-20",
+        statement="The same of two nets of 20 layers, which both train well.",
+        source="reading notes S5 and 2; added when plain-56 turned out to have little left to lose",
+        covers=("S5", "note 2"),
+        effect=Difference(
             "median over blocks of what deleting one adds to the test error, plain-20 minus ResNet-20",
-            lesions_cost_less("plain-20", "ResNet-20 A"),
+            worse=plain(20),
+            better=resnet(20),
+            of=lesion_cost,
         ),
-        Claim(
-            "zero-init-helps",
-            "Residual blocks that start as the identity train better.",
-            "section 3.1; Goyal et al. 2017, section 5.1",
-            CH[3],
-            ("paper 3",),
+    ),
+    Claim(
+        name="zero-init-helps",
+        statement="Residual blocks that start as the identity train better.",
+        source="section 3.1; Goyal et al. 2017, section 5.1",
+        covers=("paper 3",),
+        effect=Difference(
             "training error of ResNet-56 minus that of ResNet-56 with the last scale of each block started at zero",
-            difference("formulation", "ResNet-56 A", "ResNet-56 A, zero init"),
+            worse=resnet(56),
+            better=resnet(56, zero_init=True),
         ),
-        Claim(
-            "any-option-helps",
-            "Options A, B and C are all better than no shortcut.",
-            "section 4.1, Table 3",
-            CH[4],
-            ("paper 10",),
+    ),
+)
+CLAIMS |= in_chapter(
+    "04_shortcuts",
+    Claim(
+        name="any-option-helps",
+        statement="Options A, B and C are all better than no shortcut.",
+        source="section 4.1, Table 3",
+        covers=("paper 10",),
+        effect=Difference(
             "test error of plain-32 minus that of the worst of ResNet-32 A, B and C",
-            _options_beat_plain,
+            worse=plain(32),
+            better=Together((resnet(32, "A"), resnet(32, "B"), resnet(32, "C")), by=max),
+            of=test_error,
         ),
-        Claim(
-            "options-alike",
-            "It matters little which option is taken: projections everywhere are no better than padding.",
-            "section 4.1, Table 3; reading note 6",
-            CH[4],
-            ("S4", "note 6", "paper 10"),
+    ),
+    Claim(
+        name="options-alike",
+        statement="It matters little which option is taken: projections everywhere are no better than padding.",
+        source="section 4.1, Table 3; reading note 6",
+        covers=("S4", "note 6", "paper 10"),
+        effect=Difference(
             "test error of ResNet-32 A minus that of ResNet-32 C",
-            difference("shortcut-options", "ResNet-32 A", "ResNet-32 C", test_error),
-            threshold=1.0,  # the paper calls its 0.8 points small
-            rule="within",
+            worse=resnet(32, "A"),
+            better=resnet(32, "C"),
+            of=test_error,
         ),
-        Claim(
-            "b-over-a",
-            "Option B is slightly better than A.",
-            "section 4.1, Table 3",
-            CH[4],
-            ("paper 10",),
+        threshold=1.0,  # the paper calls its 0.8 points small
+        rule="within",
+    ),
+    Claim(
+        name="b-over-a",
+        statement="Option B is slightly better than A.",
+        source="section 4.1, Table 3",
+        covers=("paper 10",),
+        effect=Difference(
             "test error of ResNet-32 A minus that of ResNet-32 B",
-            difference("shortcut-options", "ResNet-32 A", "ResNet-32 B", test_error),
-            threshold=0.0,
+            worse=resnet(32, "A"),
+            better=resnet(32, "B"),
+            of=test_error,
         ),
-        Claim(
-            "c-over-b",
-            "Option C is marginally better than B.",
-            "section 4.1, Table 3",
-            CH[4],
-            ("paper 10",),
+        threshold=0.0,
+    ),
+    Claim(
+        name="c-over-b",
+        statement="Option C is marginally better than B.",
+        source="section 4.1, Table 3",
+        covers=("paper 10",),
+        effect=Difference(
             "test error of ResNet-32 B minus that of ResNet-32 C",
-            difference("shortcut-options", "ResNet-32 B", "ResNet-32 C", test_error),
-            threshold=0.0,
+            worse=resnet(32, "B"),
+            better=resnet(32, "C"),
+            of=test_error,
         ),
-        Claim(
-            "projection-not-the-source",
-            "The gain comes from the shortcut, not from the projection.",
-            "reading note 6",
-            CH[4],
-            ("note 6",),
+        threshold=0.0,
+    ),
+    Claim(
+        name="projection-not-the-source",
+        statement="The gain comes from the shortcut, not from the projection.",
+        source="reading note 6",
+        covers=("note 6",),
+        effect=Difference(
             "what the identity gains over the plain net minus what projections gain over the identity (test error)",
-            _projections_are_not_the_source,
+            worse=Together((plain(32), resnet(32, "A")), by=gap),
+            better=Together((resnet(32, "A"), resnet(32, "C")), by=gap),
+            of=test_error,
         ),
-        Claim(
-            "shortcut-in-every-block",
-            "A shortcut belongs in every block, not only in the first of each stage.",
-            "reading note 3",
-            CH[4],
-            ("note 3",),
+    ),
+    Claim(
+        name="shortcut-in-every-block",
+        statement="A shortcut belongs in every block, not only in the first of each stage.",
+        source="reading note 3",
+        covers=("note 3",),
+        effect=Difference(
             "training error of ResNet-56 with one shortcut per stage minus that with one in every block",
-            difference("shortcut-density", _RESNET_STAGE, _RESNET_EVERY),
+            worse=resnet(56, placement="stage"),
+            better=resnet(56),
         ),
-        Claim(
-            "stage-only-is-plain",
-            "With one shortcut per stage the net falls back to a plain one.",
-            "reading note 3",
-            CH[4],
-            ("note 3",),
+    ),
+    Claim(
+        name="stage-only-is-plain",
+        statement="With one shortcut per stage the net falls back to a plain one.",
+        source="reading note 3",
+        covers=("note 3",),
+        effect=Difference(
             "training error of plain-56 minus that of ResNet-56 with one shortcut per stage",
-            difference("shortcut-density", "plain-56", _RESNET_STAGE),
-            threshold=5.0,  # of the tens of points between a plain net of 56 layers and a residual one
-            rule="within",
+            worse=plain(56),
+            better=resnet(56, placement="stage"),
         ),
-        Claim(
-            "weaker-shortcuts-hurt",
-            "Halving what the shortcut carries makes the net worse.",
-            "1603.05027, section 3.1",
-            CH[4],
-            (),
+        threshold=5.0,  # of the tens of points between a plain net of 56 layers and a residual one
+        rule="within",
+    ),
+    Claim(
+        name="weaker-shortcuts-hurt",
+        statement="Halving what the shortcut carries makes the net worse.",
+        source="1603.05027, section 3.1",
+        effect=Difference(
             "training error of ResNet-32 with shortcuts of 0.5 x minus that with identities",
-            difference("shortcut-options", "ResNet-32 scaled", "ResNet-32 A"),
+            worse=resnet(32, "scaled"),
+            better=resnet(32),
         ),
-        Claim(
-            "gates-hurt",
-            "Gating the shortcut makes the net worse.",
-            "1603.05027, section 3.1",
-            CH[4],
-            (),
+    ),
+    Claim(
+        name="gates-hurt",
+        statement="Gating the shortcut makes the net worse.",
+        source="1603.05027, section 3.1",
+        effect=Difference(
             "training error of ResNet-32 with gated shortcuts minus that with identities",
-            difference("shortcut-options", "ResNet-32 gated", "ResNet-32 A"),
+            worse=resnet(32, "gated"),
+            better=resnet(32),
         ),
-        Claim(
-            "bottleneck-at-equal-cost",
-            "At equal cost a net of bottlenecks, with half as many layers again, is no worse than one of basic blocks.",
-            "section 4.1; reading note 7",
-            CH[6],
-            ("note 7",),
+    ),
+)
+CLAIMS |= in_chapter(
+    "06_bottleneck",
+    Claim(
+        name="bottleneck-at-equal-cost",
+        statement="At equal cost a net of bottlenecks, with half as many layers again, is no worse than one of basic "
+        "blocks.",
+        source="section 4.1; reading note 7",
+        covers=("note 7",),
+        effect=Difference(
             "test error of ResNet-20 minus that of the 29-layer net of bottlenecks with option B, as in the paper",
-            difference("bottlenecks", "ResNet-20 A", "ResNet-29 B, bottlenecks", test_error),
-            threshold=-THRESHOLD,
+            worse=resnet(20),
+            better=resnet(29, "B", block="bottleneck"),
+            of=test_error,
         ),
-        Claim(
-            "plain-bottlenecks-degrade",
-            "Nets of bottlenecks without shortcuts degrade too.",
-            "section 4.1, footnote 4",
-            CH[6],
-            ("paper 12",),
+        threshold=-THRESHOLD,
+    ),
+    Claim(
+        name="plain-bottlenecks-degrade",
+        statement="Nets of bottlenecks without shortcuts degrade too.",
+        source="section 4.1, footnote 4",
+        covers=("paper 12",),
+        effect=Difference(
             "training error of the plain net of bottlenecks with 83 layers minus that with 29",
-            difference("bottlenecks", "plain-83, bottlenecks", "plain-29, bottlenecks"),
+            worse=plain(83, block="bottleneck"),
+            better=plain(29, block="bottleneck"),
         ),
-        Claim(
-            "basic-blocks-gain-too",
-            "Basic blocks gain from depth as well: bottlenecks are a matter of cost.",
-            "section 4.1, footnote 4",
-            CH[6],
-            ("paper 12",),
+    ),
+    Claim(
+        name="basic-blocks-gain-too",
+        statement="Basic blocks gain from depth as well: bottlenecks are a matter of cost.",
+        source="section 4.1, footnote 4",
+        covers=("paper 12",),
+        effect=Difference(
             "test error of ResNet-20 minus that of ResNet-56, both of basic blocks",
-            difference("bottlenecks", "ResNet-20 A", "ResNet-56 A", test_error),
+            worse=resnet(20),
+            better=resnet(56),
+            of=test_error,
         ),
-        Claim(
-            "fc-on-images",
-            "On images with much data a second fully connected layer gains nothing.",
-            "reading note 9",
-            CH[7],
-            ("note 9",),
+    ),
+)
+CLAIMS |= in_chapter(
+    "07_heads",
+    Claim(
+        name="fc-on-images",
+        statement="On images with much data a second fully connected layer gains nothing.",
+        source="reading note 9",
+        covers=("note 9",),
+        effect=Difference(
             "test error of ResNet-20 with two fully connected layers minus that with one",
-            _no_gain("heads", _HEAD, "ResNet-20 A"),
-            threshold=-THRESHOLD,
+            worse=TWO_LAYERS,
+            better=resnet(20),
+            of=test_error,
         ),
-        Claim(
-            "fc-on-few-images",
-            "Nor does it with few images.",
-            "reading note 9",
-            CH[7],
-            ("note 9",),
+        threshold=-THRESHOLD,
+    ),
+    Claim(
+        name="fc-on-few-images",
+        statement="Nor does it with few images.",
+        source="reading note 9",
+        covers=("note 9",),
+        effect=Difference(
             "the same difference when trained on a tenth of the images",
-            _no_gain("heads", f"{_HEAD}, {FEW_IMAGES} images", f"ResNet-20 A, {FEW_IMAGES} images"),
-            threshold=-THRESHOLD,
+            worse=on_few_images(TWO_LAYERS),
+            better=on_few_images(resnet(20)),
+            of=test_error,
         ),
-        Claim(
-            "vgg-head-on-images",
-            "A head in VGG's way, flattened with two hidden layers, gains nothing either.",
-            "reading note 9",
-            CH[7],
-            ("note 9",),
+        threshold=-THRESHOLD,
+    ),
+    Claim(
+        name="vgg-head-on-images",
+        statement="A head in VGG's way, flattened with two hidden layers, gains nothing either.",
+        source="reading note 9",
+        covers=("note 9",),
+        effect=Difference(
             "test error of ResNet-20 with such a head minus that with average pooling and one layer, both at lr 0.01",
-            _no_gain("heads", f"{_VGG}, lr 0.01", "ResNet-20 A, lr 0.01"),
-            threshold=-THRESHOLD,
+            worse=VGG_HEAD.with_recipe(lr=0.01),
+            better=resnet(20).with_recipe(lr=0.01),
+            of=test_error,
         ),
-        Claim(
-            "fc-on-rules",
-            "Where features are structured and the rule is complicated, fully connected layers help.",
-            "reading note 9",
-            CH[7],
-            ("note 9",),
+        threshold=-THRESHOLD,
+    ),
+    Claim(
+        name="fc-on-rules",
+        statement="Where features are structured and the rule is complicated, fully connected layers help.",
+        source="reading note 9",
+        covers=("note 9",),
+        effect=Difference(
             "test error of one fully connected layer minus that of two, on the parity of three signs",
-            difference("features", "1 FC, parity", "2 FC, parity", test_error),
+            worse=fully_connected(1, "parity"),
+            better=fully_connected(2, "parity"),
+            of=test_error,
         ),
-        Claim(
-            "fc-on-real-features",
-            "They help on real, small sets of features too.",
-            "reading note 9",
-            CH[7],
-            ("note 9",),
+    ),
+    Claim(
+        name="fc-on-real-features",
+        statement="They help on real, small sets of features too.",
+        source="reading note 9",
+        covers=("note 9",),
+        effect=Level(
             "test error of one fully connected layer minus that of two, mean of breast cancer and wine",
-            _layers_help_on_real_features,
-        ),
-        Claim(
-            "backbone-not-head-layers",
-            "Six more layers belong in the backbone, not in the head.",
-            "reading note 8",
-            CH[7],
-            ("note 8",),
-            "test error of ResNet-20 with six hidden fully connected layers minus that of ResNet-26",
-            difference("backbone-or-head", f"ResNet-20 A, FC {'-'.join(['64'] * 6)}", "ResNet-26 A", test_error),
-        ),
-        Claim(
-            "backbone-not-head-parameters",
-            "So do 194,000 more parameters.",
-            "reading note 8",
-            CH[7],
-            ("note 8",),
-            "test error of ResNet-20 with a hidden layer of 2,601 units minus that of ResNet-32",
-            difference("backbone-or-head", "ResNet-20 A, FC 2601", "ResNet-32 A", test_error),
-        ),
-        Claim(
-            "overfit-1202",
-            "A net of 1202 layers has a larger test error than one of 110.",
-            "section 4.2",
-            CH[8],
-            ("paper 15",),
-            "test error of ResNet-1202 minus that of ResNet-110",
-            _is_overfitting_at_1202,
-        ),
-        Claim(
-            "plain-34-worse",
-            "Of the plain nets of Table 1, the one with 34 layers fits worse than the one with 18.",
-            "section 4.1, Table 2",
-            CH[9],
-            ("paper 6",),
-            "training error of plain-34 minus that of plain-18",
-            difference("table2", "plain-34 (Table 1)", "plain-18 (Table 1)"),
-        ),
-        Claim(
-            "resnet-34-better",
-            "Of the residual nets of Table 1, the one with 34 layers is better than the one with 18.",
-            "section 4.1, Table 2",
-            CH[9],
-            ("paper 9",),
-            "test error of ResNet-18 minus that of ResNet-34",
-            difference("table2", "ResNet-18 A (Table 1)", "ResNet-34 A (Table 1)", test_error),
-        ),
-        Claim(
-            "resnet-18-comparable",
-            "At 18 layers plain and residual net end at about the same test error.",
-            "section 4.1, Table 2",
-            CH[9],
-            ("paper 9",),
-            "test error of plain-18 minus that of ResNet-18",
-            difference("table2", "plain-18 (Table 1)", "ResNet-18 A (Table 1)", test_error),
-            threshold=1.0,
-            rule="within",
-        ),
-        Claim(
-            "resnet-18-faster",
-            "And the residual one gets there sooner.",
-            "section 4.1, Figure 4",
-            CH[9],
-            ("paper 9",),
-            "training error halfway through the schedule, plain-18 minus ResNet-18",
-            _lower_halfway,
-        ),
-        Claim(
-            "diagnosis-right",
-            "Training and validation curves tell what an architecture lacks.",
-            "reading note 10",
-            CH[10],
-            ("note 10",),
-            "share of the constructed cases that the diagnosis names rightly, on seeds it was not tuned on",
-            diagnosis.right,
-            threshold=80.0,
-            unit="percent",
-        ),
-        *(
-            Claim(
-                f"folklore: {key}",
-                f"Compared with the book's recipe, {key}: it costs test error.",
-                "implementations' own reports",
-                CH[11],
-                (),
-                "test error with it minus test error without",
-                lambda profile, records, key=key: folklore_effects(key, profile, records),
-                threshold=0.0,
-            )
-            for key in FOLKLORE
-        ),
-        Claim(
-            "best-epoch-flatters",
-            "Reporting the best epoch on the test set flatters a net.",
-            "implementations' own reports",
-            CH[11],
-            (),
-            "test error of the last iteration of ResNet-20 minus the lowest of all evaluations",
-            _best_epoch_flatters,
-            threshold=0.0,
-        ),
-        Claim(
-            "transformer-shortcuts-help",
-            "Shortcuts take away most of what depth costs a transformer, too.",
-            "reading note S6",
-            CH[12],
-            ("S6",),
-            "cost of depth (12 blocks minus 2) without shortcuts minus the same cost with them",
-            penalty_difference(
-                "transformers",
-                ("transformer-12 without shortcuts", "transformer-2 without shortcuts"),
-                ("transformer-12", "transformer-2"),
+            Together(
+                (
+                    Together((fully_connected(1, "breast-cancer"), fully_connected(2, "breast-cancer")), by=gap),
+                    Together((fully_connected(1, "wine"), fully_connected(2, "wine")), by=gap),
+                ),
+                by=mean,
             ),
+            of=test_error,
         ),
+    ),
+    Claim(
+        name="backbone-not-head-layers",
+        statement="Six more layers belong in the backbone, not in the head.",
+        source="reading note 8",
+        covers=("note 8",),
+        effect=Difference(
+            "test error of ResNet-20 with six hidden fully connected layers minus that of ResNet-26",
+            worse=SIX_LAYERS,
+            better=resnet(26),
+            of=test_error,
+        ),
+    ),
+    Claim(
+        name="backbone-not-head-parameters",
+        statement="So do 194,000 more parameters.",
+        source="reading note 8",
+        covers=("note 8",),
+        effect=Difference(
+            "test error of ResNet-20 with a hidden layer of 2,601 units minus that of ResNet-32",
+            worse=MANY_UNITS,
+            better=resnet(32),
+            of=test_error,
+        ),
+    ),
+)
+CLAIMS |= in_chapter(
+    "08_cifar10",
+    Claim(
+        name="overfit-1202",
+        statement="A net of 1202 layers has a larger test error than one of 110.",
+        source="section 4.2",
+        covers=("paper 15",),
+        effect=Difference(
+            "test error of ResNet-1202 minus that of ResNet-110", worse=resnet(1202), better=resnet(110), of=test_error
+        ),
+    ),
+)
+CLAIMS |= in_chapter(
+    "09_imagenet",
+    Claim(
+        name="plain-34-worse",
+        statement="Of the plain nets of Table 1, the one with 34 layers fits worse than the one with 18.",
+        source="section 4.1, Table 2",
+        covers=("paper 6",),
+        effect=Difference(
+            "training error of plain-34 minus that of plain-18", worse=table1(34, "none"), better=table1(18, "none")
+        ),
+    ),
+    Claim(
+        name="resnet-34-better",
+        statement="Of the residual nets of Table 1, the one with 34 layers is better than the one with 18.",
+        source="section 4.1, Table 2",
+        covers=("paper 9",),
+        effect=Difference(
+            "test error of ResNet-18 minus that of ResNet-34",
+            worse=table1(18, "A"),
+            better=table1(34, "A"),
+            of=test_error,
+        ),
+    ),
+    Claim(
+        name="resnet-18-comparable",
+        statement="At 18 layers plain and residual net end at about the same test error.",
+        source="section 4.1, Table 2",
+        covers=("paper 9",),
+        effect=Difference(
+            "test error of plain-18 minus that of ResNet-18",
+            worse=table1(18, "none"),
+            better=table1(18, "A"),
+            of=test_error,
+        ),
+        threshold=1.0,
+        rule="within",
+    ),
+    Claim(
+        name="resnet-18-faster",
+        statement="And the residual one gets there sooner.",
+        source="section 4.1, Figure 4",
+        covers=("paper 9",),
+        effect=Difference(
+            "training error halfway through the schedule, plain-18 minus ResNet-18",
+            worse=table1(18, "none"),
+            better=table1(18, "A"),
+            of=halfway_error,
+        ),
+    ),
+)
+CLAIMS |= in_chapter(
+    "10_choosing_an_architecture",
+    Claim(
+        name="diagnosis-right",
+        statement="Training and validation curves tell what an architecture lacks.",
+        source="reading note 10",
+        covers=("note 10",),
+        effect=RightDiagnoses(
+            "share of the constructed cases that the diagnosis names rightly, on seeds it was not tuned on"
+        ),
+        threshold=80.0,
+        unit="percent",
+    ),
+)
+CLAIMS |= in_chapter(
+    "11_folklore",
+    *(
         Claim(
-            "transformer-degrades",
-            "A transformer without shortcuts fits its own training images worse when it is deeper.",
-            "reading note S6",
-            CH[12],
-            ("S6",),
-            "training error with 12 blocks minus that with 2, both without shortcuts",
-            difference("transformers", "transformer-12 without shortcuts", "transformer-2 without shortcuts"),
+            name=f"folklore: {departure.name}",
+            statement=f"Compared with the book's recipe, {departure.name}: it costs test error.",
+            source="implementations' own reports",
+            effect=added_by(departure),
+            threshold=0.0,
+        )
+        for departure in FOLKLORE
+    ),
+    Claim(
+        name="best-epoch-flatters",
+        statement="Reporting the best epoch on the test set flatters a net.",
+        source="implementations' own reports",
+        effect=Level(
+            "test error of the last iteration of ResNet-20 minus the lowest of all evaluations",
+            resnet(20),
+            of=flattery,
         ),
-    )
-}
+        threshold=0.0,
+    ),
+)
+CLAIMS |= in_chapter(
+    "12_beyond_convolutions",
+    Claim(
+        name="transformer-shortcuts-help",
+        statement="Shortcuts take away most of what depth costs a transformer, too.",
+        source="reading note S6",
+        covers=("S6",),
+        effect=Difference(
+            "cost of depth (12 blocks minus 2) without shortcuts minus the same cost with them",
+            worse=Together((transformer(12, "none"), transformer(2, "none")), by=gap),
+            better=Together((transformer(12), transformer(2)), by=gap),
+        ),
+    ),
+    Claim(
+        name="transformer-degrades",
+        statement="A transformer without shortcuts fits its own training images worse when it is deeper.",
+        source="reading note S6",
+        covers=("S6",),
+        effect=Difference(
+            "training error with 12 blocks minus that with 2, both without shortcuts",
+            worse=transformer(12, "none"),
+            better=transformer(2, "none"),
+        ),
+    ),
+)
 
 
 def verdicts(records: Records) -> list[Verdict]:

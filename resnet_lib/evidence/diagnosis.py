@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from statistics import mean
 from textwrap import fill
 
-from resnet_lib.errors import UserError
+from resnet_lib.errors import UserError, lookup
 from resnet_lib.runs.config import NetConfig, RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, Profile, lookup
+from resnet_lib.runs.experiments import CANNOT_FIT, CASES, FINE, OVERFITS, SUITES, TOO_RIGID, home
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.settings import Setting
 from resnet_lib.runs.store import Records
 
-FINE, OVERFITS, CANNOT_FIT, TOO_RIGID = "fine", "overfits", "cannot fit", "too rigid"
 UNDECIDED = "cannot fit or too rigid"  # alike in the curves; a second run tells them apart
 DIVERGED = "diverged"
 
@@ -162,14 +162,6 @@ def _check_pair(run: RunConfig, headed: RunConfig) -> None:
 
 # ------------------------------------------------------------------------------------------------- is it ever right?
 
-CONSTRUCTED: dict[str, tuple[str, str | None]] = {
-    "fine: ResNet-20": (FINE, None),
-    "cannot fit: plain-56": (CANNOT_FIT, "with a head: plain-56, FC 256"),
-    "overfits: ResNet-20, 200 images": (OVERFITS, None),
-    "too rigid: 1 FC on parity": (TOO_RIGID, "with a head: 3 FC on parity"),
-}
-"""Settings of the suite `diagnoses`: the case that each was built to be, and its second run."""
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -191,12 +183,10 @@ class Judged:
         return self.record.config.seed not in TUNED_ON
 
 
-@cache
-def setting_names() -> dict[RunConfig, str]:
-    """The setting of each run of the suite `diagnoses`, of all profiles."""
-    suite = SUITES["diagnoses"]
-    named = {name: [run for p in PROFILES.values() for run in suite.setting(name, p)] for name in suite.settings}
-    return {run: name for name, runs in named.items() for run in runs}
+def of_setting(runs: Sequence[RunRecord], setting: Setting | None) -> dict[int, RunRecord]:
+    """Those of the runs that a setting of the suite `diagnoses` makes, by seed."""
+    places = ((record, home(record.config)) for record in runs)
+    return {record.config.seed: record for record, place in places if place is not None and place.setting == setting}
 
 
 def judged(runs: Sequence[RunRecord]) -> list[Judged]:
@@ -205,14 +195,13 @@ def judged(runs: Sequence[RunRecord]) -> list[Judged]:
     Args:
         runs: of the suite `diagnoses`, all of one profile, in any order.
     """
-    found = {(record.config.seed, setting_names()[record.config]): record for record in runs}
-    cases = []
-    for seed in sorted({seed for seed, _ in found}):
-        for name, (built, second) in CONSTRUCTED.items():
-            record, headed = found.get((seed, name)), found.get((seed, second or ""))
-            if record is not None and (headed is not None or second is None):
-                cases.append(Judged(record, built, diagnose(record), diagnose(record, headed)))
-    return cases
+    found = [(case, of_setting(runs, case.setting), of_setting(runs, case.second)) for case in CASES]
+    return [
+        Judged(first[seed], case.built, diagnose(first[seed]), diagnose(first[seed], second.get(seed)))
+        for seed in sorted({record.config.seed for record in runs})
+        for case, first, second in found
+        if seed in first and (seed in second or case.second is None)
+    ]
 
 
 def right(profile: Profile, records: Records) -> list[float]:
@@ -221,4 +210,4 @@ def right(profile: Profile, records: Records) -> list[float]:
     for case in judged(records.select(SUITES["diagnoses"].runs(profile))):
         if case.held_back:
             by_seed.setdefault(case.record.config.seed, []).append(case.is_right)
-    return [100 * mean(seed) for seed in by_seed.values() if len(seed) == len(CONSTRUCTED)]
+    return [100 * mean(seed) for seed in by_seed.values() if len(seed) == len(CASES)]

@@ -13,7 +13,7 @@ from resnet_lib.nets import geometry, models, probes, surgery
 from resnet_lib.runs.paper import paper
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fact:
     """A statement, its source, and a check that returns whether it holds and the evidence in one sentence."""
 
@@ -181,62 +181,63 @@ FACTS: dict[str, Fact] = {
     fact.name: fact
     for fact in (
         Fact(
-            "independent-choices",
-            "Stride, filters and kernel of a layer are three choices: one sets the resolution, one the channels, one "
-            "how far it sees.",
-            "reading note 5",
-            "05_stride_channels_kernel",
-            ("note 5",),
-            _independent_choices,
+            name="independent-choices",
+            statement="Stride, filters and kernel of a layer are three choices: one sets the resolution, one the "
+            "channels, one how far it sees.",
+            source="reading note 5",
+            chapter="05_stride_channels_kernel",
+            covers=("note 5",),
+            check=_independent_choices,
         ),
         Fact(
-            "table1-costs",
-            "The nets of Table 1 cost what it says.",
-            "section 3.3, Table 1",
-            "06_bottleneck",
-            ("paper Table 1",),
-            _table1_costs,
+            name="table1-costs",
+            statement="The nets of Table 1 cost what it says.",
+            source="section 3.3, Table 1",
+            chapter="06_bottleneck",
+            covers=("paper Table 1",),
+            check=_table1_costs,
         ),
         Fact(
-            "projections-double",
-            "With projections in place of identities, bottlenecks cost twice the time and have twice the size.",
-            "section 4.1; reading note 7",
-            "06_bottleneck",
-            ("note 7", "paper 11"),
-            _projections_double,
+            name="projections-double",
+            statement="With projections in place of identities, bottlenecks cost twice the time and have twice the "
+            "size.",
+            source="section 4.1; reading note 7",
+            chapter="06_bottleneck",
+            covers=("note 7", "paper 11"),
+            check=_projections_double,
         ),
         Fact(
-            "identity-is-free",
-            "Identity shortcuts add neither parameters nor computation.",
-            "section 3.2",
-            "06_bottleneck",
-            ("paper 5",),
-            _identity_is_free,
+            name="identity-is-free",
+            statement="Identity shortcuts add neither parameters nor computation.",
+            source="section 3.2",
+            chapter="06_bottleneck",
+            covers=("paper 5",),
+            check=_identity_is_free,
         ),
         Fact(
-            "growth-keeps",
-            "A residual net can be deepened without changing what it computes, and go on training: the new blocks "
-            "start at zero.",
-            "sections 1 and 3.1; reading notes S5 and 2",
-            "03_residual_formulation",
-            ("S5", "note 2", "paper 3"),
-            _growth_keeps,
+            name="growth-keeps",
+            statement="A residual net can be deepened without changing what it computes, and go on training: the new "
+            "blocks start at zero.",
+            source="sections 1 and 3.1; reading notes S5 and 2",
+            chapter="03_residual_formulation",
+            covers=("S5", "note 2", "paper 3"),
+            check=_growth_keeps,
         ),
         Fact(
-            "plain-contains-shallower",
-            "A deeper plain net that is no worse exists as well: its new layers copy their input.",
-            "sections 1 and 3.1",
-            "03_residual_formulation",
-            ("paper 2",),
-            _plain_contains_shallower,
+            name="plain-contains-shallower",
+            statement="A deeper plain net that is no worse exists as well: its new layers copy their input.",
+            source="sections 1 and 3.1",
+            chapter="03_residual_formulation",
+            covers=("paper 2",),
+            check=_plain_contains_shallower,
         ),
         Fact(
-            "shapes-must-agree",
-            "The shortcut has to change where a block changes the shape, and nowhere else.",
-            "section 3.3; reading notes S4 and 4",
-            "04_shortcuts",
-            ("S4", "note 4"),
-            _shapes_must_agree,
+            name="shapes-must-agree",
+            statement="The shortcut has to change where a block changes the shape, and nowhere else.",
+            source="section 3.3; reading notes S4 and 4",
+            chapter="04_shortcuts",
+            covers=("S4", "note 4"),
+            check=_shapes_must_agree,
         ),
     )
 }

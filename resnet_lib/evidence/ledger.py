@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
 from resnet_lib.display import Html, Markdown, Table, runs_line
-from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Claim, Verdict
+from resnet_lib.errors import lookup
+from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Claim
 from resnet_lib.evidence.facts import FACTS, Fact, checked
+from resnet_lib.evidence.rule import Verdict
 from resnet_lib.evidence.verdicts import brief, known, number, numbers, sentence
-from resnet_lib.runs.experiments import PROFILES, lookup
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.store import Records
 
 STATUSES = ("supported", "refuted", "undecided", "not yet run")

@@ -6,8 +6,11 @@ Nothing here needs torch.
 from collections.abc import Iterator, Sequence
 
 from resnet_lib.display import NO_RUN, Table
-from resnet_lib.evidence.claims import CLAIMS, MIN_SEEDS, Claim, Verdict, folklore_effects, judge
-from resnet_lib.runs.experiments import FOLKLORE, PROFILES, Profile
+from resnet_lib.evidence.claims import CLAIMS, Claim
+from resnet_lib.evidence.effects import added_by
+from resnet_lib.evidence.rule import MIN_SEEDS, Verdict, judge
+from resnet_lib.runs.experiments import FOLKLORE
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records
 
 
@@ -50,7 +53,7 @@ def brief(claim: Claim, verdict: Verdict) -> str:
 def sentence(claim: Claim, verdict: Verdict) -> str:
     """A whole verdict: how many seeds, what was compared, the effect and its interval, and what the rule asks for."""
     seeds = f"{verdict.num_seeds} seed{'s' if verdict.num_seeds > 1 else ''}"
-    text = f"*{verdict.status}* at `{verdict.profile}` ({seeds}): {claim.effect}: {amount(verdict, claim.unit)}"
+    text = f"*{verdict.status}* at `{verdict.profile}` ({seeds}): {claim.effect.text}: {amount(verdict, claim.unit)}"
     if verdict.low is None:
         return f"{text}; a verdict needs {MIN_SEEDS} seeds."
     asked = "less than {:g} on either side" if claim.rule == "within" else "more than {:g}"
@@ -84,8 +87,9 @@ def folklore_prices(profile: Profile, records: Records) -> dict[str, list[float]
 
     The best epoch is a departure of reporting: same runs, lower number. It can only seem to gain.
     """
-    prices = {key: folklore_effects(key, profile, records) for key in FOLKLORE}
-    return prices | {BEST_EPOCH: [0 - gap for gap in CLAIMS["best-epoch-flatters"].effects(profile, records)]}
+    prices = {departure.name: added_by(departure).per_seed(profile, records) for departure in FOLKLORE}
+    flattered = CLAIMS["best-epoch-flatters"].effect.per_seed(profile, records)
+    return prices | {BEST_EPOCH: [0 - gap for gap in flattered]}
 
 
 def price(departure: str, effects: Sequence[float]) -> tuple[Verdict, str]:

@@ -17,11 +17,13 @@ from torch import nn
 
 from resnet_lib import data
 from resnet_lib.data.sets import Dataset
-from resnet_lib.errors import UserError
+from resnet_lib.errors import UserError, lookup, unknown
 from resnet_lib.files import cache_dir, locked, write_atomically
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, Profile, Suite, lookup
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.records import RunRecord, save_record
+from resnet_lib.runs.settings import Setting
 from resnet_lib.runs.store import WEIGHTS, Records, local_dir
 from resnet_lib.training import provenance
 from resnet_lib.training.hardware import Hardware
@@ -294,7 +296,7 @@ def prepare(*suites: str, profile: str = BEST, retrain: bool = False) -> None:
 
 
 def collect(
-    suite: str, profile: str = BEST, retrain: bool = False, *, settings: Sequence[str] = (), num_seeds: int = 1
+    suite: str, profile: str = BEST, retrain: bool = False, *, settings: Sequence[Setting] = (), num_seeds: int = 1
 ) -> list[RunRecord]:
     """The records that a figure or table of a chapter shows, setting by setting, seeds in order.
 
@@ -311,11 +313,14 @@ def collect(
         UserError: unknown suite, profile or setting.
     """
     chosen = lookup(SUITES, suite, "suite")
-    wanted = {name: lookup(chosen.settings, name, f"setting of suite {suite}") for name in settings or chosen.settings}
+    for setting in settings:
+        if setting not in chosen.settings:
+            raise unknown(f"setting of suite {suite}", setting.name, (known.name for known in chosen.settings))
+    wanted = settings or chosen.settings
     scale = lookup(PROFILES | {BEST: None}, profile, "profile")
     if scale is None:
-        scale = PROFILES["smoke"] if retrain else best_profile(chosen, list(wanted), num_seeds)
-    configs = [config for name in wanted for config in chosen.setting(name, scale)]
+        scale = PROFILES["smoke"] if retrain else best_profile(wanted, num_seeds)
+    configs = [config for setting in wanted for config in setting.runs(scale)]
     records = Records.committed() if profile == BEST else Records.all()
     if not retrain:
         return records.select(configs)
@@ -325,10 +330,10 @@ def collect(
     return [r for c in configs if (r := (local if c in fresh else records).get(c)) is not None]
 
 
-def best_profile(suite: Suite, settings: Sequence[str], num_seeds: int) -> Profile:
+def best_profile(settings: Sequence[Setting], num_seeds: int) -> Profile:
     """The profile nearest to the paper's in which each setting has this many recorded seeds, else the quickest."""
     recorded = Records.committed()
     for profile in reversed(PROFILES.values()):
-        if all(len(recorded.select(suite.setting(name, profile))) >= num_seeds for name in settings):
+        if all(len(recorded.select(setting.runs(profile))) >= num_seeds for setting in settings):
             return profile
     return next(iter(PROFILES.values()))

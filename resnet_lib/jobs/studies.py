@@ -16,13 +16,15 @@ from torch import nn
 
 from resnet_lib import data, training
 from resnet_lib.data.sets import Dataset
-from resnet_lib.errors import UserError
+from resnet_lib.errors import UserError, lookup
 from resnet_lib.jobs import campaign
 from resnet_lib.nets import surgery
 from resnet_lib.nets.probes import as_in_training
-from resnet_lib.runs.config import NetConfig, RunConfig
-from resnet_lib.runs.experiments import LESIONED, SUITES, Profile, changed, lookup
+from resnet_lib.runs.config import RunConfig, changed
+from resnet_lib.runs.experiments import LESIONED
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import Study, save_study
+from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.loop import step
@@ -193,12 +195,12 @@ def train_on(trained: Trained, net: nn.Module, iterations: int, lr: float) -> li
     return losses
 
 
-STUDIES: dict[str, tuple[Callable[[Trained], dict[str, float]], tuple[str, ...]]] = {
+STUDIES: dict[str, tuple[Callable[[Trained], dict[str, float]], tuple[Setting, ...]]] = {
     "delete-block": (delete_block, LESIONED),
     "swap-blocks": (swap_blocks, LESIONED),
-    "growth": (growth, ("plain-20", "ResNet-20 A")),
+    "growth": (growth, (plain(20), resnet(20))),
 }
-"""Name -> what to measure, and on which nets of the suite `degradation`."""
+"""Name -> what to measure, and on the nets of which settings."""
 
 
 def make_study(study: str, config: RunConfig, num_images: int = NUM_IMAGES) -> Study:
@@ -235,7 +237,7 @@ def work(
     names: Sequence[str],
     seeds: range,
     num_images: int = NUM_IMAGES,
-    nets: Sequence[NetConfig] | None = None,
+    settings: Sequence[Setting] | None = None,
 ) -> list[Study]:
     """Makes and stores the studies that are missing, seed by seed.
 
@@ -244,7 +246,7 @@ def work(
         names: keys of `STUDIES`.
         seeds: of the nets.
         num_images: how many of the first test images to use.
-        nets: study only these; by default all that a study names.
+        settings: study only the nets of these; by default of all that a study names.
 
     Returns:
         All that were asked for, those that were there already, too.
@@ -253,23 +255,20 @@ def work(
         UserError: a net is not studied; or as `make_study` does; what was finished before is stored.
     """
     records = Records.all()
-    wanted = [
-        (name, SUITES["degradation"].settings[setting](profile, seed))
-        for seed in seeds
-        for name in names
-        for setting in lookup(STUDIES, name, "study")[1]
-    ]
-    if nets is not None:
-        studied = dict.fromkeys(config.net for _, config in wanted)
-        if unknown := [net.name for net in nets if net not in studied]:
-            raise UserError(f"{unknown[0]} is not studied; choose from {', '.join(net.name for net in studied)}")
-        wanted = [(name, config) for name, config in wanted if config.net in nets]
+    wanted = [(name, setting) for name in names for setting in lookup(STUDIES, name, "study")[1]]
+    if settings is not None:
+        studied = {setting: setting.name for _, setting in wanted}
+        if strange := [setting.name for setting in settings if setting not in studied]:
+            raise UserError(f"{strange[0]} is not studied; choose from {', '.join(studied.values())}")
+        wanted = [(name, setting) for name, setting in wanted if setting in settings]
     found = []
-    for name, config in wanted:
-        study = records.study(name, config)
-        if study is None:
-            study = make_study(name, config, num_images)
-            save_study(study, local_dir())
-            campaign.say(f"{study.name}: {study.provenance.seconds:.0f} s")
-        found.append(study)
+    for seed in seeds:
+        for name, setting in wanted:
+            config = setting.at(profile, seed)
+            study = records.study(name, config)
+            if study is None:
+                study = make_study(name, config, num_images)
+                save_study(study, local_dir())
+                campaign.say(f"{study.name}: {study.provenance.seconds:.0f} s")
+            found.append(study)
     return found

@@ -1,20 +1,8 @@
-"""Runs: what they are (`config`), which there are (`experiments`), what they left behind (`records`, `store`).
+"""Runs: what they are (`config`), at which scales (`profiles`), which there are (`settings`, `experiments`).
 
-Nothing here needs torch.
+And what they left behind (`records`, `store`). Nothing here needs torch.
 """
 
-from resnet_lib.runs.config import DataConfig, NetConfig, Recipe, RunConfig
-from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.settings import fully_connected, plain, resnet, table1, transformer
 from resnet_lib.runs.store import Records, committed_dir, local_dir
-
-__all__ = [
-    "DataConfig",
-    "NetConfig",
-    "Recipe",
-    "Records",
-    "RunConfig",
-    "RunRecord",
-    "Study",
-    "committed_dir",
-    "local_dir",
-]

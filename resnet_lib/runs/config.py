@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,6 +23,14 @@ class Frozen(BaseModel):
     """A value whose fields are checked strictly; one that it does not know is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Value = TypeVar("Value", bound=Frozen)
+
+
+def changed(value: Value, **changes: object) -> Value:
+    """The same with some fields changed, checked like a new one."""
+    return type(value).model_validate(value.model_dump(exclude_unset=True) | changes)
 
 
 class NetConfig(Frozen):
@@ -58,9 +66,12 @@ class NetConfig(Frozen):
             return f"transformer-{self.depth}" + (" without shortcuts" if self.shortcut == "none" else "")
         if self.family == "fully-connected":
             return f"{self.depth} FC"
-        base = f"plain-{self.depth}" if self.shortcut == "none" else f"ResNet-{self.depth} {self.shortcut}"
-        base += "" if self.family == "cifar" else " (Table 1)"
-        return ", ".join([base, *self._unusual()])
+        return ", ".join([self.short_name + (" (Table 1)" if self.family == "imagenet" else ""), *self._unusual()])
+
+    @property
+    def short_name(self) -> str:
+        """Of a convolutional net: depth and shortcut option alone."""
+        return f"plain-{self.depth}" if self.shortcut == "none" else f"ResNet-{self.depth} {self.shortcut}"
 
     def _unusual(self) -> Iterator[str]:
         """What the name says of fields that are not the paper's."""

@@ -38,6 +38,23 @@ def figure6_error(kind: str, depth: int, curve: str) -> float | None:
     return values.get(f"{'plain' if kind == 'plain' else 'res'}{depth}")
 
 
+def figure7_response(kind: str, depth: int) -> tuple[float, float]:
+    """Mean and median over 3x3 layers of a curve of Figure 7, read off the vector drawing; kinds as in Figure 6."""
+    drawn = paper()["paper"]["digitized_from_vector_curves"]["fig7_std_mean_median"]
+    return tuple(drawn[f"{'plain' if kind == 'plain' else 'res'}{depth}"])
+
+
+def table1_error(depth: int, shortcut: str) -> float:
+    """ImageNet top-1 error of a net of Table 1, 10-crop, in percent: from Table 2, with options B and C from Table 3.
+
+    Raises:
+        KeyError: the paper has no such net.
+    """
+    if shortcut in ("none", "A"):
+        return paper_table(2)[f"{'plain' if shortcut == 'none' else 'resnet'}{depth}"]
+    return paper_table(3)[f"ResNet-{depth} {shortcut}" if depth == 34 else f"ResNet-{depth}"][0]
+
+
 def table6_mean(depth: int) -> float | None:
     """Test error in percent of Table 6 as one number: the mean of five runs at 110 layers, else the one printed.
 

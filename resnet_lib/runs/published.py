@@ -14,8 +14,8 @@ from pydantic import Field
 
 from resnet_lib.files import PACKAGE
 from resnet_lib.runs.config import Finite, Frozen, NetConfig, Positive
-from resnet_lib.runs.experiments import plain, resnet
 from resnet_lib.runs.records import Percent, Source
+from resnet_lib.runs.settings import plain, resnet
 
 Channels = tuple[Finite, Finite, Finite]  # red, green, blue
 
@@ -75,7 +75,7 @@ class PublishedNet:
     def config(self) -> NetConfig:
         """What kind of net it is; residual ones are of option A."""
         kind, _, depth = self.net.partition("-")
-        return plain(int(depth)) if kind == "plain" else resnet(int(depth))
+        return (plain(int(depth)) if kind == "plain" else resnet(int(depth))).net
 
     @property
     def source(self) -> Source:

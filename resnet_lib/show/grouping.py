@@ -4,9 +4,11 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from resnet_lib.display import NO_RUN, spread
-from resnet_lib.runs.config import DataConfig, Recipe
-from resnet_lib.runs.experiments import PROFILES, SUITES, Profile, home
-from resnet_lib.runs.records import PublishedStudy, RunRecord, Study
+from resnet_lib.runs.config import DataConfig, NetConfig, Recipe
+from resnet_lib.runs.experiments import home
+from resnet_lib.runs.profiles import Profile
+from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.settings import OPTIMIZER_NAMES, Setting
 from resnet_lib.runs.store import Records
 
 T, K = TypeVar("T"), TypeVar("K", bound=Hashable)
@@ -14,8 +16,7 @@ T, K = TypeVar("T"), TypeVar("K", bound=Hashable)
 
 def recipe_name(recipe: Recipe) -> str:
     """The optimiser and its learning rate: SGD, lr 0.1."""
-    names = {"sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop"}
-    return f"{names[recipe.optimizer]}, lr {recipe.lr:g}"
+    return f"{OPTIMIZER_NAMES[recipe.optimizer]}, lr {recipe.lr:g}"
 
 
 def data_name(data: DataConfig) -> str:
@@ -33,12 +34,12 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     return groups
 
 
-def by_net(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
-    """Records by the name of their net."""
-    return grouped(records, lambda record: record.config.net.name)
+def by_net(records: Iterable[RunRecord]) -> dict[NetConfig, list[RunRecord]]:
+    """Records by their net."""
+    return grouped(records, lambda record: record.config.net)
 
 
-def setting(record: RunRecord) -> tuple[str, str, str, str]:
+def traits(record: RunRecord) -> tuple[str, str, str, str]:
     """What tells settings apart: net, optimiser, length and data."""
     config = record.config
     length = f"{config.recipe.iterations:,} iterations"
@@ -50,8 +51,8 @@ def by_setting(*panels: Sequence[RunRecord]) -> list[dict[str, list[RunRecord]]]
 
     A setting is called by its net, and by optimiser, length and data where these differ within a panel.
     """
-    told = [part for part in (1, 2, 3) if any(len({setting(r)[part] for r in panel}) > 1 for panel in panels)]
-    return [grouped(panel, lambda r: ", ".join(setting(r)[part] for part in (0, *told))) for panel in panels]
+    told = [part for part in (1, 2, 3) if any(len({traits(r)[part] for r in panel}) > 1 for panel in panels)]
+    return [grouped(panel, lambda r: ", ".join(traits(r)[part] for part in (0, *told))) for panel in panels]
 
 
 def training_spread(records: Iterable[RunRecord]) -> str:
@@ -72,7 +73,7 @@ def describe(records: Sequence[RunRecord | Study]) -> str:
     for record in records:
         config = record.config
         place = home(config)
-        profile = place and PROFILES[place.profile]
+        profile = place and place.profile
         usual = profile and (config.data, config.recipe.iterations) == (profile.data, profile.recipe.iterations)
         what = profile.summary if usual else f"{data_name(config.data)}, {config.recipe.iterations:,} iterations"
         seeds.setdefault((what, f" (profile {profile.name})" if profile else ""), set()).add(config.seed)
@@ -80,14 +81,7 @@ def describe(records: Sequence[RunRecord | Study]) -> str:
     return "; ".join(parts)
 
 
-def studied(study: str, profile: Profile, records: Records, nets: Sequence[str]) -> list[Study]:
-    """The studies there are of these nets of the suite degradation, net by net, seeds in order."""
-    configs = (config for net in nets for config in SUITES["degradation"].setting(net, profile))
+def studied(study: str, profile: Profile, records: Records, settings: Sequence[Setting]) -> list[Study]:
+    """The studies there are of the nets of these settings, setting by setting, seeds in order."""
+    configs = (config for setting in settings for config in setting.runs(profile))
     return [found for config in configs if (found := records.study(study, config)) is not None]
-
-
-def without_whole(study: Study | PublishedStudy) -> tuple[dict[str, float], float]:
-    """The errors of the damaged nets, by block, and that of the whole net."""
-    errors = dict(zip(study.label, study.value, strict=True))
-    whole = errors.pop("whole net")
-    return errors, whole

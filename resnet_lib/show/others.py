@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from resnet_lib.runs.experiments import PROFILES, SUITES, Profile
+from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.literature import Error, Kind, paper_error, reports
 from resnet_lib.runs.paper import figure6_error
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.published import PublishedNet, published_nets
 from resnet_lib.runs.records import PublishedStudy
 from resnet_lib.runs.store import Records
@@ -67,12 +68,10 @@ def reported(kind: Kind, records: Records, profiles: Iterable[Profile] = PROFILE
 def _ours(shortcut: str, profile: Profile, records: Records) -> dict[int, Error]:
     """Depth -> mean test error over the seeds there are, of the nets of Figure 6 with this shortcut."""
     errors = {}
-    suite = SUITES["degradation"]
-    for setting in suite.settings:
-        configs = suite.setting(setting, profile)
-        if configs[0].net.shortcut == shortcut:
-            found = [record.final.test_error for record in records.select(configs)]
+    for setting in SUITES["degradation"].settings:
+        if setting.net.shortcut == shortcut:
+            found = [record.final.test_error for record in records.select(setting.runs(profile))]
             if found:
                 spread = stdev(found) if len(found) > 1 else None
-                errors[configs[0].net.depth] = Error(mean(found), spread, len(found))
+                errors[setting.net.depth] = Error(mean(found), spread, len(found))
     return errors

@@ -36,8 +36,9 @@ from resnet_lib.nets.geometry import Cost, batch_norm_outputs
 from resnet_lib.nets.geometry import cost as net_cost
 from resnet_lib.nets.models import initialize
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, changed, resnet
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import first_problem
+from resnet_lib.runs.settings import resnet
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.loop import train
 from resnet_lib.training.provenance import device_name, git_state
@@ -191,15 +192,8 @@ def random_dataset() -> Dataset:
 
 def bench_config(depth: int, iterations: int) -> RunConfig:
     """The paper's recipe, cut short; a point of the curve at the middle lets the first half go as warming up."""
-    profile = PROFILES["paper"]
-    recipe = changed(
-        profile.recipe,
-        iterations=2 * iterations,
-        milestones=(),
-        log_every=iterations,
-        eval_every=2 * iterations,
-    )
-    return RunConfig(net=resnet(depth), data=profile.data, recipe=recipe, seed=0)
+    short = {"iterations": 2 * iterations, "milestones": (), "log_every": iterations, "eval_every": 2 * iterations}
+    return resnet(depth).with_recipe(**short).at(PROFILES["paper"], seed=0)
 
 
 class Stopwatch:
@@ -375,7 +369,7 @@ def _quickest(action: Callable[[], object], device: torch.device, repeats: int =
 
 def limit(depth: int, bytes_per_second: float, multiply_adds_per_second: float, bytes_per_value: int) -> Limit:
     """What memory and arithmetic allow; a step costs three times the multiply-adds of its way forward."""
-    net = build(resnet(depth))
+    net = build(resnet(depth).net)
     spent: Cost = net_cost(net, IMAGE_SHAPE)
     traffic = PASSES * batch_norm_outputs(net, IMAGE_SHAPE) * bytes_per_value
     return Limit(

@@ -23,8 +23,8 @@ from resnet_lib.display import Table
 from resnet_lib.errors import UserError
 from resnet_lib.nets.geometry import table1_cost
 from resnet_lib.nets.models import IMAGENET_BLOCKS
-from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import changed, table1_net
+from resnet_lib.runs.config import RunConfig, changed
+from resnet_lib.runs.settings import table1
 from resnet_lib.speed import bench
 from resnet_lib.training import Hardware, Progress, imagenet, train
 from resnet_lib.training.processes import joined
@@ -76,7 +76,7 @@ def scaling_config(folder: imagenet.Folder, image_size: int) -> RunConfig:
     recipe = changed(
         imagenet.recipe(NUM_IMAGES, BATCH_SIZE), iterations=ITERATIONS, milestones=(), log_every=ITERATIONS // 2
     )
-    return imagenet.run(table1_net(DEPTH, "A"), folder, 0, recipe, image_size)
+    return imagenet.run(table1(DEPTH, "A").net, folder, 0, recipe, image_size)
 
 
 def member(images: Path, image_size: int, device: str | None, out: Path) -> None:

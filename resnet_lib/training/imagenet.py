@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader
 
 from resnet_lib.data.batches import WHOLE, Batch, Share, iterations_per_epoch, shared_out
 from resnet_lib.errors import UserError
-from resnet_lib.runs.config import DataConfig, NetConfig, Recipe, RunConfig
-from resnet_lib.runs.experiments import PAPER_RECIPE, changed
+from resnet_lib.runs.config import DataConfig, NetConfig, Recipe, RunConfig, changed
+from resnet_lib.runs.profiles import PAPER_RECIPE
 from resnet_lib.training.processes import Group
 from resnet_lib.training.protocols import MEAN, STD, Images, Protocol, find_images, read_image
 

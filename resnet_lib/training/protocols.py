@@ -31,9 +31,8 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
 from resnet_lib.data.torchvision_compat import torchvision
-from resnet_lib.errors import UserError
+from resnet_lib.errors import UserError, lookup
 from resnet_lib.nets.models import IMAGENET_BLOCKS, ImageNetNet
-from resnet_lib.runs.experiments import lookup
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.memory import forward
 

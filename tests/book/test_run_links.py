@@ -7,7 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
-from test_run_pages import DEGRADATION, LINE, LINKED, SMOKE, html, records_folder
+from test_run_pages import LINE, LINKED, PLAIN_20, html, records_folder
 
 from book import run_links
 from book.extensions import run_pages
@@ -111,7 +111,7 @@ def test_a_run_on_no_page_and_a_record_that_is_not_there_are_told(built: tuple[P
     pages, folder = built
     name = next((folder / "set").glob("plain-8*")).stem
     (pages / "runs" / "others.html").write_text("<article></article>")
-    (pages / "records" / "set" / f"{DEGRADATION.setting('plain-20', SMOKE)[0].name}.json").unlink()
+    (pages / "records" / "set" / f"{PLAIN_20[0].name}.json").unlink()
     missing, file = run_links.run_problems(pages, folder)
     assert missing == f"no page lists the run {name}"
     assert re.fullmatch(

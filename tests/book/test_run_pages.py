@@ -10,12 +10,14 @@ from samples import made_up_record, made_up_study, tiny_config
 
 from book.extensions import run_pages
 from book.extensions.numbered_tables import NumberedTable
-from resnet_lib.runs.experiments import PROFILES, SUITES
+from resnet_lib.runs.experiments import unnormalised
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, save_record, save_study
+from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import committed_dir
 
 SMOKE = PROFILES["smoke"]
-DEGRADATION = SUITES["degradation"]
+PLAIN_20 = plain(20).runs(SMOKE)
 
 
 def test_each_committed_record_is_on_one_page() -> None:
@@ -31,8 +33,8 @@ def test_each_committed_record_is_on_one_page() -> None:
 
 def records_folder(folder: Path) -> Path:
     """Two seeds of a net, one with a study, a diverged run, and a run of no suite."""
-    first, second = DEGRADATION.setting("plain-20", SMOKE)[:2]
-    (without, *_) = SUITES["batch-norm"].setting("plain-20, no BN, lr 0.1", SMOKE)
+    first, second = PLAIN_20[:2]
+    without = unnormalised(plain(20), 0.1).at(SMOKE, 0)
     for config, error in ((first, 12.5), (second, 0.0), (tiny_config(), 40.0)):
         save_record(made_up_record(config, train_error=error, test_error=error), folder / "set")
     lost = made_up_record(without)
@@ -64,7 +66,7 @@ def test_a_page_says_of_each_run_what_its_record_does(tmp_path: Path) -> None:
         and "seed 0" not in page.select_one(".settings").text
     )
     first, second = page.select("tbody tr")
-    config = DEGRADATION.setting("plain-20", SMOKE)[0]
+    config = PLAIN_20[0]
     assert first["id"] == f"run-{config.digest}"
     cells = [cell.text for cell in first(["th", "td"])]
     assert cells[:3] == ["0", "12.50", "12.50"]

@@ -9,14 +9,15 @@ from bs4 import BeautifulSoup
 from resnet_lib.jobs import campaign
 from resnet_lib.nets import geometry
 from resnet_lib.nets.models import CifarNet, ImageNetNet
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.show import explore, figures
 
-NETS = ["plain-20", "plain-56", "ResNet-20 A"]
+SETTINGS = [plain(20), plain(56), resnet(20)]
 
 
 @pytest.fixture(scope="module")
 def runs() -> list:
-    return campaign.collect("degradation", "smoke", settings=NETS)
+    return campaign.collect("degradation", "smoke", settings=SETTINGS)
 
 
 def carried(text: str) -> object:
@@ -31,7 +32,7 @@ def test_every_point_is_the_mean_that_the_records_give(runs: list) -> None:
         errors = [sum(column) / len(column) for column in zip(*(table.error for table in tables), strict=True)]
         assert curve["y"] == pytest.approx(errors, abs=0.0051)
         assert curve["x"] == list(tables[0].iteration)
-    assert len(panel["curves"]) == 2 * len(NETS)
+    assert len(panel["curves"]) == 2 * len(SETTINGS)
 
 
 def test_a_panel_stands_where_it_is_drawn(runs: list) -> None:
@@ -43,7 +44,7 @@ def test_a_panel_stands_where_it_is_drawn(runs: list) -> None:
 
 def test_each_net_has_its_curves_and_its_band_in_the_drawing(runs: list) -> None:
     drawing = BeautifulSoup(explore.curves(figures.curves({"all": runs})), "html.parser").svg
-    for net in NETS:
+    for net in (setting.name for setting in SETTINGS):
         assert len(drawing.find_all(attrs={"data-net": net})) == 4  # two lines on two bands
     assert not drawing.find_all("style")
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from samples import made_up_record, python, tiny_config
 
 from resnet_lib.data import tabular
-from resnet_lib.evidence.claims import interval
-from resnet_lib.runs.experiments import plain, resnet
+from resnet_lib.evidence.rule import interval
 from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.show.figures import curves, final_errors, lines, parity, settings
 
 RECORDS = [

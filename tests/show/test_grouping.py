@@ -3,8 +3,10 @@
 from samples import made_up_record, tiny_config
 
 from resnet_lib.runs.config import DataConfig, RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, on_features, resnet
+from resnet_lib.runs.experiments import SUITES, on_few_images
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.settings import fully_connected, resnet
 from resnet_lib.show import tables
 from resnet_lib.show.grouping import by_setting, describe
 
@@ -44,11 +46,10 @@ def test_data_are_named_with_what_is_left_out_of_them() -> None:
 
 
 def test_a_caption_names_the_data_and_the_profile_of_runs_on_other_data() -> None:
-    few = SUITES["heads"].settings["ResNet-20 A, 600 images"]
-    records = [made_up_record(few(SMOKE, seed)) for seed in (0, 1)]
+    records = [made_up_record(on_few_images(resnet(20)).at(SMOKE, seed)) for seed in (0, 1)]
     few_text = "fashion-mnist-mini, 600 images, 200 iterations; 2 seeds (profile smoke)"
     assert describe(records) == few_text
-    records.append(made_up_record(on_features("wine", 1)(SMOKE, 2)))
+    records.append(made_up_record(fully_connected(1, "wine").at(SMOKE, 2)))
     assert describe(records) == f"{few_text}; wine, 600 iterations; 1 seed (profile smoke)"
     outside = describe([on_data(records[0], num_train=500)])
     assert outside == "fashion-mnist-mini, 500 images, 200 iterations; 1 seed"

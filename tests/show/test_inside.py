@@ -10,9 +10,9 @@ from torch import Tensor
 
 from resnet_lib.display import NO_RUN, spread, two_digits
 from resnet_lib.nets import models, probes
-from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import Probes, RunRecord, save_study
+from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 from resnet_lib.show.figures.canvas import ORANGE, depth_color
@@ -21,27 +21,23 @@ SMOKE = PROFILES["smoke"]
 BLOCKS = ("layer1.0", "layer1.1", "layer1.2", "layer2.1", "layer2.2", "layer3.1", "layer3.2")
 
 
-def config(net: str, seed: int) -> RunConfig:
-    return SUITES["degradation"].settings[net](SMOKE, seed)
-
-
 @pytest.fixture
 def records(tmp_path: Path) -> Records:
     """Two seeds: in plain-20 deleting block i adds 10 i + 2 seed points to 20, in ResNet-20 a tenth of that."""
     for seed in (0, 1):
-        for net, factor in (("plain-20", 1.0), ("ResNet-20 A", 0.1)):
+        for net, factor in ((plain(20), 1.0), (resnet(20), 0.1)):
             errors = {block: 20 + factor * (10 * i + 2 * seed) for i, block in enumerate(BLOCKS)}
-            save_study(made_up_study("delete-block", config(net, seed), {"whole net": 20.0} | errors), tmp_path)
+            save_study(made_up_study("delete-block", net.at(SMOKE, seed), {"whole net": 20.0} | errors), tmp_path)
         swaps = {"whole net": 20.0, "layer1.0": 50.0 + seed}
-        save_study(made_up_study("swap-blocks", config("plain-20", seed), swaps), tmp_path)
+        save_study(made_up_study("swap-blocks", plain(20).at(SMOKE, seed), swaps), tmp_path)
         grown = {label + what: 30.0 + seed for label in ("whole net", "dirac") for what in ("", ", as in training")}
         grown |= {"whole net, trained on": 25.0, "dirac, trained on": 27.0}
-        save_study(made_up_study("growth", config("plain-20", seed), grown), tmp_path)
+        save_study(made_up_study("growth", plain(20).at(SMOKE, seed), grown), tmp_path)
     return Records(tmp_path)
 
 
 def test_table_of_lesions(records: Records) -> None:
-    table = tables.lesions("delete-block", SMOKE, records, ["plain-20", "ResNet-20 A", "plain-56"])
+    table = tables.lesions("delete-block", SMOKE, records, [plain(20), resnet(20), plain(56)])
     assert list(table["net"]) == ["plain-20", "ResNet-20 A", "plain-56"]
     assert list(table["whole net (%)"]) == ["20.00 ± 0.00 (n=2)", "20.00 ± 0.00 (n=2)", NO_RUN]
     assert list(table["median block adds (points)"])[:2] == ["31.00 ± 1.41 (n=2)", "3.10 ± 0.14 (n=2)"]
@@ -79,8 +75,8 @@ def test_figure_of_lesions_without_studies_says_so(tmp_path: Path) -> None:
     assert NO_RUN in figures.lesions(SMOKE, Records(tmp_path), (20, 56), "title").get_supxlabel()
 
 
-def responding(net: str, seed: int, first: float) -> RunRecord:
-    made = made_up_record(config(net, seed))
+def responding(net: Setting, seed: int, first: float) -> RunRecord:
+    made = made_up_record(net.at(SMOKE, seed))
     layers = layer_names(made.config.net)
     deviations = tuple(first + (i * 7) % len(layers) for i in range(len(layers)))
     probes = Probes(layer=layers, response_std=deviations, gradient_norm=deviations)
@@ -88,8 +84,8 @@ def responding(net: str, seed: int, first: float) -> RunRecord:
 
 
 def test_figure_of_responses_shows_medians_in_order_and_sorted() -> None:
-    shown = [responding("plain-20", seed, first) for seed, first in enumerate((1.0, 5.0, 2.0))]
-    shown += [responding("ResNet-20 A", 0, 1.0)]
+    shown = [responding(plain(20), seed, first) for seed, first in enumerate((1.0, 5.0, 2.0))]
+    shown += [responding(resnet(20), 0, 1.0)]
     figure = figures.figure7({"Clothes": shown}, "title")
     in_order, ranked = figure.axes
     expected = [median(values) for values in zip(*(r.probes.response_std for r in shown[:3]), strict=True)]
@@ -103,7 +99,7 @@ def test_figure_of_responses_shows_medians_in_order_and_sorted() -> None:
 
 
 def test_figure_7_of_one_set_of_runs_parts_plain_from_residual_nets() -> None:
-    shown = [responding("ResNet-20 A", 0, 1.0), responding("plain-20", 0, 1.0), responding("plain-20", 1, 5.0)]
+    shown = [responding(resnet(20), 0, 1.0), responding(plain(20), 0, 1.0), responding(plain(20), 1, 5.0)]
     figure = figures.figure7(shown, "title")
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         *("plain", "residual", "plain, sorted", "residual, sorted"),
@@ -201,7 +197,7 @@ def test_on_a_logarithmic_axis_a_digest_notices_small_numbers() -> None:
 
 
 def test_the_table_of_machines_tells_runs_and_studies_apart(records: Records) -> None:
-    studies = tables.studied("delete-block", SMOKE, records, ["plain-20"])
+    studies = tables.studied("delete-block", SMOKE, records, [plain(20)])
     table = tables.hardware([made_up_record(study.config) for study in studies] + studies + studies)
     assert list(table["data"]) == ["fashion-mnist-mini", "fashion-mnist-mini, after the run"]
     assert list(table["runs"]) == [2, 2]

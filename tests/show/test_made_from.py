@@ -11,13 +11,15 @@ from samples import made_up_record, made_up_study, tiny_config
 from resnet_lib import display
 from resnet_lib.evidence import ledger, verdicts
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, home
+from resnet_lib.runs.experiments import SUITES, home
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
 SMOKE, QUICK, _ = PROFILES.values()
-DEGRADATION = SUITES["degradation"]
+PLAIN_20 = plain(20).runs(SMOKE)
 
 
 def configs_of(records: Iterable[RunRecord | Study]) -> set[RunConfig]:
@@ -25,7 +27,7 @@ def configs_of(records: Iterable[RunRecord | Study]) -> set[RunConfig]:
 
 
 READ_FROM_RECORDS = {
-    "lesions": lambda records: tables.lesions("delete-block", SMOKE, records, ["plain-20"]),
+    "lesions": lambda records: tables.lesions("delete-block", SMOKE, records, [plain(20)]),
     "growth": lambda records: tables.growth(SMOKE, records),
     "against_paper": lambda records: tables.against_paper(SMOKE, records),
     "table6": tables.table6,
@@ -93,14 +95,14 @@ def test_a_table_of_records_names_them(name: str) -> None:
 
 
 def test_a_table_of_records_and_studies_names_the_runs() -> None:
-    config, other = DEGRADATION.setting("plain-20", SMOKE)[:2]
+    config, other = PLAIN_20[:2]
     table = tables.hardware([made_up_record(config), made_up_study("growth", other, {"whole net": 1.0})])
     assert configs_of(table.made_from) == {config, other}
 
 
 def test_recorded_names_the_runs_of_its_nets_only() -> None:
-    records = [made_up_record(DEGRADATION.setting(net, SMOKE)[0]) for net in ("plain-20", "plain-56")]
-    assert tables.recorded(["plain-20"], records).made_from == (records[0],)
+    records = [made_up_record(setting.at(SMOKE, 0)) for setting in (plain(20), plain(56))]
+    assert tables.recorded([plain(20)], records).made_from == (records[0],)
 
 
 DRAWN = {
@@ -124,7 +126,7 @@ def test_no_figure_that_shows_records_is_left_out() -> None:
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure_carries_the_runs_it_shows_and_so_does_the_table_of_its_numbers(name: str) -> None:
     suite = SUITES["diagnoses" if name == "cases" else "degradation"]
-    records = Records.committed().select(suite.setting(next(iter(suite.settings)), SMOKE))
+    records = Records.committed().select(suite.settings[0].runs(SMOKE))
     figure = DRAWN[name](records)
     assert figure.made_from == figure.series().made_from == tuple(records)
 
@@ -150,7 +152,7 @@ def test_no_runs_yet_is_said_and_a_figure_of_no_runs_says_nothing() -> None:
 
 
 def test_the_line_counts_runs_once_by_suite_and_profile() -> None:
-    smoke, quick = DEGRADATION.setting("plain-20", SMOKE), DEGRADATION.setting("plain-20", QUICK)
+    smoke, quick = PLAIN_20, plain(20).runs(QUICK)
     records = [made_up_record(config) for config in (*smoke, *quick, smoke[0])]
     line = BeautifulSoup(display.runs_line(records), "html.parser")
     assert line.text == f"Runs: {len(smoke)} of degradation, smoke; {len(quick)} of degradation, quick"
@@ -167,7 +169,7 @@ def test_no_run_yet_and_runs_made_on_the_spot() -> None:
 
 
 def test_a_part_of_a_table_still_names_the_runs() -> None:
-    records = [made_up_record(config) for config in DEGRADATION.setting("plain-20", SMOKE)]
+    records = [made_up_record(config) for config in PLAIN_20]
     table = tables.errors(records)
     assert "5 of degradation, smoke" in table[table["net"] == "plain-20"].head(1)._repr_html_()
     assert "Runs" not in display.Table({"a": [1]})._repr_html_()

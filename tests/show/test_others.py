@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from samples import NOWHERE, made_up_record, python
 
-from resnet_lib.evidence.claims import interval, verdicts
+from resnet_lib.evidence.claims import verdicts
+from resnet_lib.evidence.rule import interval
 from resnet_lib.runs import records
-from resnet_lib.runs.experiments import PROFILES, SUITES
 from resnet_lib.runs.literature import Error, paper_error, reports
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.published import published_nets
 from resnet_lib.runs.records import BlockProbes, Probes, PublishedStudy, save_record, save_study
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import Records, committed_dir
 from resnet_lib.show import figures, tables
 
@@ -57,9 +59,9 @@ def test_the_papers_row_has_five_runs_at_110_layers() -> None:
 @pytest.fixture
 def ours(tmp_path: Path) -> Records:
     """Three seeds at full length of plain-20 and ResNet-20."""
-    for name, base in (("plain-20", 9.0), ("ResNet-20 A", 8.0)):
+    for setting, base in ((plain(20), 9.0), (resnet(20), 8.0)):
         for seed in range(3):
-            config = SUITES["degradation"].settings[name](PAPER, seed)
+            config = setting.at(PAPER, seed)
             save_record(made_up_record(config, test_error=base + 0.25 * seed), tmp_path)
     return Records(tmp_path)
 
@@ -104,7 +106,7 @@ def test_the_forest_plot_has_a_marker_for_each_error_and_a_bar_for_each_interval
     assert mine.get_markerfacecolor() == mine.get_color()
     assert markers["a-martyn/resnet, A"].get_markerfacecolor() == "white"  # one run
     assert {line.get_label() for line in right.lines if not line.get_label().startswith("_")} <= set(names)
-    assert figure.series().made_from == tuple(Records.select(ours, SUITES["degradation"].setting("ResNet-20 A", PAPER)))
+    assert figure.series().made_from == tuple(Records.select(ours, resnet(20).runs(PAPER)))
 
 
 def test_without_runs_of_ours_the_forest_plot_says_so() -> None:

@@ -11,19 +11,20 @@ from samples import made_up_record
 from resnet_lib import display
 from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.nets import models
-from resnet_lib.runs.experiments import PROFILES, SUITES
+from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.paper import figure4_error, figure6_error, paper_table, table6_error, table6_mean
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, save_record
+from resnet_lib.runs.settings import Setting, plain, resnet, table1
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
 SMOKE, QUICK, PAPER = PROFILES.values()
 
 
-def stored(folder: Path, setting: str, profile: str, *errors: float, suite: str = "degradation") -> list[RunRecord]:
+def stored(folder: Path, setting: Setting, profile: str, *errors: float) -> list[RunRecord]:
     """Made-up records with these test errors, one per seed of the profile."""
-    configs = [SUITES[suite].settings[setting](PROFILES[profile], seed) for seed in range(len(errors))]
-    made = [made_up_record(config, test_error=error) for config, error in zip(configs, errors, strict=True)]
+    made = [made_up_record(setting.at(PROFILES[profile], seed), test_error=e) for seed, e in enumerate(errors)]
     for record in made:
         save_record(record, folder)
     return made
@@ -110,10 +111,10 @@ def test_gains_of_protocols_are_differences_between_tables() -> None:
 
 
 def test_table_6_has_every_row_of_the_paper_and_ours_under_their_profiles(tmp_path: Path) -> None:
-    stored(tmp_path, "ResNet-20 A", "quick", 15.0)
-    stored(tmp_path, "ResNet-20 A", "smoke", 20.0, 22.0)
-    stored(tmp_path, "plain-20", "quick", 1.0)  # Table 6 has no plain nets
-    stored(tmp_path, "ResNet-1202 A", "smoke", 50.0, suite="deepest")
+    stored(tmp_path, resnet(20), "quick", 15.0)
+    stored(tmp_path, resnet(20), "smoke", 20.0, 22.0)
+    stored(tmp_path, plain(20), "quick", 1.0)  # Table 6 has no plain nets
+    stored(tmp_path, resnet(1202), "smoke", 50.0)
     rows = rows_of(tables.table6(Records(tmp_path)))
     assert list(rows) == list(paper_table(6))
     ours = {
@@ -129,8 +130,8 @@ def test_table_6_has_every_row_of_the_paper_and_ours_under_their_profiles(tmp_pa
 
 
 def test_distances_are_taken_from_means_and_only_on_the_papers_images(tmp_path: Path) -> None:
-    stored(tmp_path, "ResNet-110 A", "quick", 9.61)
-    stored(tmp_path, "plain-20", "quick", 10.7)
+    stored(tmp_path, resnet(110), "quick", 9.61)
+    stored(tmp_path, plain(20), "quick", 10.7)
     rows = rows_of(tables.distances(QUICK, Records(tmp_path)))
     assert rows["ResNet-110 A"]["here minus paper (points)"] == "+3.00"
     assert rows["ResNet-110 A"]["akamaster minus paper (points)"] == "-0.29"
@@ -147,7 +148,7 @@ def test_where_the_paper_gives_a_bound_the_bound_stands() -> None:
 
 
 def test_figure_7_compares_mean_and_median_over_layers(tmp_path: Path) -> None:
-    (record,) = stored(tmp_path, "ResNet-20 A", "smoke", 20.0)
+    (record,) = stored(tmp_path, resnet(20), "smoke", 20.0)
     assert record.probes is not None
     responses = tuple(1.0 + 0.1 * layer**2 for layer in range(len(record.probes.layer)))
     probes = record.probes.model_copy(update={"response_std": responses})
@@ -160,8 +161,8 @@ def test_figure_7_compares_mean_and_median_over_layers(tmp_path: Path) -> None:
 
 
 def test_recorded_names_nets_that_have_no_run(tmp_path: Path) -> None:
-    found = stored(tmp_path, "plain-20", "smoke", 20.0)
-    rows = rows_of(tables.recorded(["plain-20", "plain-32"], found))
+    found = stored(tmp_path, plain(20), "smoke", 20.0)
+    rows = rows_of(tables.recorded([plain(20), plain(32)], found))
     assert rows["plain-20"]["test error (%)"] == "20.00 (n=1)"
     assert rows["plain-32"]["training error (%)"] == "no run yet"
 
@@ -175,18 +176,18 @@ def texts(axes: Axes) -> str:
 
 
 def test_figure_6_draws_what_there_is_and_names_what_there_is_not(tmp_path: Path) -> None:
-    names = ("plain-20", "plain-56", "plain-110", "ResNet-110 A")
-    records = [record for name in names for record in stored(tmp_path, name, "quick", 20.0)]
-    plain, residual, deepest = figures.figure6(records, "title").axes
-    assert texts(plain) == "no run yet: plain-32, plain-44"
+    settings = (plain(20), plain(56), plain(110), resnet(110))
+    records = [record for setting in settings for record in stored(tmp_path, setting, "quick", 20.0)]
+    without, residual, deepest = figures.figure6(records, "title").axes
+    assert texts(without) == "no run yet: plain-32, plain-44"
     assert texts(residual) == "no run yet: ResNet-20 A, ResNet-32 A, ResNet-44 A, ResNet-56 A"
     assert texts(deepest) == "no run yet: ResNet-1202 A"
-    assert {str(line.get_label()).split(",")[0] for line in plain.lines} == {"plain-20", "plain-56"}
+    assert {str(line.get_label()).split(",")[0] for line in without.lines} == {"plain-20", "plain-56"}
     assert {str(line.get_label()).split(",")[0] for line in deepest.lines} == {"ResNet-110 A"}
 
 
 def test_diamonds_stand_where_the_papers_curves_end_and_only_on_the_papers_images(tmp_path: Path) -> None:
-    quick, smoke = (stored(tmp_path, "plain-56", profile, 20.0) for profile in ("quick", "smoke"))
+    quick, smoke = (stored(tmp_path, plain(56), profile, 20.0) for profile in ("quick", "smoke"))
     ends = [line for line in figures.figure6(quick).axes[0].lines if line.get_marker() == "D"]
     assert [(list(line.get_xdata()), list(line.get_ydata())) for line in ends] == [([6400], [13.2])]
     assert figure6_error("plain", 56, "test") == 13.2
@@ -210,9 +211,9 @@ def test_figure_4_shows_the_papers_ends_and_says_whose_they_are() -> None:
 
 
 def test_the_scaled_tables_keep_the_papers_numbers_in_a_column_of_their_own(tmp_path: Path) -> None:
-    setting = SUITES["table2"].settings["plain-18 (Table 1)"]
     for seed in (0, 1):
-        save_record(made_up_record(setting(PROFILES["quick"], seed), train_error=20 + seed, test_error=40), tmp_path)
+        config = table1(18, "none").at(PROFILES["quick"], seed)
+        save_record(made_up_record(config, train_error=20 + seed, test_error=40), tmp_path)
     rows = {row["net"]: row for row in tables.table3_scaled(Records(tmp_path)).to_dict("records")}
     assert list(rows) == [
         *("plain-18", "plain-34", "ResNet-18 A", "ResNet-34 A", "ResNet-34 B", "ResNet-34 C"),
@@ -227,10 +228,8 @@ def test_the_scaled_tables_keep_the_papers_numbers_in_a_column_of_their_own(tmp_
         == rows["plain-34"]["tiny-imagenet-25, test (%)"]
         == "no run yet"
     )
-    assert list(tables.table3_scaled(Records(tmp_path), ["ResNet-34 C", "plain-34"])["net"]) == [
-        "ResNet-34 C",
-        "plain-34",
-    ]
+    chosen = tables.table3_scaled(Records(tmp_path), [table1(34, "C"), table1(34, "none")])
+    assert list(chosen["net"]) == ["ResNet-34 C", "plain-34"]
 
 
 def test_table_3_is_the_papers() -> None:
@@ -246,4 +245,4 @@ def test_table_3_is_the_papers() -> None:
 def test_the_follow_ups_shortcuts_are_beside_nets_that_exist_here() -> None:
     table = tables.published_shortcuts()
     assert list(table["test error (%)"]) == ["6.61", "above 20", "above 20", "12.35", "12.86", "6.91", "12.22"]
-    assert set(table["like, here"]) - {""} <= set(SUITES["shortcut-options"].settings)
+    assert set(table["like, here"]) - {""} <= {setting.name for setting in SUITES["shortcut-options"].settings}

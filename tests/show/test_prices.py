@@ -10,21 +10,27 @@ import pytest
 from samples import made_up_record
 
 from resnet_lib.display import NO_RUN
-from resnet_lib.evidence import claims
+from resnet_lib.evidence.effects import added_by
+from resnet_lib.evidence.rule import interval
 from resnet_lib.evidence.verdicts import BEST_EPOCH, folklore_prices
-from resnet_lib.runs.experiments import FOLKLORE, PROFILES, SUITES, Profile
+from resnet_lib.runs.experiments import FOLKLORE
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.records import save_record
+from resnet_lib.runs.settings import Setting, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
 SMOKE = PROFILES["smoke"]
 
 
+DEPARTURES = {departure.name: departure for departure in FOLKLORE}  # rows and labels show the names
+
+
 def priced(folder: Path, added: dict[str, tuple[float, ...]], profile: Profile = SMOKE) -> Records:
-    suite = SUITES["folklore"]
     wobble = (10.0, 20.0, 13.0, 11.0, 12.0)
-    for setting, more in {"ResNet-20 A": (0.0,) * 5, "ResNet-20 B": (3.0,) * 5, **added}.items():
-        for config, error, extra in zip(suite.setting(setting, profile), wobble, more, strict=False):
+    recipes: dict[Setting, tuple[float, ...]] = {resnet(20): (0.0,) * 5, resnet(20, "B"): (3.0,) * 5}
+    for setting, more in (recipes | {DEPARTURES[name]: more for name, more in added.items()}).items():
+        for config, error, extra in zip(setting.runs(profile), wobble, more, strict=False):
             save_record(made_up_record(config, test_error=error + extra), folder)
     return Records(folder)
 
@@ -37,7 +43,7 @@ def test_a_price_is_paired_and_gets_its_word(tmp_path: Path) -> None:
         "channel means subtracted": (1.0, 1.0),
     }
     rows = {row["departure"]: row for row in tables.folklore(SMOKE, priced(tmp_path, added)).to_dict("records")}
-    assert list(rows) == [*FOLKLORE, BEST_EPOCH]
+    assert list(rows) == [*DEPARTURES, BEST_EPOCH]
     assert rows["no ReLU after the stem"]["verdict"] == "costs"
     assert rows["no ReLU after the stem"]["adds to the test error (points)"] == "+1.00"
     assert rows["no ReLU after the stem"]["95% interval"] == "+0.80 to +1.20"  # 2.776 * 0.1581 / sqrt(5) = 0.196
@@ -50,14 +56,14 @@ def test_a_price_is_paired_and_gets_its_word(tmp_path: Path) -> None:
 
 def test_projections_are_compared_with_option_b(tmp_path: Path) -> None:
     records = priced(tmp_path, {"projections without BN": (4.0, 4.0, 4.0, 4.0, 4.0)})  # B itself adds 3
-    assert claims.folklore_effects("projections without BN", SMOKE, records) == pytest.approx([1.0] * 5)
+    assert added_by(DEPARTURES["projections without BN"]).per_seed(SMOKE, records) == pytest.approx([1.0] * 5)
     compared = dict(tables.folklore(SMOKE, records)[["departure", "compared with"]].itertuples(index=False))
     assert compared.pop("projections without BN") == "ResNet-20 B"
     assert set(compared.values()) == {"ResNet-20 A"}
 
 
 def test_the_best_epoch_can_only_lower_the_reported_error(tmp_path: Path) -> None:
-    for seed, config in enumerate(SUITES["folklore"].setting("ResNet-20 A", SMOKE)):
+    for seed, config in enumerate(resnet(20).runs(SMOKE)):
         save_record(made_up_record(config, test_error=12.0, best=12.0 - seed), tmp_path)  # earlier, and lower
     records = Records(tmp_path)
     assert folklore_prices(SMOKE, records)[BEST_EPOCH] == pytest.approx([0, -1, -2, -3, -4])
@@ -79,7 +85,7 @@ def test_the_figure_of_prices_shows_means_and_intervals_dearest_first(tmp_path: 
     assert list(filled.get_xdata()) == pytest.approx([mean(costly)])
     assert filled.get_markerfacecolor() != lines["nothing subtracted, mean"].get_markerfacecolor() == "white"
     bars = [tuple(line.get_xdata()) for line in axes.lines if line.get_label().startswith("_child")]
-    assert pytest.approx(claims.interval(costly)[1:]) in bars
+    assert pytest.approx(interval(costly)[1:]) in bars
     assert "1 cost and 0 gain" in figure.get_suptitle()
 
 

@@ -6,19 +6,21 @@ import pytest
 from samples import made_up_record, tiny_config
 
 from resnet_lib import display
-from resnet_lib.runs.config import NetConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, plain, resnet
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
+from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import tables
 from resnet_lib.show.tables import without_batch_norm
 
 SMOKE, QUICK, PAPER = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
+PLAIN_20 = plain(20)
 
 
 @pytest.mark.parametrize(
-    ("net", "curve", "text"),
+    ("setting", "curve", "text"),
     [
         (resnet(20), "test", "8.75"),  # Table 6
         (resnet(110), "test", "6.43 (6.61±0.16)"),
@@ -28,8 +30,8 @@ DEGRADATION = SUITES["degradation"]
         (plain(26), "test", ""),
     ],
 )
-def test_published_errors_are_table_6_or_marked_as_read_off_figure_6(net: NetConfig, curve: str, text: str) -> None:
-    assert tables.published(net, curve) == text
+def test_published_errors_are_table_6_or_marked_as_read_off_figure_6(setting: Setting, curve: str, text: str) -> None:
+    assert tables.published(setting.net, curve) == text
 
 
 def test_errors_has_a_row_per_setting_and_joins_its_seeds() -> None:
@@ -45,8 +47,8 @@ def test_errors_has_a_row_per_setting_and_joins_its_seeds() -> None:
     ]
 
 
-def stored(folder: Path, *errors: float, setting: str = "plain-20") -> Records:
-    for config, error in zip(DEGRADATION.setting(setting, SMOKE), errors, strict=False):
+def stored(folder: Path, *errors: float, setting: Setting = PLAIN_20) -> Records:
+    for config, error in zip(setting.runs(SMOKE), errors, strict=False):
         save_record(made_up_record(config, train_error=error, test_error=error + 10), folder)
     return Records(folder)
 
@@ -58,7 +60,7 @@ def row_of(table: display.Table, name: str) -> dict[str, str]:
 
 def test_the_paper_stands_beside_what_was_measured_here(tmp_path: Path) -> None:
     table = tables.against_paper(SMOKE, stored(tmp_path, 10, 20))
-    assert list(table["net"]) == list(DEGRADATION.settings)
+    assert list(table["net"]) == [setting.name for setting in DEGRADATION.settings]
     assert row_of(table, "plain-20") == {
         "net": "plain-20",
         "training error, paper (%)": "≈ 1.3",

@@ -7,10 +7,11 @@ from statistics import mean
 
 from matplotlib.axes import Axes
 
-from resnet_lib.evidence.claims import MIN_SEEDS, interval
+from resnet_lib.evidence.rule import MIN_SEEDS, interval
 from resnet_lib.evidence.verdicts import folklore_prices, price
-from resnet_lib.runs.experiments import SUITES, Profile
+from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.paper import figure4_error
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.store import Records
 from resnet_lib.show.figures.canvas import BLUE, MEASURED_ON_X, ORANGE, Figure, kind_color, new_figure, styled
@@ -121,8 +122,7 @@ def folklore(profile: Profile, records: Records) -> Figure:
         key: (effects, *price(key, effects)) for key, effects in folklore_prices(profile, records).items() if effects
     }
     rows = sorted(prices, key=lambda key: prices[key][1].effect, reverse=True)
-    suite = SUITES["folklore"]
-    shown = records.select(config for name in suite.settings for config in suite.setting(name, profile))
+    shown = records.select(run for setting in SUITES["folklore"].settings for run in setting.runs(profile))
     figure, (axes,) = new_figure(height=1.3 + 0.32 * len(rows))
     figure.set_figwidth(7.2)
     axes.axvline(0, color="0.3", lw=1)

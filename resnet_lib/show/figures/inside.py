@@ -5,8 +5,10 @@ from statistics import median
 
 from matplotlib.axes import Axes
 
-from resnet_lib.runs.experiments import Profile
+from resnet_lib.evidence.effects import without_whole
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import PublishedStudy, RunRecord, Study
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show.figures.canvas import (
     BLUE,
@@ -18,7 +20,7 @@ from resnet_lib.show.figures.canvas import (
     styled,
     write_missing,
 )
-from resnet_lib.show.grouping import by_net, grouped, studied, without_whole
+from resnet_lib.show.grouping import by_net, grouped, studied
 
 
 @styled
@@ -90,14 +92,14 @@ def figure7(records: Sequence[RunRecord] | dict[str, Sequence[RunRecord]], title
     largest: dict[str, float] = {}
     for row, (panel, runs) in enumerate(records.items()):
         in_order, by_size = all_axes[2 * row : 2 * row + 2]
-        for name, group in by_net(record for record in runs if record.probes).items():
-            net, seeds = group[0].config.net, [record.probes.response_std for record in group]
+        for net, group in by_net(record for record in runs if record.probes).items():
+            seeds = [record.probes.response_std for record in group]
             line = {"ls": "--", "lw": 1.2} if net.shortcut == "none" else {"ls": "-", "lw": 2.0}
-            line |= {"color": depth_color(net.depth), "label": name, "band": 0}
+            line |= {"color": depth_color(net.depth), "label": net.name, "band": 0}
             places = range(1, len(seeds[0]) + 1)
             drawn = draw_seeds(in_order, places, seeds, **line)
             draw_seeds(by_size, places, [sorted(seed, reverse=True) for seed in seeds], **line)
-            largest[name] = max(largest.get(name, 0), *drawn)
+            largest[net.name] = max(largest.get(net.name, 0), *drawn)
         for axes, order in ((in_order, "in order of depth"), (by_size, "sorted")):
             axes.set(title=f"{panel}, {order}", yscale="log", ylim=RESPONSES_SHOWN)
             axes.set_yticks((0.5, 1, 2, 5, 10, 20, 50), ("0.5", "1", "2", "5", "10", "20", "50"))
@@ -140,9 +142,9 @@ def lesions(profile: Profile, records: Records, depths: Sequence[int], title: st
     records = records.noting()
     for row, depth in enumerate(depths):
         for axes, study in zip(all_axes[2 * row : 2 * row + 2], DAMAGE, strict=True):
-            for net, color in ((f"plain-{depth}", ORANGE), (f"ResNet-{depth} A", BLUE)):
-                if found := studied(study, profile, records, [net]):
-                    draw_lesions(axes, found, depth, net, color=color)
+            for setting, color in ((plain(depth), ORANGE), (resnet(depth), BLUE)):
+                if found := studied(study, profile, records, [setting]):
+                    draw_lesions(axes, found, depth, setting.name, color=color)
             if not axes.lines:
                 write_missing(axes, (), alone=True)
             axes.set(title=f"{depth} layers: {DAMAGE[study]}", ylim=(0, 100), xlabel="block, from the image on")

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from resnet_lib.show.figures.canvas import BLUE, GREEN, ORANGE, Figure, new_figure, styled
+from resnet_lib.runs.settings import Setting
+from resnet_lib.show.figures.canvas import BLUE, GREEN, ORANGE, Figure, kind_color, new_figure, styled
 
 
 @styled
@@ -54,21 +55,21 @@ def parity(features: np.ndarray, labels: np.ndarray) -> Figure:
 
 
 @styled
-def gradient_shares(maps: dict[str, np.ndarray], reach: int) -> Figure:
+def gradient_shares(maps: dict[Setting, np.ndarray], reach: int) -> Figure:
     """Share of a gradient inside squares around the centre against their side, one line per net.
 
     Args:
-        maps: net -> absolute gradient (H, W), square, with an odd side; see `geometry.gradient_map`.
+        maps: setting -> absolute gradient (H, W), square, with an odd side; see `geometry.gradient_map`.
         reach: the side of the receptive field in pixels.
     """
     figure, (axes,) = new_figure()
-    for name, gradient in maps.items():
+    for setting, gradient in maps.items():
         middle = gradient.shape[0] // 2
         sides = range(1, gradient.shape[0] + 1, 4)
         whole = float(gradient.sum())
         squares = [slice(max(0, middle - side // 2), middle + side // 2 + 1) for side in sides]
         shares = [100 * float(gradient[square, square].sum()) / whole for square in squares]
-        axes.plot(sides, shares, color=ORANGE if name.startswith("plain") else BLUE, lw=2, label=name)
+        axes.plot(sides, shares, color=kind_color(setting.net), lw=2, label=setting.name)
     axes.axvline(reach, color="0.35", ls=":", lw=1.5)
     axes.annotate("all that it can see", (reach, 8), ha="right", xytext=(-4, 0), textcoords="offset points")
     axes.set(xlabel="side of the square (pixels)", ylabel="share of the gradient (%)", ylim=(0, 102))

@@ -10,8 +10,9 @@ from statistics import mean
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from resnet_lib.runs.experiments import PROFILES
+from resnet_lib.evidence.effects import without_whole
 from resnet_lib.runs.literature import Kind
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.published import PublishedNet
 from resnet_lib.runs.records import PublishedStudy
 from resnet_lib.runs.store import Records
@@ -27,7 +28,7 @@ from resnet_lib.show.figures.canvas import (
     write_missing,
 )
 from resnet_lib.show.figures.inside import DAMAGE, IN_ORDER, draw_lesions
-from resnet_lib.show.grouping import grouped, without_whole
+from resnet_lib.show.grouping import grouped
 from resnet_lib.show.others import PAPER, Reported, by_count, reported, studied_of_others
 
 RESPONSES_SHOWN = (0.1, 3.0)

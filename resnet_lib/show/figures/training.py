@@ -7,10 +7,11 @@ from statistics import mean
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from resnet_lib.evidence.diagnosis import CONSTRUCTED, guessing_error, setting_names
-from resnet_lib.runs.experiments import DEPTHS, WARMED_UP_DEPTH
+from resnet_lib.evidence.diagnosis import guessing_error, of_setting
+from resnet_lib.runs.experiments import CASES
 from resnet_lib.runs.paper import figure6_error
 from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.settings import DEPTHS, plain, resnet
 from resnet_lib.show.figures.canvas import GREEN, Figure, depth_color, draw_seeds, new_figure, styled, write_missing
 from resnet_lib.show.grouping import by_net
 
@@ -52,8 +53,8 @@ def curves(
 
 def draw_curves(axes: Axes, records: Sequence[RunRecord], title: str) -> None:
     """Training error (thin, dashed) and test error (bold) against the iteration, as in Figure 6; a line per net."""
-    for name, group in by_net(records).items():
-        draw_pair(axes, group, name, depth_color(group[0].config.net.depth))
+    for net, group in by_net(records).items():
+        draw_pair(axes, group, net.name, depth_color(net.depth))
     axes.set(title=title, xlabel="iteration", ylim=(0, None))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
 
@@ -71,18 +72,18 @@ def draw_pair(axes: Axes, records: Sequence[RunRecord], name: str, color: str, h
 
 def draw_paper_ends(axes: Axes, records: Sequence[RunRecord]) -> None:
     """Where the test curves of the paper's Figure 6 end, for the nets drawn: a diamond at the last iteration."""
-    for name, group in by_net(records).items():
-        net, last = group[0].config.net, group[0].config.recipe.iterations
+    for net, group in by_net(records).items():
+        last = group[0].config.recipe.iterations
         end = figure6_error("plain" if net.shortcut == "none" else "resnet", net.depth, "test")
         if end is not None:
             look = {"color": depth_color(net.depth), "mfc": "white", "mew": 1.5, "ms": 6, "clip_on": False, "zorder": 5}
-            axes.plot([last], [end], "D", label=f"{name}, the paper's end (read off)", gid=name, **look)
+            axes.plot([last], [end], "D", label=f"{net.name}, the paper's end (read off)", gid=net.name, **look)
 
 
 FIGURE6 = {
-    "plain": [f"plain-{depth}" for depth in DEPTHS],
-    "residual": [f"ResNet-{depth} A" for depth in (*DEPTHS, WARMED_UP_DEPTH)],
-    "110 and 1202 layers": [f"ResNet-{WARMED_UP_DEPTH} A", "ResNet-1202 A"],
+    "plain": [plain(depth).net for depth in DEPTHS],
+    "residual": [resnet(depth).net for depth in (*DEPTHS, 110)],
+    "110 and 1202 layers": [resnet(110).net, resnet(1202).net],
 }
 """Panel -> nets. The paper does not draw plain-110, whose error it gives as higher than 60%."""
 
@@ -96,8 +97,8 @@ def figure6(records: Sequence[RunRecord], title: str = "") -> Figure:
         title: the figure's message.
     """
     groups = by_net(records)
-    panels = {panel: [r for name in names for r in groups.get(name, ())] for panel, names in FIGURE6.items()}
-    missing = {panel: [name for name in names if name not in groups] for panel, names in FIGURE6.items()}
+    panels = {panel: [r for net in nets for r in groups.get(net, ())] for panel, nets in FIGURE6.items()}
+    missing = {panel: [net.name for net in nets if net not in groups] for panel, nets in FIGURE6.items()}
     on_cifar = any(record.config.data.name == "cifar10" for record in records)
     return curves(panels, title=title, missing=missing, paper=on_cifar)
 
@@ -111,17 +112,16 @@ def cases(records: Sequence[RunRecord]) -> Figure:
     Args:
         records: of the suite `diagnoses`, all of one profile.
     """
-    figure, all_axes = new_figure(len(CONSTRUCTED), height=5.6, rows=2)
-    for axes, (name, (case, second)) in zip(all_axes, CONSTRUCTED.items(), strict=True):
-        for setting, headed in ((name, False), (second, True)):
-            runs = [record for record in records if setting_names()[record.config] == setting]
-            if runs:
+    figure, all_axes = new_figure(len(CASES), height=5.6, rows=2)
+    for axes, case in zip(all_axes, CASES, strict=True):
+        for setting, headed in ((case.setting, False), (case.second, True)):
+            if runs := list(of_setting(records, setting).values()):
                 net = runs[0].config.net
                 own = GREEN if net.family == "fully-connected" else depth_color(net.depth)
                 draw_pair(axes, runs, net.name, "0.5" if headed else own, "validation")
                 if not headed:
                     axes.axhline(guessing_error(runs[0]), color="0.5", ls=":", lw=1, label="guessing")
-        axes.set(title=f"{case}: {name.partition(': ')[2]}", ylim=(0, 100))
+        axes.set(title=case.setting.name, ylim=(0, 100))
     for axes in all_axes[len(all_axes) // 2 :]:
         axes.set_xlabel("iteration")
     for axes in all_axes[:: len(all_axes) // 2]:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from statistics import mean, median
 
 from resnet_lib.display import Table, spread
-from resnet_lib.runs.experiments import PROFILES, SUITES, WARMED_UP_DEPTH, Profile
-from resnet_lib.runs.paper import figure6_error, paper, paper_table, table6_mean
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.paper import figure6_error, figure7_response, paper, paper_table, table1_error, table6_mean
+from resnet_lib.runs.profiles import PROFILES, Profile
+from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show.grouping import testing_spread, training_spread
 from resnet_lib.show.tables.published import published
@@ -15,16 +17,14 @@ def against_paper(profile: Profile, records: Records) -> Table:
     """The nets of Figure 6 beside the paper: only a profile on CIFAR-10 can be compared number by number."""
     records = records.noting()
     rows = []
-    suite = SUITES["degradation"]
-    for setting in suite.settings:
-        found = records.select(suite.setting(setting, profile))
-        net = suite.setting(setting, profile)[0].net
+    for setting in SUITES["degradation"].settings:
+        found = records.select(setting.runs(profile))
         rows.append(
             {
-                "net": net.name,
-                "training error, paper (%)": published(net, "train"),
+                "net": setting.name,
+                "training error, paper (%)": published(setting.net, "train"),
                 "training error, here (%)": training_spread(found),
-                "test error, paper (%)": published(net, "test"),
+                "test error, paper (%)": published(setting.net, "test"),
                 "test error, here (%)": testing_spread(found),
             }
         )
@@ -51,9 +51,7 @@ def table6(records: Records) -> Table:
                 heading = f"here, other images, profile {profile.name} (%)"
             row[heading] = ""
             if method.startswith("ResNet-"):
-                suite = SUITES["degradation" if layers <= WARMED_UP_DEPTH else "deepest"]
-                found = records.select(suite.setting(f"{method} A", profile))
-                row[heading] = testing_spread(found)
+                row[heading] = testing_spread(records.select(resnet(layers).runs(profile)))
         rows.append(row)
     return Table(rows).from_runs(records.given)
 
@@ -71,20 +69,18 @@ def distances(profile: Profile, records: Records) -> Table:
         raise ValueError(f"profile {profile.name} is on {profile.data.name}: only CIFAR-10 has a distance to the paper")
     others = paper()["akamaster_S5_cifar_err"]
     rows = []
-    suite = SUITES["degradation"]
-    for name in suite.settings:
-        net = suite.setting(name, profile)[0].net
-        plain = net.shortcut == "none"
-        target = figure6_error("plain", net.depth, "test") if plain else table6_mean(net.depth)
-        found = [record.final.test_error for record in records.select(suite.setting(name, profile))]
+    for setting in SUITES["degradation"].settings:
+        depth, is_plain = setting.net.depth, setting.net.shortcut == "none"
+        target = figure6_error("plain", depth, "test") if is_plain else table6_mean(depth)
+        found = [record.final.test_error for record in records.select(setting.runs(profile))]
         if target is not None:
             rows.append(
                 {
-                    "net": name,
-                    "the paper (%)": f"≈ {target:g}" if plain else f"{target:.2f}",
+                    "net": setting.name,
+                    "the paper (%)": f"≈ {target:g}" if is_plain else f"{target:.2f}",
                     "here (%)": spread(found),
                     "here minus paper (points)": f"{mean(found) - target:+.2f}" if found else "",
-                    "akamaster minus paper (points)": "" if plain else f"{others[net.depth] - target:+.2f}",
+                    "akamaster minus paper (points)": "" if is_plain else f"{others[depth] - target:+.2f}",
                 }
             )
     return Table(rows).from_runs(records.given)
@@ -97,15 +93,13 @@ def figure7(profile: Profile, records: Records) -> Table:
     of the mean (and of the median) over layers.
     """
     records = records.noting()
-    drawn = paper()["paper"]["digitized_from_vector_curves"]["fig7_std_mean_median"]
-    suite = SUITES["degradation"]
     rows = []
-    for key, (middle, half) in drawn.items():
-        setting = f"plain-{key.removeprefix('plain')}" if key.startswith("plain") else f"ResNet-{key[3:]} A"
-        found = [r.probes.response_std for r in records.select(suite.setting(setting, profile)) if r.probes]
+    for setting in (plain(20), plain(56), resnet(20), resnet(56), resnet(110)):
+        middle, half = figure7_response("plain" if setting.net.shortcut == "none" else "resnet", setting.net.depth)
+        found = [r.probes.response_std for r in records.select(setting.runs(profile)) if r.probes]
         rows.append(
             {
-                "net": setting,
+                "net": setting.name,
                 "mean, paper": f"≈ {middle:.2f}",
                 "mean, here": spread([mean(responses) for responses in found]),
                 "median, paper": f"≈ {half:.2f}",
@@ -115,24 +109,20 @@ def figure7(profile: Profile, records: Records) -> Table:
     return Table(rows).from_runs(records.given)
 
 
-def table3_scaled(records: Records, nets: Sequence[str] = ()) -> Table:
+def table3_scaled(records: Records, settings: Sequence[Setting] = ()) -> Table:
     """Tables 2 and 3 scaled down: the paper's top-1 errors, and ours on the small images of `quick` and `paper`.
 
     The numbers of different columns are of different images and classes. What can be compared is the order of the nets
-    in one column with their order in another. `nets` are the rows wanted, by default all.
+    in one column with their order in another. `settings` are the rows wanted, by default all.
     """
     records = records.noting()
-    printed = {f"plain-{depth}": paper_table(2)[f"plain{depth}"] for depth in (18, 34)}
-    printed |= {f"ResNet-{depth} A": paper_table(2)[f"resnet{depth}"] for depth in (18, 34)}
-    printed |= {net: errors[0] for net, errors in paper_table(3).items()}
     suites = (SUITES[name] for name in ("table2", "table3", "table3-deep"))
-    settings = {name.removesuffix(" (Table 1)"): make for suite in suites for name, make in suite.settings.items()}
     rows = []
-    for net in nets or settings:
-        row = {"net": net, "the paper: ImageNet, 10-crop (%)": f"{printed.get(net) or printed[net.split()[0]]:.2f}"}
+    for setting in settings or dict.fromkeys(setting for suite in suites for setting in suite.settings):
+        printed = table1_error(setting.net.depth, setting.net.shortcut)
+        row = {"net": setting.net.short_name, "the paper: ImageNet, 10-crop (%)": f"{printed:.2f}"}
         for profile in (PROFILES["quick"], PROFILES["paper"]):
-            configs = [settings[net](profile, seed) for seed in range(profile.num_seeds)]
-            found = records.select(configs)
+            found = records.select(setting.runs(profile))
             images = profile.imagenet_data.name
             row |= {
                 f"{images}, training (%)": training_spread(found),

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Sequence
 from statistics import mean
 
 from resnet_lib.display import Table
+from resnet_lib.evidence.effects import added_by
 from resnet_lib.evidence.verdicts import folklore_prices, interval_text, price
-from resnet_lib.runs.experiments import FOLKLORE, Profile
+from resnet_lib.runs.experiments import FOLKLORE
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.settings import resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show.grouping import data_name, grouped
 
@@ -35,8 +38,8 @@ def folklore(profile: Profile, records: Records) -> Table:
     """Chapter 11: what each departure does to the test error of ResNet-20, paired over seeds; see `folklore_prices`."""
     records = records.noting()
     table = prices(folklore_prices(profile, records), records.given)
-    shortcuts = [FOLKLORE[key](profile, 0).net.shortcut if key in FOLKLORE else "A" for key in table["departure"]]
-    table.insert(1, "compared with", [f"ResNet-20 {shortcut}" for shortcut in shortcuts])
+    recipes = [*(added_by(departure).better for departure in FOLKLORE), resnet(20)]  # the last for the best epoch
+    table.insert(1, "compared with", [recipe.name for recipe in recipes])
     return table
 
 

@@ -5,11 +5,12 @@ from statistics import geometric_mean, mean, median
 from typing import TYPE_CHECKING
 
 from resnet_lib.display import Table, spread, two_digits
-from resnet_lib.evidence.claims import weakest_gradient
-from resnet_lib.runs.experiments import Profile
+from resnet_lib.evidence.effects import weakest_gradient, without_whole
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import by_setting, studied, training_spread, without_whole
+from resnet_lib.show.grouping import by_setting, studied, training_spread
 
 if TYPE_CHECKING:  # these need torch
     from resnet_lib.nets.probes import LayerStatistics
@@ -48,23 +49,23 @@ def layers(statistics: dict[str, "LayerStatistics"]) -> Table:
     return Table(rows)
 
 
-def lesions(study: str, profile: Profile, records: Records, nets: Sequence[str]) -> Table:
+def lesions(study: str, profile: Profile, records: Records, settings: Sequence[Setting]) -> Table:
     """What deleting or swapping a block adds to the test error of trained nets, mean ± deviation over seeds.
 
     Args:
         study: "delete-block" or "swap-blocks".
         profile: at which the nets were trained.
         records: with the studies.
-        nets: settings of the suite degradation.
+        settings: a row for each.
     """
     records = records.noting()
     rows = []
-    for net in nets:
-        found = [without_whole(one) for one in studied(study, profile, records, [net])]
+    for setting in settings:
+        found = [without_whole(one) for one in studied(study, profile, records, [setting])]
         costs = [[error - whole for error in errors.values()] for errors, whole in found]
         rows.append(
             {
-                "net": net,
+                "net": setting.name,
                 "whole net (%)": spread([whole for _, whole in found]),
                 "median block adds (points)": spread([median(cost) for cost in costs]),
                 "worst block adds (points)": spread([max(cost) for cost in costs]),
@@ -88,13 +89,13 @@ def growth(profile: Profile, records: Records) -> Table:
     """Test error of 20-layer nets deepened to 56: at once, with the batch's statistics, and after training on."""
     records = records.noting()
     rows = []
-    for net in ("ResNet-20 A", "plain-20"):
-        found = [dict(zip(s.label, s.value, strict=True)) for s in studied("growth", profile, records, [net])]
+    for setting in (resnet(20), plain(20)):
+        found = [dict(zip(s.label, s.value, strict=True)) for s in studied("growth", profile, records, [setting])]
         for start, blocks in GROWTH.items():
             values = [values for values in found if start in values]
             if values:
                 rows.append(
-                    {"net": net, "new blocks": blocks}
+                    {"net": setting.name, "new blocks": blocks}
                     | {
                         f"{title} (%)": spread([each[start + suffix] for each in values])
                         for title, suffix in (

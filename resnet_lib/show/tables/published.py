@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from resnet_lib.display import Table
 from resnet_lib.runs.config import NetConfig
 from resnet_lib.runs.paper import figure4_error, figure6_error, paper, paper_table, table6_error
+from resnet_lib.runs.settings import plain, resnet
 
 if TYPE_CHECKING:  # these need torch
     from resnet_lib.training.protocols import Result
@@ -16,7 +17,7 @@ def published(net: NetConfig, curve: str) -> str:
     kind = "plain" if net.shortcut == "none" else "resnet"
     if kind == "resnet" and curve == "test" and (printed := table6_error(net.depth)):
         return printed
-    if net.name == "plain-110":
+    if net == plain(110).net:
         return paper()["paper"]["fig6_caption"]["plain110"]  # which says so in place of a curve
     value = figure6_error(kind, net.depth, curve)
     return "" if value is None else f"≈ {value:g}"
@@ -153,14 +154,14 @@ def published_options() -> Table:
     )
 
 
-FOLLOW_UP_SHORTCUTS = {  # key in paper.yml -> what the shortcut carries, and the net of this book that has the like
-    "original": ("x", "ResNet-32 A"),
-    "shortcut0_plain": ("nothing", "plain-32"),
-    "scale_0.5_F1": ("0.5 x", "ResNet-32 scaled"),
-    "scale_0.5_F0.5": ("0.5 x, with F(x) halved too", ""),
-    "shortcut_gate_b0": ("gated x, bias at first 0", ""),
-    "shortcut_gate_b-6": ("gated x, bias at first -6", "ResNet-32 gated"),
-    "conv1x1": ("projection of x", "ResNet-32 C"),
+FOLLOW_UP_SHORTCUTS = {  # key in paper.yml -> what the shortcut carries, and the setting of this book that has the like
+    "original": ("x", resnet(32)),
+    "shortcut0_plain": ("nothing", plain(32)),
+    "scale_0.5_F1": ("0.5 x", resnet(32, "scaled")),
+    "scale_0.5_F0.5": ("0.5 x, with F(x) halved too", None),
+    "shortcut_gate_b0": ("gated x, bias at first 0", None),
+    "shortcut_gate_b-6": ("gated x, bias at first -6", resnet(32, "gated")),
+    "conv1x1": ("projection of x", resnet(32, "C")),
 }
 
 
@@ -171,7 +172,7 @@ def published_shortcuts() -> Table:
         {
             "the follow-up's ResNet-110: shortcut carries": carries,
             "test error (%)": "above 20" if errors[key] == "fail" else f"{errors[key]:.2f}",
-            "like, here": here,
+            "like, here": here.name if here else "",
         }
         for key, (carries, here) in FOLLOW_UP_SHORTCUTS.items()
     )

@@ -7,10 +7,12 @@ from statistics import mean
 from resnet_lib.display import Table
 from resnet_lib.evidence.diagnosis import diagnose, judged
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import SUITES, Profile
+from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.settings import Setting
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import by_net, data_name, grouped, setting, testing_spread, training_spread
+from resnet_lib.show.grouping import by_net, data_name, grouped, testing_spread, training_spread, traits
 from resnet_lib.show.tables.published import published
 
 
@@ -22,16 +24,16 @@ def errors(records: Sequence[RunRecord]) -> Table:
     columns = ["net", "optimiser", "iterations", "data", "training error (%)", "test error (%)"]
     rows = [
         (net, optimiser, length.removesuffix(" iterations"), images, training_spread(group), testing_spread(group))
-        for (net, optimiser, length, images), group in grouped(records, setting).items()
+        for (net, optimiser, length, images), group in grouped(records, traits).items()
     ]
     table = Table(rows, columns=columns).from_runs(records)
     return table if table["data"].nunique() > 1 else table.drop(columns="data")
 
 
-def recorded(nets: Sequence[str], records: Sequence[RunRecord]) -> Table:
-    """Training and test error of each net named, whether it has runs or not; see `errors`."""
-    found = by_net(record for record in records if record.config.net.name in nets)
-    groups = {net: found.get(net, ()) for net in nets}
+def recorded(settings: Sequence[Setting], records: Sequence[RunRecord]) -> Table:
+    """Training and test error of the net of each setting, whether it has runs or not; see `errors`."""
+    found = by_net(records)
+    groups = {setting.name: found.get(setting.net, ()) for setting in settings}
     return Table(
         {"net": net, "training error (%)": training_spread(group), "test error (%)": testing_spread(group)}
         for net, group in groups.items()
@@ -67,8 +69,8 @@ def report(profile: Profile, recorded: Records, local: Records) -> Table:
     rows = []
     told: set[RunConfig] = set()
     for suite in SUITES.values():
-        for name in suite.settings:
-            configs = suite.setting(name, profile)
+        for setting in suite.settings:
+            configs = setting.runs(profile)
             if configs[0] in told:  # a net that several suites compare with others
                 continue
             told.add(configs[0])
@@ -77,8 +79,8 @@ def report(profile: Profile, recorded: Records, local: Records) -> Table:
             moved = [here[c].final.train_error - book[c].final.train_error for c in configs if c in here and c in book]
             rows.append(
                 {
-                    "setting": name,
-                    "paper, test": published(configs[0].net, "test") if suite is SUITES["degradation"] else "",
+                    "setting": setting.name,
+                    "paper, test": published(setting.net, "test") if suite is SUITES["degradation"] else "",
                     "recorded, test": testing_spread(book.values()),
                     "this run, test": testing_spread(here.values()),
                     "recorded, training": training_spread(book.values()),

@@ -16,7 +16,8 @@ from sphinx.application import Sphinx
 
 from book.extensions.numbered_tables import NumberedTable
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import PROFILES, SUITES, home
+from resnet_lib.runs.experiments import SUITES, home
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import STUDIES, RunRecord, Study, load_record, load_study
 from resnet_lib.runs.store import committed_dir, is_run
 
@@ -39,7 +40,7 @@ def collect(folder: Path) -> Pages:
 
     def place(item: tuple[Path, RunRecord]) -> tuple[int, str, int]:
         config, at = item[1].config, home(item[1].config)
-        return list(SUITES[at.suite].settings).index(at.setting) if at else 0, config.net.name, config.seed
+        return at.suite.settings.index(at.setting) if at else 0, config.net.name, config.seed
 
     pages: Pages = {f"{suite}-{profile}": {} for suite in SUITES for profile in PROFILES} | {OTHERS: {}}
     for path, record in sorted(records.items(), key=place):
@@ -56,7 +57,7 @@ def page_of(config: RunConfig) -> str:
 def title(name: str, runs: dict[Path, RunRecord]) -> str:
     """A page's title: Runs: degradation, smoke."""
     at = home(next(iter(runs.values())).config)
-    return f"Runs: {at.suite}, {at.profile}" if at else "Runs of no suite"
+    return f"Runs: {at.suite.name}, {at.profile.name}" if at else "Runs of no suite"
 
 
 def index(pages: Pages) -> str:
@@ -84,7 +85,7 @@ def page(name: str, runs: dict[Path, RunRecord], studies: dict[str, list[Path]])
     top = max(max(*record.train_curve.error, *record.test_curve.error) for record in runs.values())
     parts = [f"<section><h1>{escape(title(name, runs))}</h1>", '<p><a href="index.html">All runs</a></p>']
     if at:
-        suite, profile = SUITES[at.suite], PROFILES[at.profile]
+        suite, profile = at.suite, at.profile
         command = f"python -m resnet_lib train --suite {suite.name} --profile {profile.name}"
         parts += [
             f"<p>{escape(suite.title)} ({escape(suite.source)}). Profile <code>{profile.name}</code>: "
@@ -100,7 +101,7 @@ def page(name: str, runs: dict[Path, RunRecord], studies: dict[str, list[Path]])
         settings.setdefault((record.config.net, record.config.data, record.config.recipe), {})[path] = record
     for group in settings.values():
         config = next(iter(group.values())).config
-        heading = home(config).setting if at else config.net.name
+        heading = home(config).setting.name if at else config.net.name
         rows = [row(path, record, top, heading, studies) for path, record in group.items()]
         head = "".join(f'<th scope="col">{text}</th>' for text in HEADS)
         parts += [

@@ -1,0 +1,96 @@
+"""Profiles: the scales at which everything can be run, from seconds a run to hours a run."""
+
+from dataclasses import dataclass
+
+from resnet_lib.runs.config import DataConfig, Recipe, changed
+
+PAPER_RECIPE = Recipe(
+    iterations=64_000,
+    milestones=(32_000, 48_000),
+    batch_size=128,
+    optimizer="sgd",
+    lr=0.1,
+    momentum=0.9,
+    weight_decay=1e-4,
+    warmup_iterations=0,
+    warmup_lr=0.01,
+    crop_padding=4,
+    precision="auto",
+    log_every=500,
+    eval_every=1000,
+)
+"""Section 4.2, as far as the paper says."""
+
+
+def imagenet_recipe(images_per_epoch: int, batch_size: int, epochs: int, milestones: tuple[int, ...]) -> Recipe:
+    """Section 3.4 for images of 64 pixels: a recipe in epochs, which become iterations.
+
+    The learning rate is the paper's 0.1 for a batch of 256, in proportion for other sizes (Goyal et al. 2017). The
+    paper steps it down when the error stops falling; epochs fixed beforehand keep the schedule a function of the
+    iteration alone. Its augmentation crops an enlarged image. At 64 pixels there is nothing to enlarge, so crops are
+    taken as on CIFAR-10, with a border that is twice as wide, as the image is.
+    """
+    epoch = images_per_epoch // batch_size
+    return changed(
+        PAPER_RECIPE,
+        iterations=epochs * epoch,
+        milestones=tuple(milestone * epoch for milestone in milestones),
+        batch_size=batch_size,
+        lr=0.1 * batch_size / 256,
+        crop_padding=8,
+        log_every=epoch,
+        eval_every=epoch,
+    )
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A scale at which every suite can be run: which images, how long, and how many seeds the book records.
+
+    The nets of Table 1 have images and a recipe of their own.
+    """
+
+    name: str
+    summary: str
+    data: DataConfig
+    recipe: Recipe
+    imagenet_data: DataConfig
+    imagenet_recipe: Recipe
+    num_seeds: int
+
+
+SMOKE_RECIPE = changed(PAPER_RECIPE, iterations=200, milestones=(150,), crop_padding=0, log_every=25, eval_every=50)
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="smoke",
+            summary="6,000 images of Fashion-MNIST at 16 x 16 pixels, 200 iterations",
+            data=DataConfig(name="fashion-mnist-mini", image_size=16),
+            recipe=SMOKE_RECIPE,
+            imagenet_data=DataConfig(name="fashion-mnist-mini", image_size=32),
+            imagenet_recipe=SMOKE_RECIPE,
+            num_seeds=5,
+        ),
+        Profile(
+            name="quick",
+            summary="CIFAR-10, one tenth of the paper's schedule (6,400 iterations)",
+            data=DataConfig(name="cifar10", image_size=32),
+            recipe=changed(PAPER_RECIPE, iterations=6400, milestones=(3200, 4800), log_every=100, eval_every=400),
+            imagenet_data=DataConfig(name="tiny-imagenet-25", image_size=64),
+            imagenet_recipe=imagenet_recipe(12_500, batch_size=128, epochs=20, milestones=(10, 15)),
+            num_seeds=3,
+        ),
+        Profile(
+            name="paper",
+            summary="CIFAR-10, the paper's schedule (64,000 iterations)",
+            data=DataConfig(name="cifar10", image_size=32),
+            recipe=PAPER_RECIPE,
+            imagenet_data=DataConfig(name="tiny-imagenet-100", image_size=64),
+            imagenet_recipe=imagenet_recipe(50_000, batch_size=256, epochs=90, milestones=(30, 60)),
+            num_seeds=5,
+        ),
+    )
+}
+"""From seconds a run to hours a run. Nothing but `quick` and `paper` ever needs CIFAR-10 or Tiny ImageNet."""
