@@ -33,7 +33,7 @@ TINY = dataclasses.replace(
 @cache
 def hardly_trained(net: NetConfig) -> Trained:
     config = tiny_config(net)
-    return Trained(config, training.train(config, TINY, CPU)[1], TINY, CPU)
+    return Trained(training.train(config, TINY, CPU)[1], TINY, CPU, config)
 
 
 @pytest.fixture
@@ -64,6 +64,20 @@ def test_lesions_are_errors_of_the_nets_without(trained: Trained) -> None:
     swaps = studies.swap_blocks(trained)
     assert list(swaps) == [WHOLE, "layer1.0"]
     assert all(torch.equal(value, before[name]) for name, value in trained.net.state_dict().items())
+
+
+def test_blocks_deleted_at_random_are_named_and_are_the_same_for_all_nets_of_a_depth(trained: Trained) -> None:
+    errors = studies.delete_at_random(trained)
+    assert next(iter(errors)) == WHOLE
+    drawn = [tuple(label.split("+")) for label in errors if label != WHOLE]
+    assert [len(gone) for gone in drawn] == [2] * 5  # a ResNet-14 has four blocks to lose, and keeps one at least
+    assert len(set(drawn)) == 5
+    images = trained.dataset.normalize(TINY.test_images)
+    for gone in drawn:
+        wrong = surgery.delete_blocks(trained.net, *gone).eval()(images).argmax(dim=1) != TINY.test_labels
+        assert errors["+".join(gone)] == pytest.approx(100 * wrong.double().mean().item()), gone
+    other = dataclasses.replace(trained, net=copy.deepcopy(hardly_trained(plain(14)).net))
+    assert list(studies.delete_at_random(other)) == list(errors)
 
 
 def test_error_as_in_training_takes_each_batchs_own_statistics(trained: Trained) -> None:
@@ -98,7 +112,7 @@ def test_training_on_is_training() -> None:
     _, expected = training.train(config, TINY, CPU)
     net = training.build(config.net, in_channels=1).to(memory_format=torch.channels_last)
     models.initialize(net, config.seed)
-    losses = studies.train_on(Trained(config, net, TINY, CPU), net, config.recipe.iterations, config.recipe.lr)
+    losses = studies.train_on(Trained(net, TINY, CPU, config), net, config.recipe.iterations, config.recipe.lr)
     assert len(losses) == config.recipe.iterations
     for name, value in expected.state_dict().items():
         torch.testing.assert_close(net.state_dict()[name], value, msg=name)

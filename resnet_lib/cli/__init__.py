@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from resnet_lib.cli import bench, data, evaluate, records, study, train, train_imagenet
+from resnet_lib.cli import bench, data, evaluate, nets, records, study, train, train_imagenet
 from resnet_lib.cli.options import Parser
 from resnet_lib.errors import UserError
 
@@ -20,10 +20,11 @@ examples:
   python -m resnet_lib study growth --profile smoke                measures trained nets made deeper
   python -m resnet_lib report --profile quick                      the paper, the book and this machine side by side
   python -m resnet_lib data fetch cifar10
+  python -m resnet_lib nets fetch                                  nets that others trained at full length
 
 environment:
   RESNET_LIB_DATA   folder with data sets of yours: cifar10.npz, or torchvision's cifar-10-batches-py; for the nets of
-                    Table 1 tiny-imagenet-200.zip
+                    Table 1 tiny-imagenet-200.zip; published/ with nets that others trained
   RESNET_LIB_CACHE  folder for downloads, checkpoints and local records (default: ~/.cache/resnet_lib)
 """
 
@@ -43,7 +44,7 @@ def build_parser() -> Parser:
         sub.set_defaults(run=run)
         return sub
 
-    for module in (train, train_imagenet, study, records, data, evaluate, bench):
+    for module in (train, train_imagenet, study, records, data, nets, evaluate, bench):
         module.add_to(command)
     return parser
 
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
-        lasting = options.command in ("train", "train-imagenet", "study")
+        lasting = options.command in ("train", "train-imagenet", "study", "nets")
         kept = "; what is finished is recorded, repeat the command to go on" if lasting else ""
         print(f"resnet_lib: interrupted{kept}", file=sys.stderr)
         return 130

@@ -4,6 +4,7 @@
 (beside the committed records, or in the cache), and trains a net again that has left none.
 """
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,18 +31,25 @@ from resnet_lib.training.recording import PROBE_IMAGES
 
 WHOLE = "whole net"  # the label of the net as it was trained
 NUM_IMAGES = 2000  # test images, if there are so many
+RANDOM_BLOCKS, RANDOM_DRAWS = (2, 4, 8), 5
 GROWN_DEPTH = 56
 GROWTH_ITERATIONS = 50
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A trained net with the data and the arithmetic it was trained with; `dataset` holds the test images to use."""
+class Examined:
+    """A trained net with the arithmetic it is tested with; `dataset` holds the test images to use."""
 
-    config: RunConfig
     net: nn.Module
     dataset: Dataset
     hardware: Hardware
+
+
+@dataclass(frozen=True)
+class Trained(Examined):
+    """The net of a run, with the data and the arithmetic it was trained with."""
+
+    config: RunConfig
 
 
 def load_trained(config: RunConfig, num_images: int = NUM_IMAGES) -> Trained:
@@ -78,10 +86,10 @@ def _trained(config: RunConfig, net: nn.Module | None, num_images: int) -> Train
         net = training.build(config.net, dataset.in_channels, dataset.num_classes, config.data.image_size)
         net = net.to(hardware.device, memory_format=torch.channels_last)
     few = replace(dataset, test_images=dataset.test_images[:num_images], test_labels=dataset.test_labels[:num_images])
-    return Trained(config, net, few, hardware)
+    return Trained(net, few, hardware, config)
 
 
-def test_error(trained: Trained, net: nn.Module) -> float:
+def test_error(trained: Examined, net: nn.Module) -> float:
     """Error of a net on the test images, in percent."""
     return training.evaluate(net, trained.dataset, "test", trained.hardware)[1]
 
@@ -98,7 +106,7 @@ def error_as_in_training(trained: Trained, net: nn.Module) -> float:
     return 100 * wrong / len(labels)
 
 
-def delete_block(trained: Trained) -> dict[str, float]:
+def delete_block(trained: Examined) -> dict[str, float]:
     """Test error without each block in turn, of those whose input and output agree in shape."""
     values = {WHOLE: test_error(trained, trained.net)}
     for name in surgery.block_names(trained.net):
@@ -106,7 +114,7 @@ def delete_block(trained: Trained) -> dict[str, float]:
     return values
 
 
-def swap_blocks(trained: Trained) -> dict[str, float]:
+def swap_blocks(trained: Examined) -> dict[str, float]:
     """Test error with each block and the next one exchanged, of one stage and of those that keep the shape.
 
     The label is the first block's name.
@@ -116,6 +124,23 @@ def swap_blocks(trained: Trained) -> dict[str, float]:
     for first, second in pairwise(names):
         if first.partition(".")[0] == second.partition(".")[0]:
             values[first] = test_error(trained, surgery.swap_blocks(trained.net, first, second))
+    return values
+
+
+def delete_at_random(trained: Examined) -> dict[str, float]:
+    """Test error without 2, 4 and 8 blocks drawn at random, five draws of each, of those that keep the shape.
+
+    Nets of one depth lose the same blocks. The label names them: layer1.2+layer3.4.
+    """
+    values = {WHOLE: test_error(trained, trained.net)}
+    names = surgery.block_names(trained.net)
+    draw = random.Random(0)
+    for count in (count for count in RANDOM_BLOCKS if count < len(names)):
+        drawn: set[tuple[str, ...]] = set()
+        while len(drawn) < RANDOM_DRAWS:
+            drawn.add(tuple(sorted(draw.sample(names, count))))
+        for gone in sorted(drawn):
+            values["+".join(gone)] = test_error(trained, surgery.delete_blocks(trained.net, *gone))
     return values
 
 

@@ -19,6 +19,7 @@ from resnet_lib.files import write_atomically
 from resnet_lib.runs.config import Finite, Frozen, NonNegative, Positive, RunConfig
 
 STUDIES = "studies"  # the folder of studies, inside one of records
+PUBLISHED = "published"  # the folder of studies of nets that others trained, inside one of records
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 
@@ -234,8 +235,7 @@ class Study(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
-        if len(self.label) != len(self.value) or not self.label:
-            raise ValueError(f"{len(self.label)} labels, {len(self.value)} values: as many of both, and not none")
+        as_many_of_both(self.label, self.value)
         return self
 
     @property
@@ -248,6 +248,63 @@ class Study(Frozen):
         return _pretty(self.model_dump(mode="json", exclude_defaults=True)) + "\n"
 
 
+class Source(Frozen):
+    """The file in a repository on GitHub from which a net comes."""
+
+    repository: str
+    commit: str
+    path: str
+    sha256: str
+
+
+class PublishedStudy(Frozen):
+    """What was measured on a net that others trained and published, as it is or changed like those of a `Study`.
+
+    One JSON file per study and net, under `published/` of a folder of records. It is no run's: nothing that counts
+    runs or seeds finds it. A study of the net as it is also has its probes and which test images it gets right.
+    """
+
+    format: Literal[1]
+    study: str
+    net: str  # a name of `published.published_nets`
+    source: Source
+    num_images: Positive  # test images used
+    label: tuple[str, ...]
+    value: tuple[Finite, ...]
+    probes: Probes | None = None
+    test_images: TestImages | None = None
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "PublishedStudy":
+        as_many_of_both(self.label, self.value)
+        if (images := self.test_images) is not None:
+            wrong = 100 * (1 - images.unpacked().mean())
+            if images.count != self.num_images or not isclose(wrong, self.value[0], abs_tol=1e-4):
+                raise ValueError(f"test_images.right has {wrong:g}% wrong, and the first value is {self.value[0]}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Readable and unique: delete-block_a-martyn_plain-56."""
+        return published_name(self.study, self.net)
+
+    def to_json(self) -> str:
+        """As for a record."""
+        return _pretty(self.model_dump(mode="json", exclude_defaults=True)) + "\n"
+
+
+def published_name(study: str, net: str) -> str:
+    """What a study of a net that others trained is called."""
+    return f"{study}_{net.replace('/', '_')}"
+
+
+def as_many_of_both(label: Sequence[str], value: Sequence[float]) -> None:
+    """Raises ValueError unless each value of a study has a label, and there is one."""
+    if len(label) != len(value) or not label:
+        raise ValueError(f"{len(label)} labels, {len(value)} values: as many of both, and not none")
+
+
 def _pretty(value: object, indent: str = "") -> str:
     inner = indent + "  "
     if isinstance(value, dict):
@@ -256,6 +313,10 @@ def _pretty(value: object, indent: str = "") -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return "[\n" + ",\n".join(f"{inner}{_pretty(item, inner)}" for item in value) + f"\n{indent}]"
     return json.dumps(value, allow_nan=False)
+
+
+Stored = TypeVar("Stored", RunRecord, Study, PublishedStudy)
+AnyStudy = TypeVar("AnyStudy", Study, PublishedStudy)
 
 
 def load_record(path: Path) -> RunRecord:
@@ -272,13 +333,18 @@ def load_record(path: Path) -> RunRecord:
 
 def load_study(path: Path) -> Study:
     """Reads one study; raises as `load_record` does."""
-    study = _load(path, Study)
+    return _named(path, _load(path, Study))
+
+
+def load_published(path: Path) -> PublishedStudy:
+    """Reads one study of a net that others trained; raises as `load_record` does."""
+    return _named(path, _load(path, PublishedStudy))
+
+
+def _named(path: Path, study: AnyStudy) -> AnyStudy:
     if path.stem != study.name:
         raise UserError(f"{path}: config: this is the study {study.name}; rename or restore the file")
     return study
-
-
-Stored = TypeVar("Stored", RunRecord, Study)
 
 
 def _load(path: Path, kind: type[Stored]) -> Stored:
@@ -303,8 +369,8 @@ def save_record(record: RunRecord, folder: Path) -> Path:
     return path
 
 
-def save_study(study: Study, folder: Path) -> Path:
-    """Writes the study into `folder`/studies, atomically, and returns the path."""
-    path = folder / STUDIES / f"{study.name}.json"
+def save_study(study: Study | PublishedStudy, folder: Path) -> Path:
+    """Writes the study into `folder`/studies, or `folder`/published, atomically, and returns the path."""
+    path = folder / (STUDIES if isinstance(study, Study) else PUBLISHED) / f"{study.name}.json"
     write_atomically(path, lambda file: file.write(study.to_json().encode()))
     return path

@@ -5,7 +5,18 @@ from pathlib import Path
 
 from resnet_lib.files import PACKAGE, cache_dir
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.records import STUDIES, RunRecord, Stored, Study, load_record, load_study
+from resnet_lib.runs.records import (
+    PUBLISHED,
+    STUDIES,
+    PublishedStudy,
+    RunRecord,
+    Stored,
+    Study,
+    load_published,
+    load_record,
+    load_study,
+    published_name,
+)
 
 WEIGHTS = ".safetensors"  # the ending of a file with trained weights and batch-norm statistics
 
@@ -18,6 +29,11 @@ def committed_dir() -> Path:
 def local_dir() -> Path:
     """The records of runs made on this machine."""
     return cache_dir() / "records"
+
+
+def is_run(path: Path) -> bool:
+    """Whether a file in a folder of records is a run's, and not a study's."""
+    return path.parent.name not in (STUDIES, PUBLISHED)
 
 
 class Records:
@@ -62,6 +78,11 @@ class Records:
                 return load_study(path)
         return None
 
+    def published(self, study: str, net: str) -> PublishedStudy | None:
+        """The study of a net that others trained (a name of `published.published_nets`), or None if there is none."""
+        places = (folder / PUBLISHED / f"{published_name(study, net)}.json" for folder in self.folders)
+        return next((load_published(path) for path in places if path.exists()), None)
+
     def noting(self) -> "NotedRecords":
         """The same records, which note what they give out: with it a table can say what it was made from."""
         return NotedRecords(*self.folders)
@@ -70,7 +91,7 @@ class Records:
         """Every record in the folders, by path."""
         for folder in self.folders:
             for path in sorted(folder.rglob("*.json")):
-                if path.parent.name != STUDIES:
+                if is_run(path):
                     yield load_record(path)
 
 

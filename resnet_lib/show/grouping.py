@@ -6,7 +6,7 @@ from typing import TypeVar
 from resnet_lib.display import NO_RUN, spread
 from resnet_lib.runs.config import DataConfig, Recipe
 from resnet_lib.runs.experiments import PROFILES, SUITES, Profile, home
-from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.records import PublishedStudy, RunRecord, Study
 from resnet_lib.runs.store import Records
 
 T, K = TypeVar("T"), TypeVar("K", bound=Hashable)
@@ -86,7 +86,7 @@ def studied(study: str, profile: Profile, records: Records, nets: Sequence[str])
     return [found for config in configs if (found := records.study(study, config)) is not None]
 
 
-def without_whole(study: Study) -> tuple[dict[str, float], float]:
+def without_whole(study: Study | PublishedStudy) -> tuple[dict[str, float], float]:
     """The errors of the damaged nets, by block, and that of the whole net."""
     errors = dict(zip(study.label, study.value, strict=True))
     whole = errors.pop("whole net")

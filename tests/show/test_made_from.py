@@ -32,11 +32,16 @@ READ_FROM_RECORDS = {
     "distances": lambda records: tables.distances(QUICK, records),
     "figure7": lambda records: tables.figure7(SMOKE, records),
     "table3_scaled": tables.table3_scaled,
+    "literature": tables.literature,
     "summary": lambda records: ledger.summary(["degradation"], records),
     "folklore": lambda records: tables.folklore(SMOKE, records),
     "table": lambda records: verdicts.table(SMOKE, records),
     "score": ledger.score,
 }
+
+
+# Of nets that others trained: no run of ours has a part in them.
+OF_OTHERS = {"others_nets", "others_lesions", "others_deletions", "others_responses"}
 
 
 def functions_with(module: ModuleType, parameter: str, annotation: str, returned: str) -> set[str]:
@@ -55,7 +60,7 @@ def functions_with(module: ModuleType, parameter: str, annotation: str, returned
 
 def test_no_table_that_reads_records_is_left_out() -> None:
     known = [functions_with(module, "records", "Records", "Table") for module in (tables, ledger, verdicts)]
-    assert set().union(*known) == set(READ_FROM_RECORDS)
+    assert set().union(*known) - OF_OTHERS == set(READ_FROM_RECORDS)
 
 
 @pytest.mark.parametrize("name", READ_FROM_RECORDS)
@@ -112,7 +117,8 @@ DRAWN = {
 def test_no_figure_that_shows_records_is_left_out() -> None:
     shown = {name for what in ("records", "panels") for name in functions_with(figures, what, "RunRecord]", "Figure")}
     assert shown == set(DRAWN)
-    assert functions_with(figures, "records", "Records", "Figure") == {"folklore", "lesions"}  # which read them
+    reading = functions_with(figures, "records", "Records", "Figure") - OF_OTHERS
+    assert reading == {"folklore", "lesions", "literature"}
 
 
 @pytest.mark.parametrize("name", DRAWN)

@@ -6,7 +6,7 @@ from statistics import median
 from matplotlib.axes import Axes
 
 from resnet_lib.runs.experiments import Profile
-from resnet_lib.runs.records import RunRecord, Study
+from resnet_lib.runs.records import PublishedStudy, RunRecord, Study
 from resnet_lib.runs.store import Records
 from resnet_lib.show.figures.canvas import (
     BLUE,
@@ -142,7 +142,7 @@ def lesions(profile: Profile, records: Records, depths: Sequence[int], title: st
         for axes, study in zip(all_axes[2 * row : 2 * row + 2], DAMAGE, strict=True):
             for net, color in ((f"plain-{depth}", ORANGE), (f"ResNet-{depth} A", BLUE)):
                 if found := studied(study, profile, records, [net]):
-                    draw_lesions(axes, found, net, color)
+                    draw_lesions(axes, found, depth, net, color=color)
             if not axes.lines:
                 write_missing(axes, (), alone=True)
             axes.set(title=f"{depth} layers: {DAMAGE[study]}", ylim=(0, 100), xlabel="block, from the image on")
@@ -157,13 +157,16 @@ def lesions(profile: Profile, records: Records, depths: Sequence[int], title: st
 DAMAGE = {"delete-block": "a block deleted", "swap-blocks": "two exchanged"}  # study -> what was done
 
 
-def draw_lesions(axes: Axes, studies: Sequence[Study], name: str, color: str) -> None:
+def draw_lesions(
+    axes: Axes, studies: Sequence[Study | PublishedStudy], depth: int, name: str, *, color: str, **look: object
+) -> None:
     """The errors of one net's seeds, block by block, and of the whole net; stages are parted where blocks are."""
-    per_stage = (studies[0].config.net.depth - 2) // 6
+    per_stage = (depth - 2) // 6
     cases = [without_whole(study) for study in studies]
     axes.axhline(median(whole for _, whole in cases), color=color, ls=":", lw=1.2, label=f"{name}, whole")
+    line = {"color": color, "marker": "o", "ms": 3, "lw": 1.5} | look
     for stage in (1, 2, 3):
         blocks = [block for block in cases[0][0] if block.startswith(f"layer{stage}")]
         places = [per_stage * (stage - 1) + int(block.partition(".")[2]) + 1 for block in blocks]
         seeds = [[errors[block] for block in blocks] for errors, _ in cases]
-        draw_seeds(axes, places, seeds, color=color, marker="o", ms=3, lw=1.5, label=f"{name}, layer{stage}")
+        draw_seeds(axes, places, seeds, label=f"{name}, layer{stage}", **line)

@@ -18,7 +18,7 @@ from book.extensions.numbered_tables import NumberedTable
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import PROFILES, SUITES, home
 from resnet_lib.runs.records import STUDIES, RunRecord, Study, load_record, load_study
-from resnet_lib.runs.store import committed_dir
+from resnet_lib.runs.store import committed_dir, is_run
 
 FOLDER, RECORDS = "runs", "records"  # of the built book
 OTHERS = "others"  # the page of runs that no suite makes
@@ -45,11 +45,6 @@ def collect(folder: Path) -> Pages:
     for path, record in sorted(records.items(), key=place):
         pages[page_of(record.config)][path] = record
     return {name: runs for name, runs in pages.items() if runs}
-
-
-def is_run(path: Path) -> bool:
-    """Whether a file of records is a run's, not that of a study made on a run's net."""
-    return path.parent.name != STUDIES
 
 
 def page_of(config: RunConfig) -> str:

@@ -1,0 +1,105 @@
+"""What others made: nets that they trained and we measured, and errors that they report. No mean of ours has them."""
+
+from collections.abc import Sequence
+from statistics import mean, median
+
+from resnet_lib.display import Table
+from resnet_lib.runs.literature import Kind
+from resnet_lib.runs.store import Records
+from resnet_lib.show.grouping import without_whole
+from resnet_lib.show.others import REPORTED_DEPTHS, by_count, reported, studied_of_others
+
+
+def others_nets(records: Records) -> Table:
+    """Nets that others trained at full length: what their authors give, and what they give here. One net for a row.
+
+    Errors in percent on CIFAR-10. Training errors are those of the finished net: on augmented images in its author's
+    log, on images as they are here. Batch norm's statistics are also re-estimated, over training images as they are
+    and over crops with the black border that these nets were trained with.
+    """
+    bordered = {net.name: study.value[0] for net, study in studied_of_others("black-border", records)}
+    rows = []
+    for net, study in studied_of_others("whole-net", records):
+        whole, training, settled = study.value
+        logged, crops = net.file.training_error, bordered.get(net.name)
+        rows.append(
+            {
+                "net": net.config.name,
+                "trained by": net.author,
+                "epoch": net.publisher.epoch,
+                "test error, its author (%)": f"{net.file.error:.2f}",
+                "here (%)": f"{whole:.2f}",
+                "BN re-estimated (%)": f"{settled:.2f}",
+                "the same, on crops (%)": "" if crops is None else f"{crops:.2f}",
+                "best epoch, its author (%)": f"{net.file.best_error:.2f}",
+                "training error, its author's log (%)": "" if logged is None else f"{logged:.2f}",
+                "training error, here (%)": f"{training:.2f}",
+            }
+        )
+    return Table(rows)
+
+
+def others_lesions(study: str, records: Records) -> Table:
+    """What deleting or swapping a block adds to the test error of nets that others trained, one net for a row.
+
+    Args:
+        study: "delete-block" or "swap-blocks".
+        records: with the studies.
+    """
+    rows = []
+    for net, found in studied_of_others(study, records):
+        errors, whole = without_whole(found)
+        costs = [error - whole for error in errors.values()]
+        rows.append(
+            {
+                "net": net.config.name,
+                "trained by": net.author,
+                "whole net (%)": f"{whole:.2f}",
+                "median block adds (points)": f"{median(costs):.2f}",
+                "worst block adds (points)": f"{max(costs):.2f}",
+                "blocks that add less than 1 point (%)": f"{100 * mean(cost < 1 for cost in costs):.0f}",
+            }
+        )
+    return Table(rows)
+
+
+def others_deletions(records: Records) -> Table:
+    """Test error of nets that others trained without some blocks drawn at random: the mean over a few draws."""
+    rows = []
+    for net, study in studied_of_others("delete-at-random", records):
+        errors, whole = without_whole(study)
+        row = {"net": net.config.name, "trained by": net.author, "whole net (%)": f"{whole:.2f}"}
+        for count, drawn in by_count(errors).items():
+            row[f"{count} deleted (%)"] = f"{mean(drawn):.1f}"
+        rows.append(row)
+    return Table(rows).fillna("")
+
+
+def literature(records: Records, kinds: Sequence[Kind] = ("residual", "pre-activation", "plain")) -> Table:
+    """What others report for the nets of Table 6 on CIFAR-10, with the paper's numbers and our means over seeds.
+
+    Test errors in percent, means ± deviation where there are several runs. n is the number of runs, told beside an
+    error where its row has different ones. What a source does not tell is empty.
+    """
+    records = records.noting()
+    rows = []
+    for kind in kinds:
+        for row in reported(kind, records):
+            several = {error.runs for error in row.errors.values()}
+            rows.append(
+                {
+                    "source": row.source,
+                    "nets": kind,
+                    "option": row.shortcut,
+                    "n": next(iter(several)) or "" if len(several) == 1 else "",
+                    "epoch": row.epoch,
+                    "differs in": row.differs,
+                }
+                | {
+                    f"{depth} layers (%)": ""
+                    if (error := row.errors.get(depth)) is None
+                    else f"{error}" + (f" (n={error.runs})" if len(several) > 1 and error.runs else "")
+                    for depth in REPORTED_DEPTHS
+                }
+            )
+    return Table(rows).from_runs(records.given)
