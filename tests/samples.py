@@ -14,7 +14,7 @@ from resnet_lib import data
 from resnet_lib.data.sets import Dataset
 from resnet_lib.files import PACKAGE
 from resnet_lib.nets.build import build
-from resnet_lib.nets.models import CifarNet
+from resnet_lib.nets.models import CifarNet, initialize
 from resnet_lib.nets.probes import conv3x3_layers
 from resnet_lib.runs.config import NetConfig, RunConfig
 from resnet_lib.runs.profiles import PROFILES
@@ -43,6 +43,19 @@ def tiny(setting: Setting = PLAIN_8, **changes: object) -> Setting:
     """Twelve iterations, of which an epoch of the tiny data set has eight."""
     recipe = {"iterations": 12, "milestones": (8,), "batch_size": 32, "crop_padding": 2, "precision": "fp32"}
     return setting.with_recipe(**recipe | {"log_every": 5, "eval_every": 6} | changes)
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    """32 normalised training images of the tiny data set, (32, 1, 16, 16), and their labels."""
+    dataset = tiny_dataset()
+    return dataset.normalize(dataset.train_images[:32]), dataset.train_labels[:32]
+
+
+def started(shortcut: str = "none", **varied: object) -> CifarNet:
+    """An untrained net of 8 layers for them."""
+    net = CifarNet(8, shortcut, in_channels=1, **varied)
+    initialize(net, seed=0)
+    return net
 
 
 def tiny_config(setting: Setting = PLAIN_8, seed: int = 0, **changes: object) -> RunConfig:

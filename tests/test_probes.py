@@ -5,8 +5,8 @@ from math import inf, sqrt
 
 import pytest
 import torch
-from samples import tiny_config, tiny_dataset, unchanged
-from torch import Tensor, nn
+from samples import batch, started, tiny_config, tiny_dataset, unchanged
+from torch import nn
 from torch.nn import functional as F
 
 from resnet_lib.evidence import facts
@@ -71,17 +71,6 @@ def test_probed_layers_are_the_3x3_ones_in_order_of_depth() -> None:
     assert names[:3] == ["conv1", "layer1.0.conv1", "layer1.0.conv2"]
     assert names[-1] == "layer3.2.conv2"
     assert all(net.get_submodule(name.replace("conv", "bn")) is norm for name, _, norm in layers)
-
-
-def batch() -> tuple[Tensor, Tensor]:
-    dataset = tiny_dataset()
-    return dataset.normalize(dataset.train_images[:32]), dataset.train_labels[:32]
-
-
-def started(shortcut: str = "none", **varied: object) -> models.CifarNet:
-    net = models.CifarNet(8, shortcut, in_channels=1, **varied)
-    models.initialize(net, seed=0)
-    return net
 
 
 # Measurements.

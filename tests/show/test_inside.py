@@ -5,11 +5,10 @@ from statistics import median
 
 import pytest
 from matplotlib.colors import same_color
-from samples import layer_names, made_up_record, made_up_study, tiny_config, tiny_dataset
-from torch import Tensor
+from samples import batch, layer_names, made_up_record, made_up_study, started, tiny_config
 
 from resnet_lib.display import NO_RUN, spread, two_digits
-from resnet_lib.nets import models, probes
+from resnet_lib.nets import probes
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import Probes, RunRecord, save_study
 from resnet_lib.runs.settings import Setting, plain, resnet
@@ -109,17 +108,6 @@ def test_figure_7_of_one_set_of_runs_parts_plain_from_residual_nets() -> None:
     assert [list(axes.lines[0].get_ydata()) for axes in figure.axes[::2]] == [expected, sorted(expected, reverse=True)]
     assert [len(axes.collections) for axes in figure.axes] == [1, 0, 1, 0]  # a band needs two seeds
     assert figure.made_from == tuple(shown)
-
-
-def batch() -> tuple[Tensor, Tensor]:
-    dataset = tiny_dataset()
-    return dataset.normalize(dataset.train_images[:32]), dataset.train_labels[:32]
-
-
-def started(shortcut: str = "none", **varied: object) -> models.CifarNet:
-    net = models.CifarNet(8, shortcut, in_channels=1, **varied)
-    models.initialize(net, seed=0)
-    return net
 
 
 def test_gradients_joins_seeds_by_their_geometric_mean_and_leaves_out_runs_that_diverged() -> None:
