@@ -1,11 +1,12 @@
 """The library behind 'Deep residual learning, measured'.
 
 Chapters import its modules by their names alone (`from resnet_lib import campaign, figures`); `MODULES` says in which
-room each of them is. A module is loaded when it is asked for: what reads records does not wait for torch.
+room each of them is. A module is loaded when it is asked for: what reads records does not wait for torch. A trained
+net is had by its name with `resnet_lib.pretrained`.
 """
 
 from importlib import import_module
-from types import ModuleType
+from typing import Any
 
 MODULES = {
     name: f"resnet_lib.{room}.{name}"
@@ -22,7 +23,9 @@ MODULES = {
 }
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
+    if name == "pretrained":
+        return import_module("resnet_lib.nets.pretrained").pretrained
     if name in MODULES:
         return import_module(MODULES[name])
     raise AttributeError(f"module 'resnet_lib' has no attribute {name!r}")
