@@ -1,20 +1,24 @@
 """What others report and what was measured on their nets: the data, and how tables and figures show it beside ours."""
 
 from pathlib import Path
+from statistics import mean, median
 
 import pytest
 from samples import NOWHERE, made_up_record, python
 
 from resnet_lib.evidence.claims import verdicts
+from resnet_lib.evidence.effects import without_whole
 from resnet_lib.evidence.rule import interval
 from resnet_lib.runs import records
 from resnet_lib.runs.literature import Error, paper_error, reports
+from resnet_lib.runs.paper import figure7_response
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.published import published_nets
 from resnet_lib.runs.records import BlockProbes, Probes, PublishedStudy, save_record, save_study
-from resnet_lib.runs.settings import plain, resnet
+from resnet_lib.runs.settings import DEPTHS, plain, resnet
 from resnet_lib.runs.store import Records, committed_dir
 from resnet_lib.show import figures, tables
+from resnet_lib.show.others import by_count
 
 PAPER = PROFILES["paper"]
 NETS = published_nets()
@@ -199,6 +203,15 @@ def test_figure_7_on_their_nets_has_open_markers_and_no_mean(measured: Records) 
     assert not figures.others_responses(measured, (56,), "").axes[0].lines
 
 
+def test_their_responses_stand_beside_the_papers(measured: Records) -> None:
+    table = tables.others_responses(measured, (20,))
+    assert list(table["trained by"]) == ["a-martyn", "a-martyn", "akamaster"]
+    assert list(table["mean, theirs"]) == list(table["median, theirs"]) == ["1.09", "0.59", "0.34"]
+    assert list(table["mean, paper"]) == ["≈ 1.82", "≈ 1.62", "≈ 1.62"]
+    assert table.made_from is None
+    assert tables.others_responses(measured, (56,)).empty
+
+
 def test_lesions_of_their_nets_are_drawn_where_the_blocks_are(measured: Records) -> None:
     figure = figures.others_lesions(measured, (20,), "")
     deleted, swapped, several = figure.axes
@@ -238,9 +251,50 @@ def test_committed_nets_of_others_show_degradation_at_full_length() -> None:
     assert errors["a-martyn/plain-56"][0] > errors["a-martyn/plain-20"][0] + 3
     assert errors["a-martyn/plain-56"][1] > errors["a-martyn/plain-20"][1]
     assert errors["a-martyn/ResNet-56"][0] < errors["a-martyn/ResNet-20"][0]
-    deleted = {row["net"]: row for _, row in tables.others_lesions("delete-block", found).iterrows()}
-    assert float(deleted["plain-56"]["median block adds (points)"]) > 10
-    assert float(deleted["ResNet-56 A"]["median block adds (points)"]) < 2
+
+
+def responses_of(name: str, found: Records) -> tuple[float, float, float]:
+    """Mean, median and largest over the layers."""
+    responses = found.published("whole-net", name).probes.response_std
+    return mean(responses), median(responses), max(responses)
+
+
+def test_chapter_3_says_what_is_seen_in_the_responses_of_committed_nets() -> None:
+    """Smaller with shortcuts, smaller with depth, by mean and median; no layer stands out, and half of the paper's."""
+    found = Records(committed_dir())
+    of = {name: responses_of(name, found) for name in NETS}
+    for measure in (0, 1):
+        for author, kind in {(net.author, net.net.partition("-")[0]) for net in NETS.values()}:
+            by_depth = [of[f"{author}/{kind}-{depth}"][measure] for depth in DEPTHS]
+            assert by_depth == sorted(by_depth, reverse=True)
+        assert all(of[f"a-martyn/plain-{d}"][measure] > of[f"a-martyn/ResNet-{d}"][measure] for d in DEPTHS)
+    for name, (middle, _, largest) in of.items():
+        assert largest < 2
+        if NETS[name].config.depth in (20, 56):
+            kind = "plain" if NETS[name].config.shortcut == "none" else "resnet"
+            assert 0.35 < middle / figure7_response(kind, NETS[name].config.depth)[0] < 0.5
+
+
+def test_chapter_3_says_what_is_seen_in_the_lesions_of_committed_nets() -> None:
+    found = Records(committed_dir())
+    for name in (name for name, net in NETS.items() if net.config.depth in (20, 56)):
+        deleted, whole = without_whole(found.published("delete-block", name))
+        swapped, _ = without_whole(found.published("swap-blocks", name))
+        drawn = {
+            n: mean(errors)
+            for n, errors in by_count(without_whole(found.published("delete-at-random", name))[0]).items()
+        }
+        costs = sorted(error - whole for error in deleted.values())
+        if "plain" in name:  # any block, deleted or exchanged: guessing, or near it
+            assert costs[0] > 40 and median(deleted.values()) > 85 and min(swapped.values()) > 85
+            assert min(drawn.values()) > 85
+        elif "56" in name:  # half of the blocks cost a point or two; gradually worse with their number
+            assert median(costs) < 2 < 5 < costs[-1]
+            assert median(swapped.values()) - whole < 0.5
+            assert 2 < drawn[2] - whole < drawn[4] - whole < drawn[8] - whole and drawn[8] < 60
+        else:  # every block matters
+            assert costs[0] > 5
+            assert drawn[2] > 50
 
 
 def test_batch_norm_of_committed_nets_needs_the_border_that_they_were_trained_with() -> None:

@@ -5,7 +5,7 @@ from resnet_lib.show.grouping import data_name, studied
 from resnet_lib.show.tables.compared import against_paper, distances, figure7, table3_scaled, table6
 from resnet_lib.show.tables.departures import best_epochs, folklore, prices
 from resnet_lib.show.tables.inside import GROWTH, gradients, growth, layers, lesions
-from resnet_lib.show.tables.others import literature, others_deletions, others_lesions, others_nets
+from resnet_lib.show.tables.others import literature, others_deletions, others_lesions, others_nets, others_responses
 from resnet_lib.show.tables.published import (
     evaluation,
     figure4,

@@ -6,6 +6,7 @@ from statistics import mean, median
 from resnet_lib.display import Table
 from resnet_lib.evidence.effects import without_whole
 from resnet_lib.runs.literature import Kind
+from resnet_lib.runs.paper import figure7_response
 from resnet_lib.runs.store import Records
 from resnet_lib.show.others import REPORTED_DEPTHS, by_count, reported, studied_of_others
 
@@ -36,6 +37,29 @@ def others_nets(records: Records) -> Table:
                 "training error, here (%)": f"{training:.2f}",
             }
         )
+    return Table(rows)
+
+
+def others_responses(records: Records, depths: Sequence[int]) -> Table:
+    """Responses of nets that others trained at full length, mean and median over their 3x3 layers, and the paper's.
+
+    The paper's are read off its Figure 7, which must have nets of these depths. One net for a row.
+    """
+    rows = []
+    for net, study in studied_of_others("whole-net", records):
+        if (depth := net.config.depth) in depths:
+            responses = study.probes.response_std
+            middle, half = figure7_response("plain" if net.config.shortcut == "none" else "resnet", depth)
+            rows.append(
+                {
+                    "net": net.config.name,
+                    "trained by": net.author,
+                    "mean, paper": f"≈ {middle:.2f}",
+                    "mean, theirs": f"{mean(responses):.2f}",
+                    "median, paper": f"≈ {half:.2f}",
+                    "median, theirs": f"{median(responses):.2f}",
+                }
+            )
     return Table(rows)
 
 
