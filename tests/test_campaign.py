@@ -17,12 +17,13 @@ import torch
 from samples import NOWHERE, made_up_record, measured, tiny, tiny_config
 
 from resnet_lib.errors import UserError
+from resnet_lib.evidence import rule
 from resnet_lib.files import PACKAGE, locked
 from resnet_lib.jobs import campaign
 from resnet_lib.jobs.campaign import checkpoint_path, clock, collect, cost, pending, weights_path, work
 from resnet_lib.runs import store
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import SUITES, Suite
+from resnet_lib.runs.experiments import ENOUGH_SEEDS, SUITES, Suite
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, Segment, load_record, save_record
 from resnet_lib.runs.settings import Setting, plain, resnet
@@ -350,8 +351,17 @@ def test_best_is_the_profile_nearest_the_papers_that_has_every_setting_and_enoug
     smoke = [(net, 200, seed, 10) for net in nets for seed in range(3)]
     assert found(settings=nets) == smoke  # plain-56 is not recorded at `quick`
     book(plain(56), "quick", range(1))
-    assert found(settings=nets) == [(net, 6400, 0, 10) for net in nets]
-    assert found(settings=nets, num_seeds=3) == smoke
+    assert found(settings=nets, num_seeds=1) == [(net, 6400, 0, 10) for net in nets]
+    assert found(settings=nets) == smoke
+    for net in nets:
+        book(net, "quick", range(3))
+    quick = [(net, 6400, seed, 10) for net in nets for seed in range(3)]
+    assert found(settings=nets) == quick
+    for net in nets:
+        book(net, "paper", range(1))
+    assert found(settings=nets) == quick  # a long run of one seed changes nothing
+    assert campaign.best_profile(nets).name == "quick"
+    assert ENOUGH_SEEDS == rule.MIN_SEEDS
 
 
 def test_best_is_the_same_on_every_machine(book: Callable[..., None]) -> None:

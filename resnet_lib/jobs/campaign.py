@@ -20,7 +20,7 @@ from resnet_lib.data.sets import Dataset
 from resnet_lib.errors import UserError, lookup, unknown
 from resnet_lib.files import cache_dir, locked, write_atomically
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.experiments import ENOUGH_SEEDS, SUITES
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.records import RunRecord, save_record
 from resnet_lib.runs.settings import Setting
@@ -296,14 +296,20 @@ def prepare(*suites: str, profile: str = BEST, retrain: bool = False) -> None:
 
 
 def collect(
-    suite: str, profile: str = BEST, retrain: bool = False, *, settings: Sequence[Setting] = (), num_seeds: int = 1
+    suite: str,
+    profile: str = BEST,
+    retrain: bool = False,
+    *,
+    settings: Sequence[Setting] = (),
+    num_seeds: int = ENOUGH_SEEDS,
 ) -> list[RunRecord]:
     """The records that a figure or table of a chapter shows, setting by setting, seeds in order.
 
     Args:
         suite: a key of `SUITES`.
         profile: a key of `PROFILES`, or "best": of the records that ship with the package, and so the same on every
-            machine, those of the profile nearest to the paper's in which every setting has enough seeds.
+            machine, those of the profile nearest to the paper's in which every setting has enough seeds. Longer runs
+            with fewer seeds can stand beside them: see `tables.longer_runs`.
         retrain: train the first seed of the suite's witnesses here and now, in the place of the recorded ones; the
             rest stays as it is recorded. "best" then means the quickest profile.
         settings: the settings of the suite to show, by default all.
@@ -330,7 +336,7 @@ def collect(
     return [r for c in configs if (r := (local if c in fresh else records).get(c)) is not None]
 
 
-def best_profile(settings: Sequence[Setting], num_seeds: int) -> Profile:
+def best_profile(settings: Sequence[Setting], num_seeds: int = ENOUGH_SEEDS) -> Profile:
     """The profile nearest to the paper's in which each setting has this many recorded seeds, else the quickest."""
     recorded = Records.committed()
     for profile in reversed(PROFILES.values()):

@@ -306,6 +306,7 @@ def long_runs() -> list[RunConfig]:
     return runs + [setting.at(paper, 0) for setting in rest]
 
 
+ENOUGH_SEEDS = 3  # a table or figure shows the fullest profile of which it has so many
 LESIONED = (plain(56), resnet(56), plain(20), resnet(20))
 """The settings of `degradation` whose trained nets are looked into afterwards."""
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 from resnet_lib.display import NO_RUN, spread
 from resnet_lib.runs.config import DataConfig, NetConfig, Recipe
 from resnet_lib.runs.experiments import home
-from resnet_lib.runs.profiles import Profile
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.records import RunRecord, Study
 from resnet_lib.runs.settings import OPTIMIZER_NAMES, Setting
 from resnet_lib.runs.store import Records
@@ -79,6 +79,41 @@ def describe(records: Sequence[RunRecord | Study]) -> str:
         seeds.setdefault((what, f" (profile {profile.name})" if profile else ""), set()).add(config.seed)
     parts = (f"{what}; {len(of)} seed{'s' if len(of) > 1 else ''}{profile}" for (what, profile), of in seeds.items())
     return "; ".join(parts)
+
+
+def longer_profiles(profile: Profile, records: Records, settings: Iterable[Setting]) -> dict[str, Profile]:
+    """The profiles on the same images with more iterations of which any of these settings has a run.
+
+    By what a heading calls them, the longest first: 64,000 iterations.
+    """
+    settings = list(settings)
+    return {
+        f"{longer.recipe.iterations:,} iterations": longer
+        for longer in reversed(PROFILES.values())
+        if longer.data == profile.data and longer.recipe.iterations > profile.recipe.iterations
+        if any(records.select(setting.runs(longer)) for setting in settings)
+    }
+
+
+def longer_runs(shown: Sequence[RunRecord], records: Records) -> dict[str, list[RunRecord]]:
+    """What may stand beside the runs of a profile: longer ones of the same nets, which have fewer seeds.
+
+    Args:
+        shown: runs of one profile, as `campaign.collect` gives them.
+        records: where the longer ones are looked for.
+
+    Returns:
+        The runs by what a panel calls them: 64,000 iterations, n=1. Empty if there are none.
+    """
+    homes = [place for record in shown if (place := home(record.config))]
+    settings = list(dict.fromkeys(place.setting for place in homes))
+    found = {}
+    for name, profile in longer_profiles(homes[0].profile, records, settings).items() if homes else ():
+        groups = [runs for setting in settings if (runs := records.select(setting.runs(profile)))]
+        counts = sorted({len(runs) for runs in groups})
+        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        found[f"{name}, n={seeds}"] = [record for runs in groups for record in runs]
+    return found
 
 
 def studied(study: str, profile: Profile, records: Records, settings: Sequence[Setting]) -> list[Study]:

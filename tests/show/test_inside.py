@@ -97,19 +97,6 @@ def test_figure_of_responses_shows_medians_in_order_and_sorted() -> None:
     assert lines["plain-20"].get_color() == lines["ResNet-20 A"].get_color()
 
 
-def test_figure_7_of_one_set_of_runs_parts_plain_from_residual_nets() -> None:
-    shown = [responding(resnet(20), 0, 1.0), responding(plain(20), 0, 1.0), responding(plain(20), 1, 5.0)]
-    figure = figures.figure7(shown, "title")
-    assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        *("plain", "residual", "plain, sorted", "residual, sorted"),
-    ]
-    plain_nets = [record.probes.response_std for record in shown[1:]]
-    expected = [median(values) for values in zip(*plain_nets, strict=True)]
-    assert [list(axes.lines[0].get_ydata()) for axes in figure.axes[::2]] == [expected, sorted(expected, reverse=True)]
-    assert [len(axes.collections) for axes in figure.axes] == [1, 0, 1, 0]  # a band needs two seeds
-    assert figure.made_from == tuple(shown)
-
-
 def test_gradients_joins_seeds_by_their_geometric_mean_and_leaves_out_runs_that_diverged() -> None:
     weakest = {0: 0.01, 1: 0.04, 2: 0.3}
     runs = [made_up_record(tiny_config(seed=s), train_error=10 + s, weakest=w) for s, w in weakest.items()]

@@ -109,7 +109,7 @@ DRAWN = {
     "cases": figures.cases,
     "curves": lambda records: figures.curves({"a": records[:2], "b": records[2:]}),
     "figure6": figures.figure6,
-    "figure7": lambda records: figures.figure7(records, ""),
+    "figure7": lambda records: figures.figure7({"all": records}, ""),
     "final_errors": figures.final_errors,
     "per_layer": lambda records: figures.per_layer({"a": []}, "y", "", records),
     "settings": figures.settings,

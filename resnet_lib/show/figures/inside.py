@@ -1,6 +1,6 @@
 """Nets looked into, layer by layer or block by block: Figure 7 of the paper, gradients, and lesions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from matplotlib.axes import Axes
@@ -75,18 +75,15 @@ def draw_depths(axes: Axes, nets: Sequence[Sequence[float]], suffix: str = "", *
 
 
 @styled
-def figure7(records: Sequence[RunRecord] | dict[str, Sequence[RunRecord]], title: str) -> Figure:
+def figure7(records: Mapping[str, Sequence[RunRecord]], title: str) -> Figure:
     """Figure 7: the deviation of each 3x3 layer's response in trained nets, in order of depth and sorted by size.
 
     Lines are medians of a net's seeds, in each layer or, sorted, in each rank.
 
     Args:
-        records: some runs: plain and residual nets get panels of their own, above in order and below sorted. Or
-            title -> runs: each gets a row of two panels, in which plain nets are dashed.
+        records: title -> runs: each gets a row of two panels, in which plain nets are dashed.
         title: the figure's message.
     """
-    if not isinstance(records, dict):
-        return _figure7_by_kind(records, title)
     figure, all_axes = new_figure(2 * len(records), height=1.0 + 2.6 * len(records), rows=len(records))
     shown = [record for runs in records.values() for record in runs]
     largest: dict[str, float] = {}
@@ -102,7 +99,7 @@ def figure7(records: Sequence[RunRecord] | dict[str, Sequence[RunRecord]], title
             largest[net.name] = max(largest.get(net.name, 0), *drawn)
         for axes, order in ((in_order, "in order of depth"), (by_size, "sorted")):
             axes.set(title=f"{panel}, {order}", yscale="log", ylim=RESPONSES_SHOWN)
-            axes.set_yticks((0.5, 1, 2, 5, 10, 20, 50), ("0.5", "1", "2", "5", "10", "20", "50"))
+            axes.set_yticks((0.2, 0.5, 1, 2, 5, 10, 20, 50), ("0.2", "0.5", "1", "2", "5", "10", "20", "50"))
             axes.minorticks_off()
     for axes, order in zip(all_axes[-2:], (IN_ORDER, "rank of the layer"), strict=True):
         axes.set_xlabel(order)
@@ -116,19 +113,7 @@ def figure7(records: Sequence[RunRecord] | dict[str, Sequence[RunRecord]], title
     return figure
 
 
-RESPONSES_SHOWN = (0.3, 50.0)  # what lies beyond is told below the figure; else it would leave no room for the rest
-
-
-def _figure7_by_kind(records: Sequence[RunRecord], title: str) -> Figure:
-    kinds = {"plain": [], "residual": []}
-    for record in records:
-        if record.probes:
-            kinds["plain" if record.config.net.shortcut == "none" else "residual"].append(record.probes.response_std)
-    ranked = {f"{kind}, sorted": [sorted(net, reverse=True) for net in nets] for kind, nets in kinds.items()}
-    figure = per_layer(kinds | ranked, "deviation of the response", title, records)
-    for axes, order in zip(figure.axes, 2 * (IN_ORDER,) + 2 * ("3×3 layers, largest response first",), strict=True):
-        axes.set_xlabel(order)
-    return figure
+RESPONSES_SHOWN = (0.15, 50.0)  # what lies beyond is told below the figure; else it would leave no room for the rest
 
 
 @styled

@@ -1,6 +1,6 @@
 """Curves of nets in training: Figure 6 of the paper and what is drawn like it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from statistics import mean
 
@@ -23,6 +23,7 @@ def curves(
     title: str = "",
     missing: dict[str, Sequence[str]] | None = None,
     paper: bool = False,
+    rows: int = 1,
 ) -> Figure:
     """One panel of training and test curves per title; below, which line is which and what the runs were.
 
@@ -31,16 +32,18 @@ def curves(
         title: the figure's message, where those of the panels are not enough.
         missing: title -> names of nets that belong into the panel and have not been run; it names them.
         paper: mark the last test errors of the paper's Figure 6, which were read off the drawing.
+        rows: of panels.
     """
-    figure, all_axes = new_figure(len(panels))
-    figure.set_figwidth(max(figure.get_figwidth(), 3 * len(panels)))
+    figure, all_axes = new_figure(len(panels), height=0.4 + 3 * rows, rows=rows)
+    figure.set_figwidth(max(figure.get_figwidth(), 3 * len(panels) // rows))
     for axes, (panel, records) in zip(all_axes, panels.items(), strict=True):
         draw_curves(axes, records, panel)
         if paper:
             draw_paper_ends(axes, records)
         if not records or (missing or {}).get(panel):
             write_missing(axes, (missing or {}).get(panel, ()), alone=not records)
-    all_axes[0].set_ylabel("error (%)")
+    for axes in all_axes[:: len(panels) // rows]:
+        axes.set_ylabel("error (%)")
     shown = list(chain(*panels.values()))
     figure.depth_legend(record.config.net.depth for record in shown)
     figure.headline(title)
@@ -88,19 +91,28 @@ FIGURE6 = {
 """Panel -> nets. The paper does not draw plain-110, whose error it gives as higher than 60%."""
 
 
-def figure6(records: Sequence[RunRecord], title: str = "") -> Figure:
+def figure6(
+    records: Sequence[RunRecord], title: str = "", longer: Mapping[str, Sequence[RunRecord]] | None = None
+) -> Figure:
     """Figure 6 of the paper: plain nets, residual nets, and the two deepest. Nets without a run are named as such.
 
     Args:
         records: those of one profile; nets that the paper's figure does not show are left out. On CIFAR-10 diamonds
             mark where the paper's curves end.
         title: the figure's message.
+        longer: name -> longer runs, of fewer seeds perhaps, for rows of their own (see `grouping.longer_runs`).
     """
-    groups = by_net(records)
-    panels = {panel: [r for net in nets for r in groups.get(net, ())] for panel, nets in FIGURE6.items()}
-    missing = {panel: [net.name for net in nets if net not in groups] for panel, nets in FIGURE6.items()}
+    panels: dict[str, list[RunRecord]] = {}
+    missing: dict[str, list[str]] = {}
+    rows = {"": records} | dict(longer or {})
+    for label, runs in rows.items():
+        groups = by_net(runs)
+        for panel, nets in FIGURE6.items():
+            name = f"{panel}\n{label}".strip()
+            panels[name] = [record for net in nets for record in groups.get(net, ())]
+            missing[name] = [net.name for net in nets if net not in groups]
     on_cifar = any(record.config.data.name == "cifar10" for record in records)
-    return curves(panels, title=title, missing=missing, paper=on_cifar)
+    return curves(panels, title=title, missing=missing, paper=on_cifar, rows=len(rows))
 
 
 @styled

@@ -1,7 +1,7 @@
 """Tables made from records. Nothing here trains or needs torch."""
 
 from resnet_lib.display import Markdown, Table
-from resnet_lib.show.grouping import data_name, studied
+from resnet_lib.show.grouping import data_name, longer_runs, studied
 from resnet_lib.show.tables.compared import against_paper, distances, figure7, table3_scaled, table6
 from resnet_lib.show.tables.departures import best_epochs, folklore, prices
 from resnet_lib.show.tables.inside import GROWTH, gradients, growth, layers, lesions
@@ -14,7 +14,6 @@ from resnet_lib.show.tables.published import (
     published,
     published_options,
     published_shortcuts,
-    reimplementations,
     table2,
     table3,
     table4,

@@ -5,28 +5,31 @@ from statistics import mean, median
 
 from resnet_lib.display import Table, spread
 from resnet_lib.runs.experiments import SUITES
-from resnet_lib.runs.paper import figure6_error, figure7_response, paper, paper_table, table1_error, table6_mean
+from resnet_lib.runs.literature import reports
+from resnet_lib.runs.paper import figure6_error, figure7_response, paper_table, table1_error, table6_mean
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import testing_spread, training_spread
+from resnet_lib.show.grouping import longer_profiles, testing_spread, training_spread
 from resnet_lib.show.tables.published import published
 
 
 def against_paper(profile: Profile, records: Records) -> Table:
-    """The nets of Figure 6 beside the paper: only a profile on CIFAR-10 can be compared number by number."""
+    """The nets of Figure 6 beside the paper: only a profile on CIFAR-10 can be compared number by number.
+
+    Longer runs on the same images have columns of their own, if there are any.
+    """
     records = records.noting()
+    settings = SUITES["degradation"].settings
+    scales = {"here": profile} | longer_profiles(profile, records, settings)
     rows = []
-    for setting in SUITES["degradation"].settings:
-        found = records.select(setting.runs(profile))
+    for setting in settings:
+        found = {name: records.select(setting.runs(scale)) for name, scale in scales.items()}
         rows.append(
-            {
-                "net": setting.name,
-                "training error, paper (%)": published(setting.net, "train"),
-                "training error, here (%)": training_spread(found),
-                "test error, paper (%)": published(setting.net, "test"),
-                "test error, here (%)": testing_spread(found),
-            }
+            {"net": setting.name, "training error, paper (%)": published(setting.net, "train")}
+            | {f"training error, {name} (%)": training_spread(runs) for name, runs in found.items()}
+            | {"test error, paper (%)": published(setting.net, "test")}
+            | {f"test error, {name} (%)": testing_spread(runs) for name, runs in found.items()}
         )
     return Table(rows).from_runs(records.given)
 
@@ -59,7 +62,9 @@ def table6(records: Records) -> Table:
 def distances(profile: Profile, records: Records) -> Table:
     """How far the test errors of a profile lie from the paper's, and how far a re-implementation's do.
 
-    The paper's numbers are means where it prints them; those of plain nets are read off Figure 6 (marked ≈).
+    The paper's numbers are means where it prints them; those of plain nets are read off Figure 6 (marked ≈). Longer
+    runs on the same images have columns of their own, if there are any. The re-implementation is raphaelreme's, of
+    option B: means of five runs, and one run of 1202 layers.
 
     Raises:
         ValueError: the profile is not on CIFAR-10, so there is no distance.
@@ -67,22 +72,23 @@ def distances(profile: Profile, records: Records) -> Table:
     records = records.noting()
     if profile.data.name != "cifar10":
         raise ValueError(f"profile {profile.name} is on {profile.data.name}: only CIFAR-10 has a distance to the paper")
-    others = paper()["akamaster_S5_cifar_err"]
+    others = next(report for report in reports() if report.source == "raphaelreme/torch-resnet")
+    settings = [setting for name in ("degradation", "deepest") for setting in SUITES[name].settings]
+    scales = {"here": profile} | longer_profiles(profile, records, settings)
     rows = []
-    for setting in SUITES["degradation"].settings:
+    for setting in settings:
         depth, is_plain = setting.net.depth, setting.net.shortcut == "none"
         target = figure6_error("plain", depth, "test") if is_plain else table6_mean(depth)
-        found = [record.final.test_error for record in records.select(setting.runs(profile))]
-        if target is not None:
-            rows.append(
-                {
-                    "net": setting.name,
-                    "the paper (%)": f"≈ {target:g}" if is_plain else f"{target:.2f}",
-                    "here (%)": spread(found),
-                    "here minus paper (points)": f"{mean(found) - target:+.2f}" if found else "",
-                    "akamaster minus paper (points)": "" if is_plain else f"{others[depth] - target:+.2f}",
-                }
-            )
+        if target is None:
+            continue
+        row = {"net": setting.name, "the paper (%)": f"≈ {target:g}" if is_plain else f"{target:.2f}"}
+        for name, scale in scales.items():
+            found = [record.final.test_error for record in records.select(setting.runs(scale))]
+            row[f"{name} (%)"] = spread(found)
+            row[f"{name} minus paper (points)"] = f"{mean(found) - target:+.2f}" if found else ""
+        theirs = None if is_plain else others.error(depth)
+        row["raphaelreme minus paper (points)"] = "" if theirs is None else f"{theirs.mean - target:+.2f}"
+        rows.append(row)
     return Table(rows).from_runs(records.given)
 
 
@@ -90,22 +96,22 @@ def figure7(profile: Profile, records: Records) -> Table:
     """Responses of the nets of Figure 7, mean and median over their 3x3 layers, beside the paper's.
 
     The paper's are read off its figure. Ours are those of the trained nets on test images, mean ± deviation over seeds
-    of the mean (and of the median) over layers.
+    of the mean (and of the median) over layers. Longer runs on the same images have columns of their own, if there are
+    any.
     """
     records = records.noting()
+    settings = (plain(20), plain(56), resnet(20), resnet(56), resnet(110))
+    scales = {"here": profile} | longer_profiles(profile, records, settings)
     rows = []
-    for setting in (plain(20), plain(56), resnet(20), resnet(56), resnet(110)):
-        middle, half = figure7_response("plain" if setting.net.shortcut == "none" else "resnet", setting.net.depth)
-        found = [r.probes.response_std for r in records.select(setting.runs(profile)) if r.probes]
-        rows.append(
-            {
-                "net": setting.name,
-                "mean, paper": f"≈ {middle:.2f}",
-                "mean, here": spread([mean(responses) for responses in found]),
-                "median, paper": f"≈ {half:.2f}",
-                "median, here": spread([median(responses) for responses in found]),
-            }
-        )
+    for setting in settings:
+        printed = figure7_response("plain" if setting.net.shortcut == "none" else "resnet", setting.net.depth)
+        row = {"net": setting.name}
+        for what, over_layers, value in zip(("mean", "median"), (mean, median), printed, strict=True):
+            row[f"{what}, paper"] = f"≈ {value:.2f}"
+            for name, scale in scales.items():
+                runs = records.select(setting.runs(scale))
+                row[f"{what}, {name}"] = spread([over_layers(run.probes.response_std) for run in runs if run.probes])
+        rows.append(row)
     return Table(rows).from_runs(records.given)
 
 

@@ -117,7 +117,6 @@ def literature(records: Records, kinds: Sequence[Kind] = ("residual", "pre-activ
                     "option": row.shortcut,
                     "n": next(iter(several)) or "" if len(several) == 1 else "",
                     "epoch": row.epoch,
-                    "differs in": row.differs,
                 }
                 | {
                     f"{depth} layers (%)": ""
@@ -125,5 +124,6 @@ def literature(records: Records, kinds: Sequence[Kind] = ("residual", "pre-activ
                     else f"{error}" + (f" (n={error.runs})" if len(several) > 1 and error.runs else "")
                     for depth in REPORTED_DEPTHS
                 }
+                | {"differs in": row.differs}
             )
     return Table(rows).from_runs(records.given)

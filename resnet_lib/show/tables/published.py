@@ -122,24 +122,6 @@ def table5() -> Table:
     return Table({"method": method, "top-5, test (%)": pair_of_errors([e])} for method, e in paper_table(5).items())
 
 
-def reimplementations() -> Table:
-    """CIFAR-10 test errors that others have published for the nets of Table 6, each with its own recipe."""
-    published = paper()
-    akamaster = published["akamaster_S5_cifar_err"]
-    follow_up = published["identity_mappings_S6"]["table1_resnet110"]["original"]
-    landscape = published["li_S10_secondary"]["err"]
-    return Table(
-        {
-            "layers": depth,
-            "the paper (%)": table6_error(depth),
-            "akamaster, README (%)": f"{akamaster[depth]:.2f}",
-            "authors' follow-up, 1603.05027 (%)": f"{follow_up:.2f}" if depth == 110 else "",
-            "Li et al., 1712.09913, second hand (%)": f"{landscape[depth]:.2f}" if depth in landscape else "",
-        }
-        for depth in akamaster
-    )
-
-
 def published_options() -> Table:
     """Table 3 of the paper, its rows on shortcut options: ImageNet, 34 layers, 10-crop. None was measured here."""
     rows = paper_table(3)
