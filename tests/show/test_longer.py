@@ -68,7 +68,8 @@ def test_figure_6_has_a_row_for_them(shown: list[RunRecord], records: Records) -
 
 
 def test_figure_7_has_a_row_for_them(shown: list[RunRecord], records: Records) -> None:
-    figure = figures.figure7({"CIFAR-10": shown} | tables.longer_runs(shown, records), "")
+    figure = figures.figure7({"CIFAR-10": shown} | tables.longer_runs(shown, records), "The message")
+    assert figure.get_suptitle() == "The message"
     assert [axes.get_title(loc="left").partition(", in")[0] for axes in figure.axes[::2]] == ["CIFAR-10", LONG]
     assert [len(axes.lines) for axes in figure.axes[::2]] == [4, 2]
 

@@ -1,5 +1,6 @@
 """Nets looked into, layer by layer or block by block: Figure 7 of the paper, gradients, and lesions."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -98,7 +99,7 @@ def figure7(records: Mapping[str, Sequence[RunRecord]], title: str) -> Figure:
             draw_seeds(by_size, places, [sorted(seed, reverse=True) for seed in seeds], **line)
             largest[net.name] = max(largest.get(net.name, 0), *drawn)
         for axes, order in ((in_order, "in order of depth"), (by_size, "sorted")):
-            axes.set(title=f"{panel}, {order}", yscale="log", ylim=RESPONSES_SHOWN)
+            axes.set(title=textwrap.fill(f"{panel}, {order}", 32), yscale="log", ylim=RESPONSES_SHOWN)
             axes.set_yticks((0.2, 0.5, 1, 2, 5, 10, 20, 50), ("0.2", "0.5", "1", "2", "5", "10", "20", "50"))
             axes.minorticks_off()
     for axes, order in zip(all_axes[-2:], (IN_ORDER, "rank of the layer"), strict=True):

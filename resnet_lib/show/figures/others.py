@@ -155,6 +155,7 @@ def literature(records: Records, kind: Kind, depths: Sequence[int], title: str) 
         for place, row in enumerate(rows):
             draw_reported(axes, place, row, depth, ORANGE if kind == "plain" else BLUE)
         axes.set(title=f"{depth} layers", xlabel="test error (%)")
+        axes.locator_params(axis="x", nbins=5)
     all_axes[0].set_yticks(range(len(rows)), [name_of(row) for row in rows])
     all_axes[0].set_ylim(len(rows) - 0.5, -0.5)
     figure.headline(title)
