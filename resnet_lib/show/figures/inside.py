@@ -106,7 +106,7 @@ def figure7(records: Mapping[str, Sequence[RunRecord]], title: str) -> Figure:
         axes.set_xlabel(order)
     figure.supylabel("standard deviation of the response", fontsize=10)
     figure.depth_legend(record.config.net.depth for record in shown)
-    figure.headline(title)
+    figure.headline(title, per_inch=9)
     beyond = (
         f"{name} leaves the axis, up to {top:,.0f}. " for name, top in largest.items() if top > RESPONSES_SHOWN[1]
     )

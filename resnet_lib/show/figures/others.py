@@ -77,7 +77,7 @@ def others_responses(records: Records, depths: Sequence[int], title: str) -> Fig
         axes.set_xlabel(name)
     figure.supylabel("standard deviation of the response", fontsize=10)
     figure.depth_legend(depths)
-    figure.headline(title)
+    figure.headline(title, per_inch=9)
     say_whose(figure, shown, "Squares: plain, circles: residual. ")
     return figure
 
@@ -88,8 +88,7 @@ def others_lesions(records: Records, depths: Sequence[int], title: str) -> Figur
 
     A row of panels for each depth. Dotted: the whole nets.
     """
-    figure, all_axes = new_figure(3 * len(depths), height=1.0 + 2.4 * len(depths), rows=len(depths))
-    figure.set_figwidth(9)
+    figure, all_axes = new_figure(3 * len(depths), height=0.8 + 2.6 * len(depths), rows=len(depths))
     damage = DAMAGE | {"delete-at-random": "several deleted"}
     shown: list[tuple[PublishedNet, PublishedStudy]] = []
     for row, depth in enumerate(depths):
@@ -106,7 +105,7 @@ def others_lesions(records: Records, depths: Sequence[int], title: str) -> Figur
             else:
                 write_missing(axes, (), alone=True)
             shown += found
-            axes.set(title=f"{depth} layers: {damage[study]}", ylim=(0, 100), xlabel="block, from the image on")
+            axes.set(title=f"{depth} layers:\n{damage[study]}", ylim=(0, 100), xlabel="block, in order")
         panels["delete-at-random"].set_xlabel("blocks deleted")
         panels["delete-block"].set_ylabel("test error (%)")
     nets = {color_of(net): net for net, _ in shown}
@@ -114,7 +113,7 @@ def others_lesions(records: Records, depths: Sequence[int], title: str) -> Figur
         Line2D([], [], color=color, label=f"{net.net.partition('-')[0]}, {net.author}", **look_of(net))
         for color, net in nets.items()
     ]
-    figure.legend(handles=handles, loc="outside right upper")
+    all_axes[1].legend(handles=handles, loc="center", fontsize=9)
     figure.headline(title)
     images = " and ".join(f"{number:,}" for number in sorted({study.num_images for _, study in shown}))
     say_whose(figure, shown, f"Dotted: the whole nets. Errors on {images} test images. " if shown else "")
@@ -150,12 +149,11 @@ def literature(records: Records, kind: Kind, depths: Sequence[int], title: str) 
     records = records.noting()
     rows = [row for row in reported(kind, records, [PROFILES["paper"]]) if row.errors.keys() & set(depths)]
     figure, all_axes = new_figure(len(depths), height=1.6 + 0.24 * len(rows))
-    figure.set_figwidth(9)
     for axes, depth in zip(all_axes, depths, strict=True):
         for place, row in enumerate(rows):
             draw_reported(axes, place, row, depth, ORANGE if kind == "plain" else BLUE)
         axes.set(title=f"{depth} layers", xlabel="test error (%)")
-        axes.locator_params(axis="x", nbins=5)
+        axes.locator_params(axis="x", nbins=4)
     all_axes[0].set_yticks(range(len(rows)), [name_of(row) for row in rows])
     all_axes[0].set_ylim(len(rows) - 0.5, -0.5)
     figure.headline(title)
