@@ -290,7 +290,9 @@ def test_retraining_counts_only_records_of_this_very_code(monkeypatch: pytest.Mo
     monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", False))
     config, record = SHORT[0], made_up_record(SHORT[0])
     made_here = {"package": provenance.package_version(), "torch": torch.__version__, "git_commit": "c0ffee"}
-    made_here |= {"git_dirty": False}
+    hardware = Hardware.choose(None, config.recipe.precision)
+    made_here |= {"git_dirty": False, "device": provenance.device_name(hardware.device)}
+    made_here |= {"precision": hardware.precision}
 
     def left_to_do(**changes: object) -> bool:
         origin = record.provenance.model_copy(update=made_here | changes)
@@ -303,8 +305,12 @@ def test_retraining_counts_only_records_of_this_very_code(monkeypatch: pytest.Mo
     assert left_to_do(git_dirty=True)
     assert left_to_do(torch="2.6.0")
     assert left_to_do(package="0.0.1")
-    part = Segment(**NOWHERE.model_dump(include=set(Segment.model_fields)), iteration=0)
-    assert left_to_do(segments=(part.model_copy(update={"git_commit": "decade", "git_dirty": False}),))
+    assert left_to_do(device="another processor")
+    assert left_to_do(precision={"fp32": "bf16", "bf16": "fp32"}[hardware.precision])
+    known = {name: value for name, value in (NOWHERE.model_dump() | made_here).items() if name in Segment.model_fields}
+    part = Segment(**known, iteration=0)
+    assert not left_to_do(segments=(part,))
+    assert left_to_do(segments=(part.model_copy(update={"git_commit": "decade"}),))
     monkeypatch.setattr(provenance, "git_state", lambda: (None, None))
     assert left_to_do(git_commit=None, git_dirty=None), "without git nothing is known of the code"
     monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", True))

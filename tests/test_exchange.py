@@ -15,6 +15,7 @@ from resnet_lib.cli import main
 from resnet_lib.errors import UserError
 from resnet_lib.jobs.campaign import weights_path
 from resnet_lib.jobs.exchange import Imported, bring_in, export
+from resnet_lib.jobs.weights import digest
 from resnet_lib.nets.build import build
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES
@@ -94,8 +95,9 @@ def with_weights(tmp_path: Path) -> Path:
     """An archive with a net that chapters look into, its weights, and a seed of it whose weights nobody needs."""
     configs = [resnet(20).at(PROFILES["quick"], seed) for seed in (0, 1)]
     for config in configs:
-        save_record(made_up_record(config), local_dir())
-        weights_path(config).write_bytes(weights_of(config))
+        weights = weights_of(config)
+        save_record(made_up_record(config).model_copy(update={"weights_sha256": digest(weights)}), local_dir())
+        weights_path(config).write_bytes(weights)
     return export(configs, Records(local_dir()), tmp_path / "out")
 
 
