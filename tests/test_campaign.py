@@ -226,6 +226,22 @@ def in_its_cache(worked: tuple[list[RunRecord], Path], monkeypatch: pytest.Monke
     return worked[0]
 
 
+@pytest.mark.fault("progress that cannot be told")
+@pytest.mark.parametrize("place", ["/dev/full", "/no/such/folder/progress.txt"])
+def test_progress_that_cannot_be_written_is_lost_and_nothing_else(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESNET_LIB_PROGRESS", place)
+    campaign.say("a line")
+
+
+@pytest.mark.fault("progress that cannot be told")
+def test_training_ends_though_nobody_reads_what_it_tells(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    wait_for("to train", process)
+    process.stderr.close()
+    assert process.wait(90) == 0
+    assert only_record(tmp_path).config == PLAIN_8
+
+
 def test_records_come_back_in_order_and_are_stored(in_its_cache: list[RunRecord]) -> None:
     assert [record.config for record in in_its_cache] == SHORT
     assert Records(local_dir()).select(SHORT) == in_its_cache

@@ -338,6 +338,8 @@ def _read_npz(source: Source, path: Path) -> dict[str, np.ndarray]:
                 version = np.lib.format.read_magic(file)
                 read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
                 given, fortran, dtype = read_header[version](file)
+                if dtype.hasobject:
+                    raise ValueError("it holds Python objects, which are not unpacked")
                 _check_kind(path, key, given, dtype, shape)
                 size = int(np.prod(shape))
                 pixels = np.frombuffer(file.read(size), np.uint8)
