@@ -133,6 +133,8 @@ def check_regular(path: Path, most: int = MOST_BYTES) -> None:
         found = os.stat(path)
     except ValueError as error:  # a name with a null byte
         raise OSError(str(error)) from None
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError("Is a directory")
     if not stat.S_ISREG(found.st_mode):
         raise OSError("it is no file")
     if found.st_size > most:

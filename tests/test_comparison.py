@@ -12,6 +12,7 @@ from resnet_lib.cli import main
 from resnet_lib.errors import UserError
 from resnet_lib.evidence import comparison
 from resnet_lib.evidence.comparison import TOLERANCE, compare, opened
+from resnet_lib.files import PACKAGE
 from resnet_lib.jobs.exchange import export
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record

@@ -51,8 +51,10 @@ def check(root: Path) -> list[str]:
 def picture_problems(folder: Path) -> list[str]:
     """Which pictures in a folder's notebooks are not those that were there when they were executed."""
     path = folder / PICTURES
-    noted = set(path.read_text().splitlines()) if path.exists() else set()
-    there = {line for name in sorted(folder.glob("*.ipynb")) for line in pictures(name.stem, read_notebook(name))}
+    notebooks = {notebook.stem: notebook for notebook in sorted(folder.glob("*.ipynb"))}
+    lines = path.read_text().splitlines() if path.exists() else []
+    noted = {line for line in lines if line.split("  ", 1)[1].partition(",")[0] in notebooks}  # the others were removed
+    there = {line for name, notebook in notebooks.items() for line in pictures(name, read_notebook(notebook))}
     odd = sorted({line.split("  ", 1)[1] for line in noted ^ there})
     again = "run `make notebooks`, or `make seal` if it is right"
     return [f"notebooks/{place}: the picture is not the one that {PICTURES} has; {again}" for place in odd]

@@ -59,7 +59,7 @@ def pictures(name: str, notebook: NotebookNode) -> list[str]:
 
 
 def seal_pictures(folder: Path, names: Iterable[str] | None = None) -> None:
-    """Writes down what the pictures in a folder's notebooks are: of all, or of the named ones, the others as they were."""
+    """Writes down what the pictures in a folder's notebooks are: of all, or of the named ones and no others."""
     path = folder / PICTURES
     there = {notebook.stem: notebook for notebook in sorted(folder.glob("*.ipynb"))}
     chosen = set(there) if names is None else set(names)
