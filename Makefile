@@ -9,7 +9,7 @@ BOOK := PYTHONPATH=tools $(BIN)/python -m book
 # One thread to each worker: two that want both cores each spend their time waiting.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help reproduce test lint unit nbval notebooks alone verdicts campaign book pdf rendered clean
+.PHONY: help reproduce test lint unit nbval notebooks alone verdicts seal campaign book pdf rendered clean
 
 help:
 	@echo "make reproduce   run every chapter, retraining its nets, then print a report and build the book"
@@ -23,6 +23,7 @@ help:
 	@echo "make rendered    look at the built pages in Chromium: accessibility, offline, weight, two widths, keyboard"
 	@echo "make alone       run each notebook in an empty folder of a new environment, as on Colab"
 	@echo "make verdicts    store the verdicts that the committed records give, for the tests to hold"
+	@echo "make seal        write down anew what all records, weights and pictures are, for the tests to hold"
 	@echo "make campaign    train CIFAR-10 by the paper's own schedule, for as long as you let it (days on a CPU);"
 	@echo "                 repeat to go on"
 	@echo "make clean       remove what the other commands made, except .venv"
@@ -66,6 +67,10 @@ notebooks: $(STAMP)
 alone: $(STAMP)
 	$(BOOK) alone
 	@echo '== alone: each notebook ran by itself in an empty folder'
+
+# After runs were recorded anew: look at the diff before it is sealed.
+seal: $(STAMP)
+	$(BOOK) seal
 
 verdicts: $(STAMP)
 	$(BIN)/python -m resnet_lib report --verdicts > tests/verdicts.json

@@ -227,6 +227,22 @@ def in_its_cache(worked: tuple[list[RunRecord], Path], monkeypatch: pytest.Monke
     return worked[0]
 
 
+@pytest.mark.fault("progress that cannot be told")
+@pytest.mark.parametrize("place", ["/dev/full", "/no/such/folder/progress.txt"])
+def test_progress_that_cannot_be_written_is_lost_and_nothing_else(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESNET_LIB_PROGRESS", place)
+    campaign.say("a line")
+
+
+@pytest.mark.fault("progress that cannot be told")
+def test_training_ends_though_nobody_reads_what_it_tells(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    wait_for("to train", process)
+    process.stderr.close()
+    assert process.wait(90) == 0
+    assert only_record(tmp_path).config == PLAIN_8
+
+
 def test_records_come_back_in_order_and_are_stored(in_its_cache: list[RunRecord]) -> None:
     assert [record.config for record in in_its_cache] == SHORT
     assert Records(local_dir()).select(SHORT) == in_its_cache
@@ -291,7 +307,9 @@ def test_retraining_counts_only_records_of_this_very_code(monkeypatch: pytest.Mo
     monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", False))
     config, record = SHORT[0], made_up_record(SHORT[0])
     made_here = {"package": provenance.package_version(), "torch": torch.__version__, "git_commit": "c0ffee"}
-    made_here |= {"git_dirty": False}
+    hardware = Hardware.choose(None, config.recipe.precision)
+    made_here |= {"git_dirty": False, "device": provenance.device_name(hardware.device)}
+    made_here |= {"precision": hardware.precision}
 
     def left_to_do(**changes: object) -> bool:
         origin = record.provenance.model_copy(update=made_here | changes)
@@ -304,8 +322,12 @@ def test_retraining_counts_only_records_of_this_very_code(monkeypatch: pytest.Mo
     assert left_to_do(git_dirty=True)
     assert left_to_do(torch="2.6.0")
     assert left_to_do(package="0.0.1")
-    part = Segment(**NOWHERE.model_dump(include=set(Segment.model_fields)), iteration=0)
-    assert left_to_do(segments=(part.model_copy(update={"git_commit": "decade", "git_dirty": False}),))
+    assert left_to_do(device="another processor")
+    assert left_to_do(precision={"fp32": "bf16", "bf16": "fp32"}[hardware.precision])
+    known = {name: value for name, value in (NOWHERE.model_dump() | made_here).items() if name in Segment.model_fields}
+    part = Segment(**known, iteration=0)
+    assert not left_to_do(segments=(part,))
+    assert left_to_do(segments=(part.model_copy(update={"git_commit": "decade"}),))
     monkeypatch.setattr(provenance, "git_state", lambda: (None, None))
     assert left_to_do(git_commit=None, git_dirty=None), "without git nothing is known of the code"
     monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", True))

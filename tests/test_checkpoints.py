@@ -190,13 +190,21 @@ def test_a_run_left_alone_has_no_parts(tmp_path: Path) -> None:
     assert finished(tmp_path / "run.pt").provenance.segments == ()
 
 
-def test_a_record_lists_the_parts_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("code or data changed on the way")
+def test_going_on_with_other_code_is_refused_or_told_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "run.pt"
     monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", False))
     stopped(path)
     stopped(path)
     monkeypatch.setattr(provenance, "git_state", lambda: ("decade", True))
-    origin = finished(path).provenance
+    monkeypatch.setattr(provenance, "code_digest", lambda: "0123")
+    with pytest.raises(UserError, match=r"commit c0ffee, here commit decade, changed\); .*accept-changes"):
+        finished(path)
+    record, _ = train(tiny_config(), tiny_dataset(), FP32, checkpoint=path, accept_changes=True)
+    assert "begun by other code" in capfd.readouterr().err
+    origin = record.provenance
     assert [(part.iteration, part.git_commit, part.git_dirty) for part in origin.segments] == [
         (0, "c0ffee", False),
         (1, "c0ffee", False),

@@ -12,6 +12,7 @@ from resnet_lib.cli import main
 from resnet_lib.errors import UserError
 from resnet_lib.evidence import comparison
 from resnet_lib.evidence.comparison import TOLERANCE, compare, opened
+from resnet_lib.files import PACKAGE
 from resnet_lib.jobs.exchange import export
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
@@ -156,3 +157,14 @@ def test_the_commands_status_says_whether_it_is_alarming(tmp_path: Path, capsys:
     assert told["alarming"] is True
     assert told["changes"][0]["in_spreads"] == pytest.approx(15)
     assert main(["report", "--against", "nonsense"]) == 2
+
+
+@pytest.mark.parametrize("name", ["", " ", "--output=stolen", "--remote=x", "no-such-commit"])
+def test_what_names_no_records_is_refused_and_is_no_option_of_gits(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", f"--against={name}"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "stolen").exists()
+    assert not (PACKAGE / "stolen").exists()

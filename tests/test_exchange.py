@@ -1,6 +1,7 @@
 """Records travel as one archive, and what arrives is checked before any of it is stored."""
 
 import json
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from resnet_lib.cli import main
 from resnet_lib.errors import UserError
 from resnet_lib.jobs.campaign import weights_path
 from resnet_lib.jobs.exchange import Imported, bring_in, export
+from resnet_lib.jobs.weights import digest
 from resnet_lib.nets.build import build
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES
@@ -94,8 +96,9 @@ def with_weights(tmp_path: Path) -> Path:
     """An archive with a net that chapters look into, its weights, and a seed of it whose weights nobody needs."""
     configs = [resnet(20).at(PROFILES["quick"], seed) for seed in (0, 1)]
     for config in configs:
-        save_record(made_up_record(config), local_dir())
-        weights_path(config).write_bytes(weights_of(config))
+        weights = weights_of(config)
+        save_record(made_up_record(config).model_copy(update={"weights_sha256": digest(weights)}), local_dir())
+        weights_path(config).write_bytes(weights)
     return export(configs, Records(local_dir()), tmp_path / "out")
 
 
@@ -157,3 +160,111 @@ def test_the_command_line_exports_imports_and_plans(tmp_path: Path, capsys: pyte
     planned = json.loads(capsys.readouterr().out)
     assert [row["run"] for row in planned] == [config.name for config in suite.runs(paper, range(1, 2))]
     assert planned[1]["seconds"] > planned[0]["seconds"] > 0
+
+
+# What a stranger may try.
+
+
+def packed(path: Path, *records: str, name: str = "{}.json") -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, text in enumerate(records):
+            archive.writestr(name.format(number), text)
+    return path
+
+
+def forged(place: str, value: object) -> str:
+    content = json.loads(RECORDS[0].to_json())
+    *above, last = place.split(".")
+    inside = content
+    for key in above:
+        inside = inside[key]
+    inside[last] = value
+    return json.dumps(content)
+
+
+@pytest.mark.fault("file from a stranger")
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("config.data.name", "../../outside"),
+        ("config.data.name", "/tmp/outside"),
+        ("config.data.name", "no-such-set"),
+        ("config.data.name", "\x1b[2Jcleared"),
+        ("config.data.image_size", 17),
+        ("config.net.depth", 9),
+        ("config.net.depth", 10**9),
+        ("config.seed", 10**30),
+        ("provenance.device", "<script>"),
+        ("provenance.torch", "a\nb"),
+        ("probes.layer", ["a"] * len(RECORDS[0].probes.layer)),
+    ],
+)
+def test_a_record_of_no_run_is_refused_in_one_line_and_written_nowhere(
+    place: str, value: object, tmp_path: Path
+) -> None:
+    archive = packed(tmp_path / "a.zip", RECORDS[1].to_json(), forged(place, value))
+    with pytest.raises(UserError, match="nothing was imported") as caught:
+        bring_in(archive, tmp_path / "deep" / "here")
+    assert str(caught.value).isprintable()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["a.zip"]
+
+
+@pytest.mark.fault("file from a stranger")
+def test_a_path_in_an_archive_is_no_path_here(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", RECORDS[0].to_json(), name="../../../outside{}.json")
+    assert bring_in(archive, tmp_path / "deep" / "here") == Imported(new=1, known=0)
+    found = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "deep").rglob("*.json")}
+    assert found == {f"deep/here/{PLAIN_8.data.name}/{RECORDS[0].config.name}.json"}
+
+
+@pytest.mark.fault("file from a stranger")
+def test_two_records_of_one_run_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    other = made_up_record(RECORDS[0].config, test_error=3)
+    archive = packed(tmp_path / "a.zip", RECORDS[0].to_json(), other.to_json())
+    with pytest.raises(UserError, match=r"differs from another one in it: test error 3 against 20; .*nothing was"):
+        bring_in(archive, tmp_path / "here")
+    assert not (tmp_path / "here").exists()
+
+
+@pytest.mark.fault("file from a stranger")
+def test_what_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", " " * (17 << 20))
+    assert archive.stat().st_size < 100_000
+    with pytest.raises(UserError, match=r"0.json has 17,825,792 bytes unpacked, more than"):
+        bring_in(archive, tmp_path / "here")
+
+
+@pytest.mark.fault("file from a stranger")
+def test_other_weights_than_the_records_are_refused(with_weights: Path, tmp_path: Path) -> None:
+    tensors = safetensors.torch.load(weights_of(RESNET_20))
+    tensors["fc.bias"] += 1
+    known = Records(local_dir()).get(RESNET_20)
+    for record, message in ((known, "their digest is another"), (made_up_record(RESNET_20), "add --verify")):
+        with zipfile.ZipFile(with_weights, "w") as archive:
+            archive.writestr("a.json", record.to_json())
+            archive.writestr("a.safetensors", safetensors.torch.save(tensors))
+        with pytest.raises(UserError, match=f"{message}.*; nothing was imported"):
+            bring_in(with_weights, tmp_path / "here")
+
+
+@pytest.mark.fault("full disk")
+def test_an_import_that_fails_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, replace, replaced = exported(tmp_path), os.replace, []
+
+    def full(source: object, target: object) -> None:
+        replaced.append(target)
+        if len(replaced) == 3:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(UserError, match=r"No space left on device\); nothing was imported"):
+        bring_in(archive, tmp_path / "here")
+    assert not [path for path in (tmp_path / "here").rglob("*") if path.is_file()]
+
+
+@pytest.mark.fault("file from a stranger")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.zip")
+    with pytest.raises(UserError, match="it is no file"):
+        bring_in(tmp_path / "a.zip", tmp_path / "here")

@@ -4,12 +4,14 @@ What a command needs is imported when it runs: `report` does not wait for torch.
 """
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 
 from resnet_lib.cli import bench, data, evaluate, nets, records, study, train, train_imagenet
 from resnet_lib.cli.options import Parser
-from resnet_lib.errors import UserError
+from resnet_lib.errors import UserError, reason, tell
 
 EPILOG = """
 examples:
@@ -51,22 +53,30 @@ def build_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status. Users' mistakes take one line and status 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a character gets its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
     except UserError as error:
-        print(f"resnet_lib: {error}", file=sys.stderr)
+        tell(f"resnet_lib: {error}")
         return 2
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's own, which not every command has imported
             raise
-        print("resnet_lib: the GPU's memory is full; free some of it, or add --device cpu", file=sys.stderr)
+        tell("resnet_lib: the GPU's memory is full; free some of it, or add --device cpu")
         return 2
     except BrokenPipeError:  # the reader of our output, head for one, has seen enough
-        sys.stderr.close()
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, lives on: what is left in the buffer must go somewhere
         return 0
+    except OSError as error:  # of a file or folder that nothing nearer to it has a line for: another user's, mostly
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        tell(f"resnet_lib: {UserError(place + reason(error))}; make it readable, or name another place")
+        return 2
     except KeyboardInterrupt:
         lasting = options.command in ("train", "train-imagenet", "study", "nets")
         kept = "; what is finished is recorded, repeat the command to go on" if lasting else ""
-        print(f"resnet_lib: interrupted{kept}", file=sys.stderr)
+        tell(f"resnet_lib: interrupted{kept}")
         return 130

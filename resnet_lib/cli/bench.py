@@ -1,9 +1,9 @@
 """`bench` and `bench-scaling`: how fast this machine trains, alone and by more processes."""
 
 import argparse
-import sys
 
 from resnet_lib.cli.options import AddCommand, Parser, add_shared, setting
+from resnet_lib.errors import tell
 
 
 def add_to(command: AddCommand) -> None:
@@ -33,9 +33,9 @@ def run_bench(options: argparse.Namespace) -> int:
 
     for depth in options.depth:
         setting(f"resnet-{depth}")  # complains of an impossible depth
-    result = bench.bench(options.depth, options.device, options.compile, say=lambda line: print(line, file=sys.stderr))
+    result = bench.bench(options.depth, options.device, options.compile, say=tell)
     if options.into_book:
-        print(f"stored in {bench.save(result)}", file=sys.stderr)
+        tell(f"stored in {bench.save(result)}")
     if options.json:
         print(result.model_dump_json())
         return 0
@@ -57,9 +57,9 @@ def run_bench_scaling(options: argparse.Namespace) -> int:
     from resnet_lib.display import plain_text
     from resnet_lib.speed import bench, scaling
 
-    result = scaling.measure(options.device, say=lambda line: print(line, file=sys.stderr))
+    result = scaling.measure(options.device, say=tell)
     if options.into_book:
-        print(f"stored in {bench.save(result, scaling.FOLDER)}", file=sys.stderr)
+        tell(f"stored in {bench.save(result, scaling.FOLDER)}")
     if options.json:
         print(result.model_dump_json())
         return 0

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from resnet_lib.cli.options import AddCommand, add_shared
-from resnet_lib.errors import lookup
+from resnet_lib.errors import lookup, one_line, tell
 
 
 def add_to(command: AddCommand) -> None:
@@ -47,7 +46,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         chosen,
         device=options.device,
         skip_corrupt=options.skip_corrupt,
-        say=lambda line: print(line, file=sys.stderr),
+        say=tell,
     )
     if options.json:
         print(json.dumps([asdict(result) for result in results]))
@@ -59,5 +58,5 @@ def run_evaluate(options: argparse.Namespace) -> int:
             "another recipe than the paper's."
         )
     if results[0].skipped:
-        print(f"\nleft out, since they cannot be read: {', '.join(results[0].skipped)}")
+        print(f"\nleft out, since they cannot be read: {', '.join(map(one_line, results[0].skipped))}")
     return 0

@@ -1,10 +1,12 @@
 """What the commands share: a parser whose complaints take one line, values of options, options that several have."""
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from resnet_lib.errors import UserError, nearest
+from resnet_lib.runs.config import MOST_LAYERS
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.settings import DEPTHS, Setting, plain, resnet
 
@@ -16,6 +18,8 @@ class Parser(argparse.ArgumentParser):
         """Prints what is wrong and leaves with status 2."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
+
+MOST_SEEDS = 1000
 
 AddCommand = Callable[[str, Callable[[argparse.Namespace], int], str], Parser]
 """Makes a command from its name, what runs it and returns the exit status, and a summary; returns its parser."""
@@ -36,19 +40,17 @@ def seconds(text: str) -> float:
 
 def positive(text: str) -> int:
     """A whole number from 1 on."""
-    if not text.isdigit() or int(text) < 1:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
 
 
 def seed_range(text: str) -> range:
     """Seeds: 3 is the first three, 2-4 is seeds 2, 3 and 4."""
-    first, dash, last = text.partition("-")
-    try:
-        seeds = range(int(first), int(last) + 1) if dash else range(int(first))
-    except ValueError:
-        seeds = range(0)
-    if not seeds:
+    seeds = range(0)
+    if match := re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", text):
+        seeds = range(int(match[1]), int(match[2]) + 1) if match[2] else range(int(match[1]))
+    if not 0 < len(seeds) <= MOST_SEEDS:
         raise argparse.ArgumentTypeError(f"{text!r} names no seeds; write 3 for the first three, or 2-4")
     return seeds
 
@@ -61,10 +63,12 @@ def setting(text: str) -> Setting:
     depth, _, shortcut = rest.partition("-")
     shortcut = shortcut.upper() or "A"
     known = kind == "resnet" or (kind == "plain" and rest == depth)  # a plain net has no shortcut to choose
-    if not known or not depth.isdigit() or shortcut not in SHORTCUTS[1:]:
+    if not known or not re.fullmatch(r"[0-9]{1,9}", depth) or shortcut not in SHORTCUTS[1:]:
         usual = [name for depth in DEPTHS for name in (f"plain-{depth}", f"resnet-{depth}", f"resnet-{depth}-B")]
         hint = nearest(text.lower(), usual) or "write plain-20, resnet-56 or resnet-56-B"
         raise UserError(f"no net is called {text!r}; {hint}")
+    if int(depth) > MOST_LAYERS:
+        raise UserError(f"net {text!r}: {depth} layers are too many; a net can have {MOST_LAYERS}")
     try:
         CifarNet(int(depth), shortcut)
     except ValueError as error:

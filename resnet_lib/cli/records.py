@@ -36,6 +36,7 @@ def add_to(command: AddCommand) -> None:
     sub = command("import", run_import, "merge an archive that train --out left, from another machine perhaps")
     sub.add_argument("archive", type=Path, help="records.zip")
     sub.add_argument("--into-book", action="store_true", help="into the package's records, not this machine's")
+    sub.add_argument("--verify", action="store_true", help="also test its nets: their errors must be the records'")
     add_shared(sub, "--json")
 
 
@@ -79,7 +80,7 @@ def run_report(options: argparse.Namespace) -> int:
     from resnet_lib.evidence import claims, verdicts
     from resnet_lib.show import tables
 
-    if options.against:
+    if options.against is not None:
         return report_changes(options)
     if options.verdicts:
         stated = claims.verdicts(Records.committed())
@@ -122,7 +123,7 @@ def run_import(options: argparse.Namespace) -> int:
     """Merges an archive of records."""
     from resnet_lib.jobs.exchange import bring_in
 
-    imported = bring_in(options.archive, committed_dir() if options.into_book else local_dir())
+    imported = bring_in(options.archive, committed_dir() if options.into_book else local_dir(), options.verify)
     if options.json:
         print(json.dumps(asdict(imported)))
     else:

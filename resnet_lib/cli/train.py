@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from resnet_lib.cli.options import AddCommand, Parser, add_shared, positive, seconds, setting
-from resnet_lib.errors import UserError, lookup
+from resnet_lib.errors import UserError, lookup, tell
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES, long_runs
 from resnet_lib.runs.profiles import PROFILES
@@ -40,6 +39,9 @@ def add_run_options(sub: Parser) -> None:
     sub.add_argument(
         "--time-limit", type=seconds, metavar="T", help="stop cleanly after 90s, 9m or 2h; repeat to go on"
     )
+    sub.add_argument(
+        "--accept-changes", action="store_true", help="go on also where code or data changed since; the record says so"
+    )
     sub.add_argument("--plan", action="store_true", help="only print what would run, in which order, and how long")
     sub.add_argument("--out", type=Path, metavar="DIR", help="leave the finished records in DIR as one archive")
     add_shared(sub, "--device", "--json")
@@ -59,12 +61,13 @@ def run_train(options: argparse.Namespace) -> int:
         configs = long_runs()
     else:
         configs = [setting(options.net).at(profile, seed) for seed in options.seeds or range(1)]
-    todo = pending(configs, options.retrain)
-    print(f"runs: {len(configs)}, to train: {len(todo)}", file=sys.stderr)
+    todo = pending(configs, options.retrain, options.device)
+    tell(f"runs: {len(configs)}, to train: {len(todo)}")
     if options.plan:
         return plan(todo, options)
     finished = True
     how = {"device": options.device, "compiled": options.compile, "time_limit": options.time_limit}
+    how |= {"accept_changes": options.accept_changes}
     try:
         if options.executor == "ray":
             from resnet_lib.jobs import cluster
@@ -73,7 +76,7 @@ def run_train(options: argparse.Namespace) -> int:
         else:
             work(configs, retrain=options.retrain, jobs=options.jobs, **how)
     except TimeLimitReached as reached:
-        print(reached, file=sys.stderr)
+        tell(str(reached))
         finished = False
     return tell_results(configs, options, finished)
 
@@ -100,8 +103,10 @@ def tell_results(configs: Sequence[RunConfig], options: argparse.Namespace, fini
 
     source = Records(local_dir()) if options.retrain else Records.all()
     records = source.select(configs)
+    if finished and len(records) < len(configs):
+        raise UserError(f"{len(configs) - len(records)} of {len(configs)} runs left no record; repeat the command")
     if options.out:
-        print(f"{len(records)} records in {export(configs, source, options.out)}", file=sys.stderr)
+        tell(f"{len(records)} records in {export(configs, source, options.out)}")
     if options.json:
         print(json.dumps([record.model_dump(mode="json") for record in records]))
     else:

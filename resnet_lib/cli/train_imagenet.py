@@ -1,14 +1,13 @@
 """`train-imagenet`: the nets of Table 1 on ImageNet at full size, by one process or by those of torchrun."""
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from resnet_lib.cli.options import AddCommand, positive, seed_range
 from resnet_lib.cli.train import add_run_options, tell_results
-from resnet_lib.errors import lookup
+from resnet_lib.errors import lookup, tell
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.profiles import PROFILES
@@ -43,12 +42,12 @@ def run_train_imagenet(options: argparse.Namespace) -> int:
     num_images = len(folder.train.files)
     recipe = imagenet.recipe(num_images, options.batch_size or imagenet.BATCH_SIZE, options.epochs or imagenet.EPOCHS)
     configs = [imagenet.run(net, folder, seed, recipe) for seed in options.seeds or range(1) for net in nets]
-    todo = campaign.pending(configs, options.retrain)
+    todo = campaign.pending(configs, options.retrain, options.device)
     with joined(options.device, options.accumulate) as (group, device):
         hardware = Hardware.choose(device, recipe.precision, options.compile)
         if first := group.rank == 0:
-            print(imagenet.arithmetic(recipe, group, num_images), file=sys.stderr)
-            print(f"runs: {len(configs)}, to train: {len(todo)}", file=sys.stderr)
+            tell(imagenet.arithmetic(recipe, group, num_images))
+            tell(f"runs: {len(configs)}, to train: {len(todo)}")
         if options.plan:
             return plan(todo) if first else 0
         started, finished = time.monotonic(), True
@@ -64,13 +63,14 @@ def run_train_imagenet(options: argparse.Namespace) -> int:
                     checkpoint_every=600.0,  # half a gigabyte for ResNet-152
                     time_limit=left,
                     progress=campaign.tell_one if first else None,
+                    accept_changes=options.accept_changes,
                 )
                 if first:
                     campaign.store(record, net)
         except TimeLimitReached as reached:
             finished = False
             if first:
-                print(reached, file=sys.stderr)
+                tell(str(reached))
     return tell_results(configs, options, finished) if first else 0
 
 

@@ -7,11 +7,8 @@
 import hashlib
 import http.client
 import os
-import pickle
 import shutil
-import sys
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +21,8 @@ from torch.nn import functional as F
 from resnet_lib.data import tabular, tiny_imagenet
 from resnet_lib.data.batches import WHOLE, Batch, Share, augment, shared_out
 from resnet_lib.data.tabular import TABULAR
-from resnet_lib.errors import UserError
-from resnet_lib.files import PACKAGE, cache_dir, locked, writable
+from resnet_lib.errors import UserError, tell
+from resnet_lib.files import PACKAGE, boundary, cache_dir, check_regular, locked, writable
 from resnet_lib.runs.config import Recipe, RunConfig
 
 AT_ONCE = 500  # images of a split that are tested together: fits every cache and every GPU
@@ -276,10 +273,9 @@ def fetch(name: str) -> Path:
     if source.torchvision_class is None:
         raise UserError(f"{source.title} is in none of {', '.join(map(str, data_dirs()))}; {how_to_bring(name)}")
     folder = writable(cache_dir() / "data")
-    print(
+    tell(
         f"{source.title} is in none of {', '.join(map(str, data_dirs()))}: downloading {source.megabytes} MB from its "
-        f"publisher, whose host can take up to an hour. To bring the file instead, {how_to_bring(name)}.",
-        file=sys.stderr,
+        f"publisher, whose host can take up to an hour. To bring the file instead, {how_to_bring(name)}."
     )
     from resnet_lib.data.torchvision_compat import torchvision
 
@@ -303,27 +299,12 @@ def fetch(name: str) -> Path:
 def _read(name: str) -> dict[str, np.ndarray]:
     path = fetch(name)
     source = SOURCES[name]
-    try:
+    again = f", or delete it to download {name} again" if source.torchvision_class else ""
+    with boundary(lambda reason: f"{path} is truncated or damaged ({reason}); replace it{again}"):
         if path.name in tiny_imagenet.FILES:
             arrays = tiny_imagenet.read(path, source.num_classes)
         else:
-            arrays = _read_npz(path) if path.suffix == ".npz" else _read_torchvision(source, path)
-    except UserError:  # is a ValueError, too, and says more than what follows
-        raise
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,  # a single array under the archive's name
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        pickle.PickleError,
-    ) as error:
-        reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
-        again = f", or delete it to download {name} again" if source.torchvision_class else ""
-        raise UserError(f"{path} is truncated or damaged ({reason}); replace it{again}") from None
+            arrays = _read_npz(source, path) if path.suffix == ".npz" else _read_torchvision(source, path)
     for split, count in (("train", source.num_train), ("test", source.num_test)):
         _check(path, f"x_{split}", arrays[f"x_{split}"], (count, *source.shape))
         labels = arrays[f"y_{split}"]
@@ -334,13 +315,38 @@ def _read(name: str) -> dict[str, np.ndarray]:
 
 
 def _check(path: Path, key: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    if array.shape != shape or array.dtype != np.uint8:
-        raise UserError(f"{path}: {key} is {array.dtype} {array.shape}; it must be uint8 {shape}: replace the file")
+    _check_kind(path, key, array.shape, array.dtype, shape)
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in ("x_train", "y_train", "x_test", "y_test")}
+def _check_kind(path: Path, key: str, given: tuple[int, ...], dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    if given != shape or dtype != np.uint8:
+        raise UserError(f"{path}: {key} is {dtype} {given}; it must be uint8 {shape}: replace the file")
+
+
+def _read_npz(source: Source, path: Path) -> dict[str, np.ndarray]:
+    """Arrays of which the headers are read first: memory is not asked for because a file says so."""
+    shapes = {
+        f"{kind}_{split}": (count, *shape)
+        for split, count in (("train", source.num_train), ("test", source.num_test))
+        for kind, shape in (("x", source.shape), ("y", ()))
+    }
+    check_regular(path)
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for key, shape in shapes.items():
+            with archive.open(f"{key}.npy") as file:
+                version = np.lib.format.read_magic(file)
+                read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+                given, fortran, dtype = read_header[version](file)
+                if dtype.hasobject:
+                    raise ValueError("it holds Python objects, which are not unpacked")
+                _check_kind(path, key, given, dtype, shape)
+                size = int(np.prod(shape))
+                pixels = np.frombuffer(file.read(size), np.uint8)
+                if len(pixels) != size or file.read(1):
+                    raise ValueError(f"{key} has not the bytes that its header announces")
+            arrays[key] = pixels.reshape(shape, order="F" if fortran else "C").copy()
+    return arrays
 
 
 def _read_torchvision(source: Source, path: Path) -> dict[str, np.ndarray]:

@@ -11,8 +11,10 @@ import numpy as np
 from PIL import Image
 
 from resnet_lib.errors import UserError
+from resnet_lib.files import check_regular, read_regular
 
 SIDE = 64
+MOST_BYTES = 1 << 24  # of one file
 FILES = ("tiny-imagenet-100", "tiny-imagenet-200", "tiny-imagenet-200.zip")
 """Under which names it is looked for: 100 classes of {train,val}/WNID/*.JPEG; the publisher's folder; its archive."""
 
@@ -39,9 +41,16 @@ def read(path: Path, num_classes: int) -> dict[str, np.ndarray]:
     """
     if path.is_dir():
         names = [found.relative_to(path).as_posix() for found in path.rglob("*") if found.suffix in (".JPEG", ".txt")]
-        return _read(path, names, lambda name: (path / name).read_bytes(), num_classes)
+        return _read(path, names, lambda name: read_regular(path / name, MOST_BYTES), num_classes)
+    check_regular(path)
     with zipfile.ZipFile(path) as archive:
-        return _read(path, archive.namelist(), archive.read, num_classes)
+
+        def read_bytes(name: str) -> bytes:
+            if (size := archive.getinfo(name).file_size) > MOST_BYTES:
+                raise ValueError(f"{name} has {size:,} bytes unpacked")
+            return archive.read(name)
+
+        return _read(path, archive.namelist(), read_bytes, num_classes)
 
 
 def _read(path: Path, names: list[str], read_bytes: Callable[[str], bytes], num_classes: int) -> dict[str, np.ndarray]:
@@ -76,7 +85,7 @@ def _read(path: Path, names: list[str], read_bytes: Callable[[str], bytes], num_
 def _decode(path: Path, name: str, content: bytes) -> np.ndarray:
     """One image, (64, 64, 3) uint8; the few grey ones get three equal channels."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
             pixels = np.asarray(image.convert("RGB"))
     except Exception as error:  # what decoders raise on damaged files has no common type
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -5,10 +5,10 @@ of records, or what some commit of the repository had.
 """
 
 import io
+import re
 import subprocess
 import tarfile
 import tempfile
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +19,9 @@ from statistics import mean, stdev
 from resnet_lib.display import Table, plain_text
 from resnet_lib.errors import UserError
 from resnet_lib.evidence.claims import verdicts
-from resnet_lib.files import PACKAGE
+from resnet_lib.files import PACKAGE, boundary, zip_contents
 from resnet_lib.runs.config import RunConfig
-from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.records import MOST_BYTES, RunRecord
 from resnet_lib.runs.store import Records, committed_dir, local_dir
 
 TOLERANCE = 4.0
@@ -89,6 +89,8 @@ def opened(name: Name) -> Iterator[Records]:
     Raises:
         UserError: it is none of these, or no records are in it.
     """
+    if not name.strip():
+        raise UserError("no records are named; name a folder or archive of records, a commit, book or local")
     path = Path(name)
     if name == BOOK:
         yield Records.committed()
@@ -98,15 +100,12 @@ def opened(name: Name) -> Iterator[Records]:
         yield _not_empty(Records(path), name)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            try:
+            with boundary(lambda reason: f"{name} cannot be read as an archive of records ({reason})"):
                 if path.is_file():
-                    with zipfile.ZipFile(path) as archive:
-                        archive.extractall(folder)
+                    _unpack(path, Path(folder))
                 else:
                     with tarfile.open(fileobj=io.BytesIO(_committed_at(name))) as archive:
                         archive.extractall(folder, filter="data")
-            except (zipfile.BadZipFile, OSError) as error:
-                raise UserError(f"{name} cannot be read as an archive of records ({error})") from None
             yield _not_empty(Records(next(Path(folder).rglob("records"), Path(folder))), name)
 
 
@@ -116,13 +115,28 @@ def _not_empty(records: Records, name: Name) -> Records:
     return records
 
 
+def _unpack(path: Path, folder: Path) -> None:
+    """The records of an archive as files; their names must be those of files below the folder."""
+    for name, content in zip_contents(path, lambda name: MOST_BYTES if name.endswith(".json") else 0).items():
+        if not re.fullmatch(r"(?:[\w+-][\w.+-]*/)*[\w+-][\w.+-]*", name):
+            raise ValueError(f"{name!r} is no name of a record")
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
 def _committed_at(revision: str) -> bytes:
     """The records of a commit as a tar archive."""
-    command = ["git", "-C", str(PACKAGE), "archive", "--format=tar", revision, "records"]
+
+    def git(*arguments: str) -> bytes:
+        return subprocess.run(["git", "-C", str(PACKAGE), *arguments], check=True, capture_output=True).stdout
+
     try:
-        return subprocess.run(command, check=True, capture_output=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", b"").decode().strip().splitlines() or [str(error)]
+        # What was typed is only ever looked up, as a name and not as an option; what is used is the commit's digest.
+        commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
+        return git("archive", "--format=tar", commit, "records")
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", b"").decode(errors="replace").strip().splitlines() or ["git knows none"]
         raise UserError(
             f"{revision!r} is no folder, no archive, no commit that has records ({said[0]}); or say book or local"
         ) from None

@@ -2,13 +2,13 @@
 
 import multiprocessing
 import os
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from functools import lru_cache
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from queue import Queue
 from threading import Thread
 
 import safetensors.torch
@@ -17,8 +17,9 @@ from torch import nn
 
 from resnet_lib import data
 from resnet_lib.data.sets import Dataset
-from resnet_lib.errors import UserError, lookup, unknown
+from resnet_lib.errors import UserError, lookup, reason, tell, unknown
 from resnet_lib.files import cache_dir, locked, write_atomically
+from resnet_lib.jobs.weights import digest
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import ENOUGH_SEEDS, SUITES
 from resnet_lib.runs.profiles import PROFILES, Profile
@@ -30,6 +31,7 @@ from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.loop import Progress, TimeLimitReached, train
 
 BEST = "best"
+LAST_LINES = 5.0  # seconds to wait for them to be told, when all is done
 
 
 def cost(config: RunConfig) -> float:
@@ -49,12 +51,18 @@ def weights_path(config: RunConfig) -> Path:
 
 
 def say(line: str) -> None:
-    """A progress line: to the file named by `RESNET_LIB_PROGRESS` (notebooks under papermill), else to stderr."""
-    if path := os.environ.get("RESNET_LIB_PROGRESS"):
-        with open(path, "a", encoding="utf-8") as file:
+    """A progress line: to the file named by `RESNET_LIB_PROGRESS` (notebooks under papermill), else to stderr.
+
+    It never costs a run: where a line cannot be written, it is lost.
+    """
+    if not (path := os.environ.get("RESNET_LIB_PROGRESS")):
+        tell(line)
+        return
+    try:
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(line + "\n")
-    else:
-        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # no such folder, not ours to write, a full disk
+        pass
 
 
 _made: set[RunConfig] = (
@@ -62,22 +70,30 @@ _made: set[RunConfig] = (
 )  # runs whose records this process has made: another part of a chapter need not repeat them
 
 
-def made_by_this_code(record: RunRecord) -> bool:
-    """Whether the record comes from the very code and torch that run now: only then may a rerun be skipped."""
+def made_by_this_code(record: RunRecord, device: str | None = None) -> bool:
+    """Whether all parts of a record come from what would work on it now: only then may a rerun be skipped.
+
+    That is the very code, which only git can say, the same torch, device and precision.
+    """
     commit, dirty = provenance.git_state()
+    if commit is None or dirty:
+        return False
+    hardware = Hardware.choose(device, record.config.recipe.precision)
+    now = (commit, False, torch.__version__, provenance.device_name(hardware.device), hardware.precision)
     made = record.provenance
-    parts = made.segments or (made,)
-    same_code = commit is not None and not dirty
-    same_code = same_code and all(part.git_commit == commit and part.git_dirty is False for part in parts)
-    return same_code and made.package == provenance.package_version() and made.torch == torch.__version__
+    return made.package == provenance.package_version() and all(
+        (part.git_commit, part.git_dirty, part.torch, part.device, part.precision) == now
+        for part in made.segments or (made,)
+    )
 
 
-def pending(configs: Sequence[RunConfig], retrain: bool = False) -> list[RunConfig]:
+def pending(configs: Sequence[RunConfig], retrain: bool = False, device: str | None = None) -> list[RunConfig]:
     """The runs still to do.
 
     Args:
         configs: what is wanted.
         retrain: count only records made on this machine by this very code; otherwise any record will do.
+        device: on which they would be made, see `Hardware.choose`.
     """
     if not retrain:
         records = Records.all()
@@ -86,7 +102,7 @@ def pending(configs: Sequence[RunConfig], retrain: bool = False) -> list[RunConf
     return [
         config
         for config in configs
-        if (record := local.get(config)) is None or not (config in _made or made_by_this_code(record))
+        if (record := local.get(config)) is None or not (config in _made or made_by_this_code(record, device))
     ]
 
 
@@ -108,6 +124,7 @@ def work(
     compiled: bool = False,
     jobs: int | None = None,
     time_limit: float | None = None,
+    accept_changes: bool = False,
 ) -> list[RunRecord]:
     """Trains the pending runs and stores their records on this machine.
 
@@ -120,6 +137,7 @@ def work(
         device, compiled: see `Hardware.choose`.
         jobs: runs at a time; by default one per core on a CPU, one on a GPU.
         time_limit: seconds for all of them together.
+        accept_changes: see `training.train`.
 
     Returns:
         The records made by this call.
@@ -128,13 +146,14 @@ def work(
         TimeLimitReached: the time was up first; the next call continues.
         UserError: a data set is missing or damaged, or a run failed; the others are finished first.
     """
-    todo = pending(configs, retrain)
+    todo = pending(configs, retrain, device)
     if len(todo) < len(configs) and not set(configs) <= _made:
         say(
             f"{len(configs) - len(todo)} of {len(configs)} runs are there already, made by this very code"
             if retrain
             else f"{len(configs) - len(todo)} of {len(configs)} runs are recorded already"
         )
+    remove_finished_checkpoints(config for config in configs if config not in todo)
     if not todo:
         return []
     load_data(todo)
@@ -146,10 +165,10 @@ def work(
     meter = Thread(target=_tell, args=(reports, todo), daemon=True)
     meter.start()
     with ProcessPoolExecutor(jobs, context, _start_worker, (reports,)) as pool:
-        futures = [pool.submit(_run, config, device, compiled, deadline) for config in todo]
         records: list[RunRecord] = []
         problems: list[Exception] = []
         try:
+            futures = [pool.submit(_run, config, device, compiled, deadline, accept_changes) for config in todo]
             for future in futures:
                 try:
                     records.append(future.result())
@@ -157,10 +176,13 @@ def work(
                     problems.append(problem)
         except BrokenExecutor:
             raise UserError("a training process was killed, for want of memory perhaps; repeat to go on") from None
+        except OSError as error:  # one that died while it was started has closed its pipe
+            raise UserError(f"a training process could not be started or failed ({reason(error)}); repeat") from None
         finally:
             pool.shutdown(cancel_futures=True)  # waits for the runs under way: they save, or reach the time limit
-            reports.put(None)
-            meter.join()
+            # By a thread of its own: a worker that was killed while it told something holds the queue for ever.
+            Thread(target=reports.put, args=(None,), daemon=True).start()
+            meter.join(LAST_LINES)
     if problems:
         raise problems[0]
     _made.update(todo)
@@ -189,9 +211,13 @@ def _dataset(name: str, image_size: int) -> Dataset:
     return data.load(name, image_size)
 
 
-def _run(config: RunConfig, device: str | None, compiled: bool, deadline: float | None) -> RunRecord:
+def _run(
+    config: RunConfig, device: str | None, compiled: bool, deadline: float | None, accept_changes: bool = False
+) -> RunRecord:
     """One run, in a worker of `work`."""
-    return run_here(config, device, compiled, deadline, lambda progress: _reports.put(progress))
+    return run_here(
+        config, device, compiled, deadline, lambda progress: _reports.put(progress), accept_changes=accept_changes
+    )
 
 
 def run_here(
@@ -203,6 +229,7 @@ def run_here(
     *,
     patience: float = 0.0,
     checkpoint_every: float = 180.0,
+    accept_changes: bool = False,
 ) -> RunRecord:
     """Trains one run in this process on one thread, from its checkpoint if there is one, and stores what comes of it.
 
@@ -212,6 +239,7 @@ def run_here(
         progress: see `training.train`.
         patience: seconds to wait for another process that trains this run.
         checkpoint_every: seconds between saves.
+        accept_changes: see `training.train`.
 
     Raises:
         TimeLimitReached, UserError: as `training.train`; or another process trains this run.
@@ -230,21 +258,44 @@ def run_here(
             checkpoint_every=checkpoint_every,
             time_limit=left,
             progress=progress,
+            accept_changes=accept_changes,
         )
-        store(record, net)
-    return record
+        return store(record, net)
 
 
-def store(record: RunRecord, net: nn.Module) -> None:
-    """Stores a finished run on this machine: its record and its trained weights, in the place of its checkpoint."""
+def store(record: RunRecord, net: nn.Module) -> RunRecord:
+    """Stores a finished run on this machine: its record and its trained weights, in the place of its checkpoint.
+
+    Returns:
+        The record, which now knows the digest of its weights.
+    """
     weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
+    record = record.model_copy(update={"weights_sha256": digest(weights)})
     write_atomically(weights_path(record.config), lambda file: file.write(weights))
     save_record(record, local_dir())
     checkpoint_path(record.config).unlink(missing_ok=True)  # else a retraining would find nothing left to do
+    return record
+
+
+def remove_finished_checkpoints(configs: Iterable[RunConfig]) -> None:
+    """Removes what a process left that was killed after it stored a record: a checkpoint that is older."""
+    for config in configs:
+        checkpoint, record = checkpoint_path(config), local_dir() / f"{config.name}.json"
+        try:
+            if checkpoint.stat().st_mtime_ns <= record.stat().st_mtime_ns:
+                checkpoint.unlink()
+        except OSError:
+            continue  # there is none, mostly
 
 
 def _tell(reports: "SimpleQueue[Progress | None]", configs: Sequence[RunConfig]) -> None:
-    """Turns the progress of single runs into lines about all of them, with the time left."""
+    """Turns the progress of single runs into lines about all of them, with the time left.
+
+    It takes what comes at once, whether or not the lines can be told: workers wait for a queue that is full.
+    """
+    lines: Queue[str | None] = Queue()
+    teller = Thread(target=lambda: [say(line) for line in iter(lines.get, None)], daemon=True)
+    teller.start()
     costs = {config.name: cost(config) for config in configs}
     done = dict.fromkeys(costs, 0.0)
     finished = 0
@@ -257,10 +308,12 @@ def _tell(reports: "SimpleQueue[Progress | None]", configs: Sequence[RunConfig])
         first = first or (now, reached)
         rate = (reached - first[1]) / (now - first[0]) if now > first[0] else 0.0
         left = f"; {clock((total - reached) / rate)} left for these" if rate else ""
-        say(
+        lines.put(
             f"{progress.name.rpartition('_')[0]}: iteration {progress.iteration} of {progress.iterations}, training "
             f"error {progress.error:.1f}%; {finished} of {len(configs)} runs done{left}"
         )
+    lines.put(None)
+    teller.join(LAST_LINES)
 
 
 def tell_one(progress: Progress) -> None:

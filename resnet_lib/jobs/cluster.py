@@ -38,6 +38,7 @@ def work(
     address: str | None = None,
     at_once: int | None = None,
     checkpoint_every: float = 180.0,
+    accept_changes: bool = False,
 ) -> list[RunRecord]:
     """Trains the pending runs on a cluster and stores their records and weights on this machine.
 
@@ -46,7 +47,7 @@ def work(
     not. Every machine needs this package, and the data set or the means to download it.
 
     Args:
-        configs, retrain, device, compiled, time_limit: as in `campaign.work`.
+        configs, retrain, device, compiled, time_limit, accept_changes: as in `campaign.work`.
         address: of a cluster, as `ray.init` takes it; None makes one of this machine's cores and GPUs.
         at_once: cores that a cluster of this machine has; None for all.
         checkpoint_every: seconds between the saves of a run.
@@ -59,7 +60,7 @@ def work(
         UserError: Ray is not installed, the cluster cannot be reached or lacks what a run needs; a run failed, or was
             lost again and again; the other runs are finished first.
     """
-    todo = pending(configs, retrain)
+    todo = pending(configs, retrain, device)
     if not todo:
         return []
     if address and at_once:
@@ -71,7 +72,8 @@ def work(
         gpus = _gpus(ray, device)
         task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RESTARTS)(_run)
         deadline = None if time_limit is None else time.time() + time_limit
-        waiting = {task.remote(config, device, compiled, deadline, checkpoint_every): config for config in todo}
+        how = (device, compiled, deadline, checkpoint_every, accept_changes)
+        waiting = {task.remote(config, *how): config for config in todo}
         records: dict[RunConfig, RunRecord] = {}
         problems: list[Exception] = []
         while waiting:
@@ -140,10 +142,22 @@ def _gpus(ray: Any, device: str | None) -> int:
 
 
 def _run(
-    config: RunConfig, device: str | None, compiled: bool, deadline: float | None, checkpoint_every: float
+    config: RunConfig,
+    device: str | None,
+    compiled: bool,
+    deadline: float | None,
+    checkpoint_every: float,
+    accept_changes: bool,
 ) -> tuple[RunRecord, bytes]:
     """One run on a machine of the cluster: its record and its weights."""
     record = run_here(
-        config, device, compiled, deadline, tell_one, patience=PATIENCE, checkpoint_every=checkpoint_every
+        config,
+        device,
+        compiled,
+        deadline,
+        tell_one,
+        patience=PATIENCE,
+        checkpoint_every=checkpoint_every,
+        accept_changes=accept_changes,
     )
     return record, weights_path(config).read_bytes()

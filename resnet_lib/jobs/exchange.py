@@ -1,6 +1,8 @@
 """Takes finished runs from one machine to another: one archive out, checked and merged on the other side."""
 
 import io
+import os
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,19 +11,21 @@ from pathlib import Path
 import safetensors.torch
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from torch import Tensor
 
 from resnet_lib import data
-from resnet_lib.errors import UserError
-from resnet_lib.files import write_atomically
-from resnet_lib.nets.build import build
+from resnet_lib.errors import UserError, reason
+from resnet_lib.files import boundary, read_regular, remove_litter, writable, write_atomically, zip_contents
+from resnet_lib.jobs import weights as trained
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import keeps_weights
-from resnet_lib.runs.records import RunRecord, first_problem, save_record
+from resnet_lib.runs.records import MOST_BYTES, RunRecord, first_problem
+from resnet_lib.runs.seal import SEAL, renew
 from resnet_lib.runs.store import WEIGHTS, Records
+from resnet_lib.training.evaluation import evaluate
+from resnet_lib.training.hardware import Hardware
 
 ARCHIVE = "records.zip"
+AS_EVALUATED = 0.5  # points by which an error may differ on another device or in another precision
 
 
 def export(configs: Sequence[RunConfig], source: Records, folder: Path) -> Path:
@@ -39,7 +43,7 @@ def export(configs: Sequence[RunConfig], source: Records, folder: Path) -> Path:
             stem = f"{config.data.name}/{config.name}"
             archive.writestr(f"{stem}.json", place.get(config).to_json())
             if keeps_weights(config) and (weights := place.weights(config)):
-                archive.writestr(f"{stem}{WEIGHTS}", weights.read_bytes())
+                archive.writestr(f"{stem}{WEIGHTS}", read_regular(weights))
     path = folder / ARCHIVE
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
     return path
@@ -53,82 +57,148 @@ class Imported:
     known: int
 
 
-def bring_in(path: Path, folder: Path) -> Imported:
+def bring_in(path: Path, folder: Path, verify: bool = False) -> Imported:
     """Merges an archive into a folder of records: all of it, or nothing if any part is refused.
 
-    A record of a run that is there already must say the same; where it comes from may differ. Weights that are there
-    already stay.
+    A record of a run must say the same as one that is there already, or in the same archive; where it comes from may
+    differ. Weights must have the digest that their record knows; those that are there already stay. Where a file goes
+    follows from the run alone, never from a name in the archive.
+
+    Args:
+        path: of the archive.
+        folder: of records.
+        verify: also test each net on its data set, which has to be here: its error must be the record's. Weights of a
+            record that knows no digest are only taken so.
 
     Raises:
-        UserError: the file is no archive of records, a record or weights in it are malformed, or a record contradicts
-            one in `folder`.
+        UserError: the file is no archive of records, a record or weights in it are malformed or no run's, or a record
+            contradicts another.
     """
     present = Records(folder)
-    records, weights = _read(path)
+    records, weights = _read(path, verify)
     new = []
-    for record in records:
+    for record in records.values():
         there = present.get(record.config)
         if there is None:
             new.append(record)
-        elif _measured(there) != _measured(record):
-            raise UserError(
-                f"{path}: {record.config.name} differs from the record in {folder}: test error "
-                f"{record.final.test_error:g} against {there.final.test_error:g}; remove the one you do not trust"
-            )
-    for config, content in weights.items():  # before the records, which say that a run is done
-        if present.weights(config) is None:
-            target = folder / config.data.name / f"{config.name}{WEIGHTS}"
-            write_atomically(target, lambda file, content=content: file.write(content))
-    for record in new:
-        save_record(record, folder / record.config.data.name)
+        elif contradict(there, record):
+            raise UserError(f"{path}: {_contradiction(there, record, f'the record in {folder}')}")
+    files = {  # weights before the records, which say that a run is done
+        Path(config.data.name, f"{config.name}{WEIGHTS}"): content
+        for config, content in weights.items()
+        if present.weights(config) is None
+    }
+    files |= {Path(r.config.data.name, f"{r.config.name}.json"): r.to_json().encode() for r in new}
+    _write_all(folder, files)
     return Imported(len(new), len(records) - len(new))
 
 
-def _measured(record: RunRecord) -> dict[str, object]:
-    return record.model_dump(exclude={"provenance"})
+def contradict(one: RunRecord, other: RunRecord) -> bool:
+    """Whether two records of one run say different things; where they come from may differ."""
+    left_out = {"provenance"}
+    if one.weights_sha256 is None or other.weights_sha256 is None:
+        left_out.add("weights_sha256")
+    return one.model_dump(exclude=left_out) != other.model_dump(exclude=left_out)
 
 
-def _read(path: Path) -> tuple[list[RunRecord], dict[RunConfig, bytes]]:
-    """The records of an archive, and the weights of some of their nets, each checked against its net."""
+def _contradiction(there: RunRecord, record: RunRecord, where: str) -> str:
+    errors = f"{record.final.test_error:g} against {there.final.test_error:g}"
+    return f"{record.config.name} differs from {where}: test error {errors}; remove the one you do not trust"
+
+
+def _write_all(folder: Path, files: dict[Path, bytes]) -> None:
+    """Writes files into a folder, all or none; the folder's seal, if it has one, then has them, too.
+
+    All are written out beside their places first. What can fail after that is renaming, and is undone.
+
+    Raises:
+        UserError: one cannot be written; then none is there.
+    """
+    if not files:
+        return
+    writable(folder)
+    remove_litter(folder)
+    done: list[Path] = []
     try:
-        with zipfile.ZipFile(path) as archive:
-            contents = {name: archive.read(name) for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path}: cannot be read as an archive of records ({error}); make it anew") from None
-    records, weights = [], {}
-    for name, content in contents.items():
-        if not name.endswith(".json"):
-            continue
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".import.") as staged:
+            for number, content in enumerate(files.values()):
+                with open(Path(staged, str(number)), "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            for number, name in enumerate(files):
+                target = folder / name
+                target.parent.mkdir(exist_ok=True)
+                if target.parent.is_symlink() or target.exists():
+                    raise FileExistsError(f"{target} is there already, or its folder is a link")
+                os.replace(Path(staged, str(number)), target)
+                done.append(target)
+        if (folder / SEAL).exists():
+            renew(folder, done)
+    except BaseException as error:
+        for target in done:
+            target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UserError(f"cannot write to {folder} ({reason(error)}); nothing was imported") from None
+        raise
+
+
+def _read(path: Path, verify: bool) -> tuple[dict[RunConfig, RunRecord], dict[RunConfig, bytes]]:
+    """The records of an archive, and the weights of some of their nets, each checked against its net."""
+    with boundary(lambda reason: f"{path}: cannot be read as an archive of records ({reason}); make it anew"):
+        texts = zip_contents(path, lambda name: MOST_BYTES if name.endswith(".json") else 0)
+    records: dict[RunConfig, RunRecord] = {}
+    beside: dict[str, RunConfig] = {}  # names of weights
+    for name, content in texts.items():
         try:
             record = RunRecord.model_validate_json(content)
         except ValidationError as error:
             raise UserError(f"{path}: {name}: {first_problem(error)}; nothing was imported") from None
-        records.append(record)
-        beside = name.removesuffix(".json") + WEIGHTS
-        if beside in contents and keeps_weights(record.config):
-            if problem := problem_of_weights(contents[beside], record.config):
-                raise UserError(f"{path}: {beside}: {problem}; nothing was imported")
-            weights[record.config] = contents[beside]
+        if problem := trained.problem_of_run(record):
+            raise UserError(f"{path}: {name}: {problem}; nothing was imported")
+        other = records.setdefault(record.config, record)
+        if contradict(other, record):
+            raise UserError(f"{path}: {_contradiction(other, record, 'another one in it')}; nothing was imported")
+        if keeps_weights(record.config):
+            beside[name.removesuffix(".json") + WEIGHTS] = record.config
+
+    with boundary(lambda reason: f"{path}: cannot be read as an archive of records ({reason}); make it anew"):
+        found = zip_contents(path, lambda name: trained.most_bytes(beside[name]) if name in beside else 0)
+    weights = {}
+    for name, content in found.items():
+        if problem := problem_of_weights_of(records[beside[name]], content, verify):
+            raise UserError(f"{path}: {name}: {problem}; nothing was imported")
+        weights[beside[name]] = content
     return records, weights
 
 
-def problem_of_weights(content: bytes, config: RunConfig) -> str | None:
-    """What keeps a safetensors file from being the trained weights of this run's net, or None."""
-    try:
-        found = safetensors.torch.load(content)
-    except SafetensorError as error:
-        return f"no safetensors file ({error})"
-    source = data.SOURCES[config.data.name]
-    with torch.device("meta"):
-        net = build(config.net, source.shape[2], source.num_classes, config.data.image_size)
-
-    def described(tensors: dict[str, Tensor]) -> dict[str, tuple]:
-        return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
-
-    wanted, given = described(net.state_dict()), described(found)
-    wrong = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
-    if wrong:
-        return f"not the weights of {config.net.name}: {wrong[0]} is missing, superfluous or of another shape"
-    if broken := [name for name, tensor in found.items() if not tensor.float().isfinite().all()]:
-        return f"{broken[0]} is not finite"
+def problem_of_weights_of(record: RunRecord, content: bytes, verify: bool) -> str | None:
+    """What keeps a file from being the weights that a record's run left, or None."""
+    if problem := trained.problem_of_weights(content, record.config):
+        return problem
+    if record.weights_sha256 not in (None, trained.digest(content)):
+        return "these are not the weights that the record's run left: their digest is another"
+    if verify:
+        error = tested(record, content)
+        if abs(error - record.final.test_error) > AS_EVALUATED:
+            return (
+                f"with these weights the test error is {error:.2f}%, and the record says {record.final.test_error:g}%"
+            )
+    elif record.weights_sha256 is None:
+        return "the record does not know the digest of its weights; add --verify, which tests them"
     return None
+
+
+def tested(record: RunRecord, content: bytes) -> float:
+    """The test error, in percent, of a record's net with these weights, in the precision that it was trained in.
+
+    Raises:
+        UserError: the data set is not here; see `data.load`.
+    """
+    config = record.config
+    hardware = Hardware.choose(precision=record.provenance.precision)
+    dataset = data.load(config.data.name, config.data.image_size).for_run(config, hardware.device)
+    net = trained.build(config.net, dataset.in_channels, dataset.num_classes, config.data.image_size)
+    net.load_state_dict(safetensors.torch.load(content))
+    net = net.to(hardware.device, memory_format=torch.channels_last)
+    return evaluate(net, dataset, "test", hardware).error

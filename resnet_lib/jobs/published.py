@@ -20,14 +20,15 @@ from torch import Tensor
 
 from resnet_lib import data, training
 from resnet_lib.data.sets import Dataset
-from resnet_lib.errors import UserError
-from resnet_lib.files import cache_dir, write_atomically
+from resnet_lib.errors import UserError, reason
+from resnet_lib.files import cache_dir, read_regular, write_atomically
 from resnet_lib.jobs import studies
 from resnet_lib.jobs.campaign import say
 from resnet_lib.jobs.studies import WHOLE, Examined
 from resnet_lib.nets.models import CifarNet
 from resnet_lib.runs.published import PublishedNet, Publisher
 from resnet_lib.runs.records import PUBLISHED, PublishedStudy, TestImages, save_study
+from resnet_lib.runs.seal import read_seal, renew
 from resnet_lib.runs.store import Records
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.provenance import begin_segment, provenance
@@ -61,8 +62,7 @@ def fetch(net: PublishedNet) -> Path:
         with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             content = answer.read(net.file.bytes + 1)  # enough to see that it is too long
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{net.name}: {url} could not be downloaded ({reason}); {how_to_bring(net)}") from None
+        raise UserError(f"{net.name}: {url} could not be downloaded ({reason(error)}); {how_to_bring(net)}") from None
     if wrong := difference(content, net):
         raise UserError(f"{net.name}: {url} gave another file ({wrong}); {how_to_bring(net)}")
     path = cache_dir() / "data" / PUBLISHED / net.place
@@ -82,9 +82,9 @@ def read(path: Path, net: PublishedNet) -> bytes:
         UserError: it cannot be read, or is not what the net's author published.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from None
     if wrong := difference(content, net):
         raise UserError(f"{path} is not the file that {net.author} published ({wrong}); replace or delete it")
     return content
@@ -302,6 +302,8 @@ def work(nets: Sequence[PublishedNet], folder: Path) -> list[PublishedStudy]:
         for study in studies_of(net):
             if Records(folder).published(study, net.name) is None:
                 made.append(make_study(study, net))
-                save_study(made[-1], folder)
+                path = save_study(made[-1], folder)
+                if read_seal(folder) is not None:
+                    renew(folder, [path])
                 say(f"{made[-1].name}: {made[-1].provenance.seconds:.0f} s")
     return made

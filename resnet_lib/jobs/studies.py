@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import safetensors.torch
 import torch
 from torch import nn
 
 from resnet_lib import data, training
 from resnet_lib.data.sets import Dataset
 from resnet_lib.errors import UserError, lookup
-from resnet_lib.jobs import campaign
+from resnet_lib.jobs import campaign, weights
 from resnet_lib.nets import surgery
 from resnet_lib.nets.probes import as_in_training
 from resnet_lib.runs.config import RunConfig, changed
@@ -71,7 +70,7 @@ def load_trained(config: RunConfig, num_images: int = NUM_IMAGES) -> Trained:
     if path is None:
         raise UserError(f"{config.name}: recorded, but its weights are gone; delete its record in {local_dir()}")
     trained = _trained(config, None, num_images)
-    trained.net.load_state_dict(safetensors.torch.load_file(path))
+    trained.net.load_state_dict(weights.read(path, config))
     return trained
 
 

@@ -14,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Shortcut = Literal["none", "A", "B", "C", "scaled", "gated"]
 Optimizer = Literal["sgd", "adam", "rmsprop"]
-Positive = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[int, Field(ge=0)]
+MOST = 10**9  # of anything that is counted: what no run can do is no run
+MOST_LAYERS = 2000  # the paper's deepest net has 1202
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+NonNegative = Annotated[int, Field(ge=0, le=MOST)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -41,13 +43,13 @@ class NetConfig(Frozen):
     """
 
     family: Literal["cifar", "imagenet", "transformer", "fully-connected"]
-    depth: Positive
+    depth: Annotated[int, Field(ge=1, le=MOST_LAYERS)]
     shortcut: Shortcut
     block: Literal["basic", "single", "bottleneck"] = "basic"
     placement: Literal["every", "alternate", "stage"] = "every"
     batch_norm: bool = True
     zero_init: bool = False
-    head: Annotated[tuple[Positive, ...], Field(strict=False)] = ()
+    head: Annotated[tuple[Positive, ...], Field(strict=False, max_length=16)] = ()
     pool: Literal["average", "flatten"] = "average"
     stride_in: Literal["first", "second", "none"] = "first"
     stem_relu: bool = True
@@ -102,8 +104,8 @@ class DataConfig(Frozen):
     training, as many of each class, and puts them in the place of the test set, which is then not looked at.
     """
 
-    name: str
-    image_size: Positive
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]  # part of the names of files
+    image_size: Annotated[int, Field(ge=1, le=4096)]
     num_train: Positive | None = None
     validation: NonNegative = 0
 
@@ -150,7 +152,7 @@ class RunConfig(Frozen):
     net: NetConfig
     data: DataConfig
     recipe: Recipe
-    seed: NonNegative
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
 
     @cached_property
     def digest(self) -> str:

@@ -6,7 +6,7 @@ or malformed field is refused with the file and the field named.
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isclose
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -14,14 +14,22 @@ from typing import Annotated, Literal, TypeVar
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from resnet_lib.errors import UserError
-from resnet_lib.files import write_atomically
+from resnet_lib.errors import UserError, reason
+from resnet_lib.files import read_regular, write_atomically
 from resnet_lib.runs.config import Finite, Frozen, NonNegative, Positive, RunConfig
 
 STUDIES = "studies"  # the folder of studies, inside one of records
 PUBLISHED = "published"  # the folder of studies of nets that others trained, inside one of records
 
+MOST_BYTES = 16 << 20  # of a record or study; the longest have some 100 kB
+
 Percent = Annotated[float, Field(ge=0, le=100)]
+# A stranger's text has a narrow alphabet, and what may be shown has neither controls nor what HTML or a shell reads.
+Layer = Annotated[str, Field(pattern=r"^[\w.]{1,80}$")]
+Shown = Annotated[str, Field(pattern=r"""^[^\p{C}\p{Zl}\p{Zp}<>&"'`\\]{0,200}$""")]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
+Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 
 class TrainCurve(Frozen):
@@ -64,7 +72,7 @@ class BlockProbes(Frozen):
     latter is constant. `scale` is the mean of |gamma|, the scale of the block's last batch norm; empty without any.
     """
 
-    block: tuple[str, ...]
+    block: tuple[Layer, ...]
     branch_ratio: tuple[Finite | None, ...]
     scale: tuple[Finite, ...] = ()
 
@@ -84,7 +92,7 @@ class Probes(Frozen):
     its responses are measured with the batch's.
     """
 
-    layer: tuple[str, ...]
+    layer: tuple[Layer, ...]
     response_std: tuple[Finite, ...]
     gradient_norm: tuple[Finite, ...]
     blocks: BlockProbes | None = None
@@ -130,13 +138,15 @@ class Segment(Frozen):
     """A part of a run that was interrupted: after how many iterations it began, and where and how it was worked on."""
 
     iteration: NonNegative
-    git_commit: str | None
+    git_commit: Hex | None
     git_dirty: bool | None
-    torch: str
-    device: str
+    torch: Shown
+    device: Shown
     precision: Literal["fp32", "bf16"]
     compiled: bool
-    date: str  # on which it began
+    date: Day  # on which it began
+    code: Hex | None = None  # digest of the package's code; None in what was begun before it was kept
+    data_digest: Word | None = None  # likewise
 
 
 class Provenance(Frozen):
@@ -146,17 +156,17 @@ class Provenance(Frozen):
     Of a run that was interrupted `segments` are the parts, and the other fields are those of the last one.
     """
 
-    package: str
-    git_commit: str | None
+    package: Shown
+    git_commit: Hex | None
     git_dirty: bool | None  # whether the package's code differed from that commit
-    python: str
-    torch: str
-    device: str
+    python: Shown
+    torch: Shown
+    device: Shown
     threads: Positive
     precision: Literal["fp32", "bf16"]
     compiled: bool
-    data_digest: str
-    date: str
+    data_digest: Word
+    date: Day
     seconds: Annotated[Finite, Field(ge=0)]  # training and evaluation, over all parts of an interrupted run
     images_per_second: Annotated[Finite, Field(ge=0)]  # training images, evaluation time included
     processes: Positive = 1
@@ -169,7 +179,8 @@ class RunRecord(Frozen):
 
     `probes` is None for a net without 3x3 layers and for one that diverged. `probes_on_the_way` are those of a long run
     before it ends. `test_images` is None in records made before it was kept. `diverged_at` is the iteration at which a
-    loss that was not finite ended the run; the curves end before it.
+    loss that was not finite ended the run; the curves end before it. `weights_sha256` is the digest of the file of
+    weights that the run left, None in records made before it was kept.
     """
 
     format: Literal[1]
@@ -181,6 +192,7 @@ class RunRecord(Frozen):
     probes_on_the_way: tuple[ProbesAt, ...] = ()
     test_images: TestImages | None = None
     diverged_at: Positive | None = None
+    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     provenance: Provenance
 
     @model_validator(mode="after")
@@ -218,6 +230,9 @@ class RunRecord(Frozen):
         return _pretty(self.model_dump(mode="json", exclude_defaults=True)) + "\n"
 
 
+StudyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]  # part of the names of files
+
+
 class Study(Frozen):
     """What was measured on a trained net after its run, such as the error with each block deleted.
 
@@ -226,10 +241,10 @@ class Study(Frozen):
     """
 
     format: Literal[1]
-    study: str
+    study: StudyName
     config: RunConfig  # of the run whose net it is
     num_images: Positive  # test images used
-    label: tuple[str, ...]
+    label: tuple[Shown, ...]
     value: tuple[Finite, ...]
     provenance: Provenance
 
@@ -251,10 +266,10 @@ class Study(Frozen):
 class Source(Frozen):
     """The file in a repository on GitHub from which a net comes."""
 
-    repository: str
-    commit: str
-    path: str
-    sha256: str
+    repository: Shown
+    commit: Hex
+    path: Shown
+    sha256: Hex
 
 
 class PublishedStudy(Frozen):
@@ -265,11 +280,11 @@ class PublishedStudy(Frozen):
     """
 
     format: Literal[1]
-    study: str
-    net: str  # a name of `published.published_nets`
+    study: StudyName
+    net: Annotated[str, Field(pattern=r"^[\w-]{1,40}/[\w.-]{1,40}$")]  # a name of `published.published_nets`
     source: Source
     num_images: Positive  # test images used
-    label: tuple[str, ...]
+    label: tuple[Shown, ...]
     value: tuple[Finite, ...]
     probes: Probes | None = None
     test_images: TestImages | None = None
@@ -317,28 +332,29 @@ def _pretty(value: object, indent: str = "") -> str:
 
 Stored = TypeVar("Stored", RunRecord, Study, PublishedStudy)
 AnyStudy = TypeVar("AnyStudy", Study, PublishedStudy)
+Check = Callable[[Path, bytes], object]
 
 
-def load_record(path: Path) -> RunRecord:
-    """Reads one record.
+def load_record(path: Path, check: Check | None = None) -> RunRecord:
+    """Reads one record; `check` is told the content before anything is made of it.
 
     Raises:
         UserError: the file cannot be read, is not JSON, or a field is missing, extra or malformed (the field is named).
     """
-    record = _load(path, RunRecord)
+    record = _load(path, RunRecord, check)
     if path.stem != record.config.name:
         raise UserError(f"{path}: config: this is the record of {record.config.name}; rename or restore the file")
     return record
 
 
-def load_study(path: Path) -> Study:
+def load_study(path: Path, check: Check | None = None) -> Study:
     """Reads one study; raises as `load_record` does."""
-    return _named(path, _load(path, Study))
+    return _named(path, _load(path, Study, check))
 
 
-def load_published(path: Path) -> PublishedStudy:
+def load_published(path: Path, check: Check | None = None) -> PublishedStudy:
     """Reads one study of a net that others trained; raises as `load_record` does."""
-    return _named(path, _load(path, PublishedStudy))
+    return _named(path, _load(path, PublishedStudy, check))
 
 
 def _named(path: Path, study: AnyStudy) -> AnyStudy:
@@ -347,11 +363,15 @@ def _named(path: Path, study: AnyStudy) -> AnyStudy:
     return study
 
 
-def _load(path: Path, kind: type[Stored]) -> Stored:
+def _load(path: Path, kind: type[Stored], check: Check | None) -> Stored:
     try:
-        return kind.model_validate_json(path.read_bytes())
+        content = read_regular(path, MOST_BYTES)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from None
+    if check is not None:
+        check(path, content)
+    try:
+        return kind.model_validate_json(content)
     except ValidationError as error:
         raise UserError(f"{path}: {first_problem(error)}; restore the file or delete it and rerun") from None
 

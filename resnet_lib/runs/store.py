@@ -1,6 +1,6 @@
 """Where records are found: those that ship with the package, and those of runs made on this machine."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from resnet_lib.files import PACKAGE, cache_dir
@@ -17,6 +17,7 @@ from resnet_lib.runs.records import (
     load_study,
     published_name,
 )
+from resnet_lib.runs.seal import check_seal
 
 WEIGHTS = ".safetensors"  # the ending of a file with trained weights and batch-norm statistics
 
@@ -37,7 +38,10 @@ def is_run(path: Path) -> bool:
 
 
 class Records:
-    """The records found in some folders, by config. Files are read when asked for, earlier folders first."""
+    """The records found in some folders, by config. Files are read when asked for, earlier folders first.
+
+    What is in a folder that is sealed must be as its seal says: see `seal`.
+    """
 
     def __init__(self, *folders: Path) -> None:
         self.folders = folders
@@ -54,17 +58,21 @@ class Records:
 
     def get(self, config: RunConfig) -> RunRecord | None:
         """The record of this run, or None if there is none."""
-        path = self._find(config, ".json")
-        return None if path is None else load_record(path)
+        found = self._find(config, ".json")
+        return None if found is None else load_record(found[1], _sealed(found[0]))
 
     def weights(self, config: RunConfig) -> Path | None:
         """The file with the trained weights of this run, which lies beside its record, or None if there is none."""
-        return self._find(config, WEIGHTS)
+        if (found := self._find(config, WEIGHTS)) is None:
+            return None
+        check_seal(*found)
+        return found[1]
 
-    def _find(self, config: RunConfig, ending: str) -> Path | None:
+    def _find(self, config: RunConfig, ending: str) -> tuple[Path, Path] | None:
+        """The folder that has a file of this run, and the file."""
         name = f"{config.name}{ending}"
-        places = (path for folder in self.folders for path in (folder / config.data.name / name, folder / name))
-        return next((path for path in places if path.exists()), None)
+        places = ((f, path) for f in self.folders for path in (f / config.data.name / name, f / name))
+        return next((place for place in places if place[1].exists()), None)
 
     def select(self, configs: Iterable[RunConfig]) -> list[RunRecord]:
         """The records there are of these runs, in the order of the configs."""
@@ -75,13 +83,13 @@ class Records:
         for folder in self.folders:
             path = folder / STUDIES / f"{study}_{config.name}.json"
             if path.exists():
-                return load_study(path)
+                return load_study(path, _sealed(folder))
         return None
 
     def published(self, study: str, net: str) -> PublishedStudy | None:
         """The study of a net that others trained (a name of `published.published_nets`), or None if there is none."""
-        places = (folder / PUBLISHED / f"{published_name(study, net)}.json" for folder in self.folders)
-        return next((load_published(path) for path in places if path.exists()), None)
+        places = ((folder, folder / PUBLISHED / f"{published_name(study, net)}.json") for folder in self.folders)
+        return next((load_published(path, _sealed(folder)) for folder, path in places if path.exists()), None)
 
     def noting(self) -> "NotedRecords":
         """The same records, which note what they give out: with it a table can say what it was made from."""
@@ -92,7 +100,12 @@ class Records:
         for folder in self.folders:
             for path in sorted(folder.rglob("*.json")):
                 if is_run(path):
-                    yield load_record(path)
+                    yield load_record(path, _sealed(folder))
+
+
+def _sealed(folder: Path) -> Callable[[Path, bytes], None]:
+    """What holds files of a folder to its seal."""
+    return lambda path, content: check_seal(folder, path, content)
 
 
 class NotedRecords(Records):

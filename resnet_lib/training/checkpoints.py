@@ -15,8 +15,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from resnet_lib.errors import UserError
-from resnet_lib.files import write_atomically
+from resnet_lib.errors import UserError, reason
+from resnet_lib.files import read_regular, write_atomically
 from resnet_lib.runs.config import Recipe, RunConfig
 from resnet_lib.runs.records import ProbesAt, Segment
 
@@ -68,11 +68,17 @@ def seal(content: bytes) -> bytes:
 
 
 def load_checkpoint(
-    path: Path, config: RunConfig, data_digest: str, net: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path,
+    config: RunConfig,
+    data_digest: str,
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    accept_other_data: bool = False,
 ) -> Course:
     """Puts net and optimizer into the state of a checkpoint; returns how far the run is.
 
-    Only tensors and plain values are unpickled. If anything is wrong, net and optimizer are of no use any more.
+    Only tensors and plain values are unpickled. If anything is wrong, net and optimizer are of no use any more. Whether
+    the code is the same is for `provenance.tell_changes` to see.
 
     Raises:
         UserError: the file is damaged, belongs to another run, or was made with other data.
@@ -87,11 +93,13 @@ def load_checkpoint(
         _load_moments(net, optimizer, config.recipe, state.get("optimizer"))
     except Damaged as damage:
         raise UserError(f"checkpoint {path} is damaged ({damage}); delete it to start the run anew") from None
-    if course.data_digest != data_digest:
+    if course.data_digest != data_digest and not accept_other_data:
         raise UserError(
             f"checkpoint {path} was made with another copy of {config.data.name} (digest {course.data_digest[:16]!r}, "
-            f"here {data_digest!r}); bring that one back, or delete the checkpoint to start the run anew"
+            f"here {data_digest!r}); bring that one back, add --accept-changes to go on, or delete the checkpoint "
+            "to start the run anew"
         )
+    course.data_digest = data_digest
     return course
 
 
@@ -102,9 +110,9 @@ def contents(path: Path) -> dict[str, Any]:
         Damaged: it cannot be read, or its content is not what was saved.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
-        raise Damaged(error.strerror or str(error)) from None
+        raise Damaged(reason(error)) from None
     if content[:HEADER] != seal(content[HEADER:])[:HEADER]:
         raise Damaged("its content is not what was saved")
     try:

@@ -9,6 +9,7 @@ at epochs fixed beforehand instead of by looking at the error; batch norm's stat
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from resnet_lib.data.batches import WHOLE, Batch, Share, iterations_per_epoch, shared_out
 from resnet_lib.errors import UserError
+from resnet_lib.files import boundary
 from resnet_lib.runs.config import DataConfig, NetConfig, Recipe, RunConfig, changed
 from resnet_lib.runs.profiles import PAPER_RECIPE
 from resnet_lib.training.processes import Group
@@ -75,7 +77,9 @@ def open_folder(path: Path, workers: int = 0) -> Folder:
     digest = hashlib.sha256()
     for images in (train, val):
         for file, label in zip(images.files, images.labels, strict=True):
-            digest.update(f"{file.relative_to(path).as_posix()} {label} {file.stat().st_size}\n".encode())
+            with boundary(lambda reason, file=file: f"{file} cannot be read ({reason}); remove or replace it"):
+                size = file.stat().st_size  # of a broken link there is none
+            digest.update(os.fsencode(f"{file.relative_to(path).as_posix()} {label} {size}\n"))
     return Folder(train, val, digest.hexdigest()[:16], workers)
 
 
@@ -206,7 +210,7 @@ class FolderViews(Folder):
                 images = images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
                 yield images, labels.to(self.device, non_blocking=True)
         except UserError as error:  # a loader's worker puts a traceback before the message
-            raise UserError(str(error).strip().splitlines()[-1].removeprefix("resnet_lib.errors.UserError: ")) from None
+            raise UserError(str(error).rpartition("resnet_lib.errors.UserError: ")[2].removesuffix("\\n")) from None
 
 
 def arithmetic(recipe: Recipe, group: Group, num_images: int) -> str:

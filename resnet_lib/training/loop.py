@@ -97,6 +97,7 @@ def train(
     checkpoint_every: float = 180.0,
     time_limit: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    accept_changes: bool = False,
 ) -> tuple[RunRecord, nn.Module]:
     """Trains one net by its recipe and measures it; returns the record and the trained net, the same in every process.
 
@@ -115,12 +116,13 @@ def train(
         time_limit: seconds after which to save and stop. Both are heeded after each iteration by a process that is
             alone, and by several at the points of the training curve, where they meet anyway.
         progress: called at each point of the training curve.
+        accept_changes: go on from a checkpoint also if code or data are others than it was made with.
 
     Raises:
         TimeLimitReached: the time was up first; call again with the same checkpoint to go on.
-        UserError: the loss is not finite (unless the recipe records that); the checkpoint is damaged, another run's, or
-            not the same for all processes; a batch is larger than the training set, cannot be shared out evenly, or is
-            too large for the memory; an image in a file is damaged.
+        UserError: the loss is not finite (unless the recipe records that); the checkpoint is damaged, another run's,
+            made by other code or with other data, or not the same for all processes; a batch is larger than the
+            training set, cannot be shared out evenly, or is too large for the memory; an image in a file is damaged.
     """
     hardware = hardware or Hardware.choose(precision=config.recipe.precision)
     recipe, device = config.recipe, hardware.device
@@ -133,13 +135,13 @@ def train(
 
     course = Course(dataset.digest)
     if checkpoint is not None and checkpoint.exists():
-        course = load_checkpoint(checkpoint, config, dataset.digest, net, optimizer)
+        course = load_checkpoint(checkpoint, config, dataset.digest, net, optimizer, accept_changes)
         set_lr(optimizer, lr_at(recipe, course.iteration - 1), "torch")  # that of the last step: Caffe's form asks
     if group.sum(torch.tensor(course.iteration, device=device)) != group.size * course.iteration:
         raise UserError(f"checkpoint {checkpoint} is not there for all processes; RESNET_LIB_CACHE must be shared")
-    if group.rank == 0:
-        tell_changes(config.name, course.segments, hardware)
-    course.segments.append(begin_segment(course.iteration, hardware))
+    part = begin_segment(course.iteration, hardware, dataset.digest)
+    tell_changes(config.name, course.segments if group.rank == 0 or not accept_changes else (), part, accept_changes)
+    course.segments.append(part)
     seconds_before, saved_at = course.seconds, time.perf_counter()
 
     step_net = DistributedDataParallel(net) if group.size > 1 else net

@@ -20,6 +20,7 @@ The paper subtracts a mean per pixel instead, so weights of other origin may do 
 import http.client
 import io
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
 from resnet_lib.data.torchvision_compat import torchvision
-from resnet_lib.errors import UserError, lookup
+from resnet_lib.errors import UserError, lookup, reason
+from resnet_lib.files import read_regular
 from resnet_lib.nets.models import IMAGENET_BLOCKS, ImageNetNet
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.memory import forward
@@ -39,6 +41,9 @@ from resnet_lib.training.memory import forward
 MEAN = (0.485, 0.456, 0.406)  # red, green, blue; of pixels in [0, 1]
 STD = (0.229, 0.224, 0.225)
 EXTENSIONS = frozenset(torchvision.datasets.folder.IMG_EXTENSIONS)
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")  # whatever a file is called: Pillow starts programs for others
+MOST_BYTES = 1 << 28  # of an image file
+MOST_CLASSES = 100_000
 MAX_ASPECT = 32  # with 640 pixels on the shorter side a net's first maps then take 2 GB; at 1000 it would be 50
 IMAGES_AT_ONCE = 16  # 160 views of ten crops
 NETS = {  # name: depth, and shortcut of our net; None for torchvision's architecture
@@ -168,14 +173,14 @@ def read_image(path: Path) -> Image.Image:
             the conversion would cut off; or one side is more than `MAX_ASPECT` times the other.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(read_regular(path, MOST_BYTES)), formats=FORMATS) as image:
             if image.mode[0] in "IF":  # I;16, I, F
                 raise ValueError("its grey values have more than 8 bits")
             rgb = image.convert("RGB")
     except Exception as error:  # what decoders raise on damaged files has no common type
-        reason = "its format is unknown" if isinstance(error, UnidentifiedImageError) else _reason(error)
+        why = "its format is unknown" if isinstance(error, UnidentifiedImageError) else reason(error)
         raise UserError(
-            f"{path} cannot be read as an image ({reason}); replace it; `evaluate --skip-corrupt` leaves such out"
+            f"{path} cannot be read as an image ({why}); replace it; `evaluate --skip-corrupt` leaves such out"
         ) from None
     if max(rgb.size) > MAX_ASPECT * min(rgb.size):
         raise UserError(
@@ -349,6 +354,8 @@ def load_net(text: str, folder: Path | None = None) -> NamedNet:
     last = weights.get("fc.weight")
     if last is None or last.dim() != 2:
         raise UserError(f"{path} is not of a ResNet: it has no matrix fc.weight; save net.state_dict() of a {name}")
+    if len(last) > MOST_CLASSES:
+        raise UserError(f"{path}: {len(last):,} classes are too many; a net can have {MOST_CLASSES:,}")
     if shortcut is None:
         net = getattr(torchvision.models, f"resnet{depth}")(num_classes=len(last))
     else:
@@ -371,21 +378,40 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         UserError: the file is missing, damaged, or holds anything else, such as code, which is then not run.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({_reason(error)}); name a file of weights") from None
+        raise UserError(f"{path} cannot be read ({reason(error)}); name a file of weights") from None
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load(content)
+        check_announced(content)
         with warnings.catch_warnings(action="ignore"):  # of the dialect of a pickle; either it can be read or not
             weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # what damaged files raise has no common type, and torch's advice is to run what is in them
         raise UserError(
             f"{path} is damaged, or holds more than weights, such as code, which is not run; save net.state_dict() anew"
         ) from None
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not isinstance(weights, dict) or not all(isinstance(name, str) and _plain(weights[name]) for name in weights):
         raise UserError(f"{path} holds something else than weights by name; save net.state_dict() alone")
     return weights
+
+
+def check_announced(content: bytes) -> None:
+    """Raises ValueError if a file of torch.save, which packs nothing, announces more than it has."""
+    if zipfile.is_zipfile(file := io.BytesIO(content)):
+        with zipfile.ZipFile(file) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > len(content):
+                raise ValueError("it announces more than it has")
+
+
+def _plain(value: object) -> bool:
+    """Whether this is a tensor of numbers in memory, one after the other."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and value.device.type == "cpu"
+        and not (value.is_quantized or value.is_complex() or value.is_nested)
+    )
 
 
 def _fetch(depth: int, folder: Path | None) -> Path:
@@ -398,11 +424,5 @@ def _fetch(depth: int, folder: Path | None) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(path), digest)
         except (OSError, RuntimeError, http.client.HTTPException) as error:
-            raise UserError(f"{url} could not be downloaded ({_reason(error)}); put it into {path.parent}") from None
+            raise UserError(f"{url} could not be downloaded ({reason(error)}); put it into {path.parent}") from None
     return path
-
-
-def _reason(error: Exception) -> str:
-    """What an exception of the system or of a library says, in one line."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text.splitlines()[0]

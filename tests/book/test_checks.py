@@ -11,7 +11,7 @@ from small_book import PARAMETERS, TEXT, edit_a_number, executed, lay_out, nbval
 
 from book import ROOT, BookError
 from book.checks import ABSOLUTE_PATH, check, long_cells, output_problems, ran
-from book.notebooks import name_cells, read_notebook
+from book.notebooks import name_cells, read_notebook, seal_pictures
 from book.sync import sync
 
 
@@ -127,6 +127,7 @@ def test_what_is_no_absolute_path_is_not(text: str) -> None:
 def test_text_and_notebook_agree(tmp_path: Path) -> None:
     root = lay_out(tmp_path, one=TEXT)
     nbformat.write(executed(tmp_path), root / "notebooks" / "one.ipynb")
+    seal_pictures(root / "notebooks")
     assert check(root) == []
 
 
@@ -143,6 +144,7 @@ def test_text_and_notebook_agree(tmp_path: Path) -> None:
 def test_an_edited_text_is_told(tmp_path: Path, old: str, new: str, problem: str) -> None:
     root = lay_out(tmp_path, one=TEXT.replace(old, new))
     nbformat.write(executed(tmp_path), root / "notebooks" / "one.ipynb")
+    seal_pictures(root / "notebooks")
     (found,) = check(root)
     assert found.startswith("notebooks/one.ipynb: ")
     assert problem in found
@@ -151,6 +153,7 @@ def test_an_edited_text_is_told(tmp_path: Path, old: str, new: str, problem: str
 def test_missing_stray_and_unlisted_notebooks_are_told(tmp_path: Path) -> None:
     root = lay_out(tmp_path, one=TEXT)
     nbformat.write(executed(tmp_path), root / "notebooks" / "other.ipynb")
+    seal_pictures(root / "notebooks")
     assert check(root) == [
         "chapters/one.md has no notebook",
         "notebooks/other.ipynb has no text",

@@ -32,7 +32,7 @@ print(retrain)
     sync(root, fresh=True)
     assert one.read_bytes() == first
     assert two.read_text() == "as it was"
-    assert sorted(path.name for path in one.parent.iterdir()) == ["one.ipynb", "two.ipynb"]
+    assert sorted(path.name for path in one.parent.iterdir()) == ["PICTURES.sha256", "one.ipynb", "two.ipynb"]
 
     notebook = read_notebook(one)
     assert [[output.text for output in cell.outputs] for cell in own_cells(notebook)] == [[]] + [["best\nFalse\n"]] * 2

@@ -8,11 +8,14 @@ import book
 from book import ROOT, BookError
 from book.alone import alone
 from book.checks import check, long_cells, ran
+from book.notebooks import seal_pictures
 from book.pages import build
 from book.pdf import pdf
 from book.reproduce import reproduce
 from book.sync import sync
 from book.texts import contents
+from resnet_lib.runs.seal import renew
+from resnet_lib.runs.store import committed_dir
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     sync = commands.add_parser("sync", help="chapters/*.md to executed notebooks/*.ipynb")
     sync.add_argument("names", nargs="*", help="chapters, as 03_residual_formulation (default: all)")
     sync.add_argument("--fresh", action="store_true", help="execute also what was executed before, unchanged")
+    commands.add_parser("seal", help="write down anew what all records, weights and pictures are")
     commands.add_parser("check", help="do texts and notebooks agree, are the outputs whole?")
     ran = commands.add_parser("ran", help="has nbval run every cell of every chapter?")
     ran.add_argument("report", type=Path, help="what pytest's --junitxml wrote")
@@ -42,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
         match options.command:
             case "sync":
                 problems = sync(ROOT, options.names, options.fresh)
+            case "seal":
+                renew(committed_dir())
+                seal_pictures(ROOT / "notebooks")
             case "check":
                 for remark in long_cells(ROOT):
                     print(f"note: {remark}")

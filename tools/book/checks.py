@@ -10,7 +10,16 @@ from xml.etree import ElementTree
 from nbformat import NotebookNode
 
 from book import BookError, first_line
-from book.notebooks import clean, code_cells, has_figure, is_image, order_problem, read_notebook
+from book.notebooks import (
+    PICTURES,
+    clean,
+    code_cells,
+    has_figure,
+    is_image,
+    order_problem,
+    pictures,
+    read_notebook,
+)
 from book.texts import chapter_texts, contents, read_text, toc_pages
 
 NOTABLE_LINES, MOST_LINES = 15, 25  # of a code cell: over the first is remarked on, over the second fails
@@ -36,7 +45,19 @@ def check(root: Path) -> list[str]:
         notebook = read_notebook(notebooks[name])
         found = [*agreement_problems(read_text(texts[name]), notebook), *output_problems(notebook)]
         problems += [f"notebooks/{name}.ipynb: {problem}" for problem in found]
-    return problems
+    return problems + picture_problems(root / "notebooks")
+
+
+def picture_problems(folder: Path) -> list[str]:
+    """Which pictures in a folder's notebooks are not those that were there when they were executed."""
+    path = folder / PICTURES
+    notebooks = {notebook.stem: notebook for notebook in sorted(folder.glob("*.ipynb"))}
+    lines = path.read_text().splitlines() if path.exists() else []
+    noted = {line for line in lines if line.split("  ", 1)[1].partition(",")[0] in notebooks}  # the others were removed
+    there = {line for name, notebook in notebooks.items() for line in pictures(name, read_notebook(notebook))}
+    odd = sorted({line.split("  ", 1)[1] for line in noted ^ there})
+    again = "run `make notebooks`, or `make seal` if it is right"
+    return [f"notebooks/{place}: the picture is not the one that {PICTURES} has; {again}" for place in odd]
 
 
 def agreement_problems(text: NotebookNode, notebook: NotebookNode) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -41,6 +42,33 @@ def has_figure(cell: NotebookNode) -> bool:
 def is_image(output: NotebookNode) -> bool:
     """Whether an output is a picture."""
     return any(kind.startswith("image/") for kind in output.get("data", {}))
+
+
+PICTURES = "PICTURES.sha256"  # beside the notebooks: what each picture in their outputs is
+
+
+def pictures(name: str, notebook: NotebookNode) -> list[str]:
+    """A line for each picture in a notebook's outputs: its digest, and where it is."""
+    return [
+        f"{hashlib.sha256(str(data).encode()).hexdigest()}  {name}, code cell {number}, output {place}, {kind}"
+        for number, cell in enumerate(code_cells(notebook), start=1)
+        for place, output in enumerate(cell.outputs, start=1)
+        for kind, data in sorted(output.get("data", {}).items())
+        if kind.startswith("image/")
+    ]
+
+
+def seal_pictures(folder: Path, names: Iterable[str] | None = None) -> None:
+    """Writes down what the pictures in a folder's notebooks are: of all, or of the named ones and no others."""
+    path = folder / PICTURES
+    there = {notebook.stem: notebook for notebook in sorted(folder.glob("*.ipynb"))}
+    chosen = set(there) if names is None else set(names)
+    before = path.read_text().splitlines() if path.exists() else []
+    lines = [
+        line for line in before if (name := line.split("  ", 1)[1].partition(",")[0]) in there and name not in chosen
+    ]
+    lines += [line for name in chosen for line in pictures(name, read_notebook(there[name]))]
+    path.write_text("".join(f"{line}\n" for line in sorted(lines, key=lambda line: line.split("  ", 1)[1])))
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:

@@ -11,7 +11,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from book import BookError, clock
-from book.notebooks import code_cells, execute, order_problem, read_notebook
+from book.notebooks import code_cells, execute, order_problem, read_notebook, seal_pictures
 from book.texts import chapter_texts, read_text
 
 
@@ -51,6 +51,7 @@ def sync(root: Path, names: Sequence[str] = (), fresh: bool = False) -> list[str
                 done = f"executed in {clock(time.monotonic() - start)}"
             nbformat.write(with_outputs(chapter, kept), plain)
             plain.replace(target)
+        seal_pictures(notebooks, [text.stem])
         print(f"{target.relative_to(root)}: {done}", flush=True)
     return problems
 
