@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from resnet_lib import data
 from resnet_lib.data.sets import Dataset
+from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE
 from resnet_lib.nets.build import build
 from resnet_lib.nets.models import CifarNet, initialize
@@ -157,6 +159,14 @@ def made_up_record(
         else None,
         provenance=NOWHERE,
     )
+
+
+def complaint(call: Callable[[], object]) -> str:
+    """The one line in which a call says what is wrong."""
+    with pytest.raises(UserError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def refuse_more_than(most: int, monkeypatch: pytest.MonkeyPatch, kind: type[nn.Module] = CifarNet) -> list[int]:

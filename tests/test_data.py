@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 import torch
-from samples import python
+from samples import complaint, python
 
 from resnet_lib import data
 from resnet_lib.data.sets import SOURCES
@@ -164,14 +164,6 @@ def test_torchvisions_folder_gives_the_same_data_set_as_the_archive(
 
 
 # Faults: each with one line that says what is wrong and what to do.
-
-
-def complaint(call: Callable[[], object]) -> str:
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 def cut_short(path: Path, _: Arrays) -> None:

@@ -8,7 +8,6 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPMessage
 from io import BytesIO
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from samples import measured, refuse_more_than, tiny_config, tiny_dataset
+from samples import complaint, measured, refuse_more_than, tiny_config, tiny_dataset
 from torch import Tensor, nn
 
 from book import ROOT
@@ -53,13 +52,6 @@ FAULTS = (
 
 CPU = torch.device("cpu")
 FP32 = Hardware(CPU, "fp32", compiled=False)
-
-
-def complaint(call: Callable[[], object]) -> str:
-    with pytest.raises(UserError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 # The list.

@@ -15,12 +15,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from samples import refuse_more_than, surroundings
+from samples import complaint, refuse_more_than, surroundings
 from torch.nn import functional as F
 
 from resnet_lib.cli import main
 from resnet_lib.data.batches import Epoch, Share
-from resnet_lib.errors import UserError
 from resnet_lib.jobs import campaign
 from resnet_lib.nets.build import build
 from resnet_lib.nets.models import ImageNetNet, initialize
@@ -89,13 +88,6 @@ def test_a_folder_tells_its_contents_apart_and_is_not_taken_for_imagenet(tmp_pat
     assert first.name == f"folder-{first.digest}"
     (tmp_path / "a" / "train" / "n00000000" / "0.JPEG").unlink()
     assert open_folder(tmp_path / "a").digest != first.digest
-
-
-def complaint(call: object) -> str:
-    with pytest.raises(UserError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:

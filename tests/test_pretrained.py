@@ -2,15 +2,13 @@
 
 import os
 import runpy
-from collections.abc import Callable
 
 import pytest
 import torch
-from samples import made_up_record, python, same_tensors
+from samples import complaint, made_up_record, python, same_tensors
 
 import resnet_lib
 from resnet_lib import data, training
-from resnet_lib.errors import UserError
 from resnet_lib.files import PACKAGE
 from resnet_lib.jobs.campaign import store
 from resnet_lib.nets.build import build
@@ -38,13 +36,6 @@ def trained(profile: str, seed: int = 0, test_error: float = 20.0) -> dict[str, 
     initialize(net, seed=seed + len(profile))
     store(made_up_record(config, test_error=test_error), net)
     return net.state_dict()
-
-
-def complaint(call: Callable[[], object]) -> str:
-    with pytest.raises(UserError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_the_fullest_profile_is_given_unless_another_is_asked_for() -> None:

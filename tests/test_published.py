@@ -17,14 +17,13 @@ from threading import Thread
 
 import pytest
 import torch
-from samples import NOWHERE, tiny_dataset
+from samples import NOWHERE, complaint, tiny_dataset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lib import data, training
 from resnet_lib.cli import main, nets
 from resnet_lib.data.sets import Dataset
-from resnet_lib.errors import UserError
 from resnet_lib.files import cache_dir
 from resnet_lib.jobs import published, studies
 from resnet_lib.jobs.studies import Examined
@@ -39,13 +38,6 @@ from resnet_lib.runs.store import Records, committed_dir, is_run
 CPU = training.Hardware(torch.device("cpu"), "fp32", False)
 NETS = published_nets()
 BROUGHT = os.environ.get("RESNET_LIB_DATA")  # by whoever runs the tests; conftest takes it from each test
-
-
-def complaint(call: Callable[[], object]) -> str:
-    with pytest.raises(UserError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 # The manifest.

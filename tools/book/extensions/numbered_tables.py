@@ -1,8 +1,10 @@
-"""Numbers the tables that have a caption: a Sphinx extension, named in _config.yml.
+"""Numbers the tables that have a caption, and lets the keyboard scroll wide ones: a Sphinx extension.
 
 A cell's `mystnb: figure:` with a name that begins with `tab-` puts its table, with the caption above it, into the
 numbering of tables, to which {numref} refers. Without this Sphinx would count it as a figure.
 """
+
+import re
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -41,8 +43,21 @@ def depart(self: HTML5Translator, node: NumberedTable) -> None:
     self.depart_figure(node)
 
 
+OUTPUT = re.compile(r'<div class="output text_html">(?=((?:(?!</table>).)*)</table>)', re.DOTALL)
+
+
+def make_reachable(_app: Sphinx, _page: str, _template: str, context: dict[str, object], _doctree: object) -> None:
+    """A table may be wider than the page: without a link from which it can be scrolled, it becomes a stop itself."""
+
+    def stop(found: re.Match[str]) -> str:
+        return found[0] if "<a " in found[1] else '<div class="output text_html" tabindex="0">'
+
+    context["body"] = OUTPUT.sub(stop, str(context.get("body", "")))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_enumerable_node(NumberedTable, "table", html=(visit, depart))
     app.add_transform(NumberTables)
+    app.connect("html-page-context", make_reachable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
