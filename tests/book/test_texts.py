@@ -8,7 +8,7 @@ from small_book import PARAMETERS, TEXT, executed, lay_out
 
 from book import BookError
 from book.checks import check
-from book.notebooks import read_notebook
+from book.notebooks import read_notebook, seal_pictures
 from book.texts import Contents, contents
 
 
@@ -21,6 +21,7 @@ def test_the_book_is_counted_from_its_texts(tmp_path: Path) -> None:
 def test_the_first_cell_installs_from_the_one_line_that_names_the_repository(tmp_path: Path) -> None:
     root = lay_out(tmp_path, one=TEXT)
     nbformat.write(executed(tmp_path), root / "notebooks" / "one.ipynb")
+    seal_pictures(root / "notebooks")
     first, second = [cell for cell in read_notebook(root / "notebooks" / "one.ipynb").cells if cell.source][1:3]
     assert "%pip install --quiet git+https://example.org/book" in first.source
     assert first.metadata.tags == ["remove-cell"]
