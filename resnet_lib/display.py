@@ -1,6 +1,8 @@
 """What a notebook or terminal shows: tables that name the runs they were made from, and how numbers are written."""
 
-from collections.abc import Iterable, Sequence
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from statistics import mean, stdev
 from typing import ClassVar
 
@@ -41,6 +43,11 @@ class Markdown(str):
 
     def _repr_markdown_(self) -> str:
         return str(self)
+
+
+def source(function: Callable) -> Markdown:
+    """The code of a function or method of the library, as it stands there."""
+    return Markdown(f"```python\n{textwrap.dedent(inspect.getsource(function))}```")
 
 
 class Table(pd.DataFrame):
