@@ -26,10 +26,11 @@ MOST = 400  # pixels of a panel: its text is then as large as the page's
 
 @dataclass(frozen=True)
 class Panel:
-    """One part of a picture: an SVG file's text in plain colours, and what stands above it."""
+    """One part of a picture: an SVG in plain colours, and above it a title and what the vertical axis measures."""
 
     svg: str
     title: str = ""
+    measured: str = ""
 
 
 def themed(svg: str) -> str:
@@ -46,6 +47,7 @@ def picture(
     headline: str = "",
     key: Sequence[tuple[str, str]] = (),
     footer: str = "",
+    runs: str = "",
 ) -> Html:
     """A picture for a notebook and for a page, where tools/book/extensions/pictures.py adds its alternative text.
 
@@ -55,11 +57,16 @@ def picture(
         headline: the picture's message.
         key: what a small SVG, such as a piece of a line, stands for.
         footer: what is shown, and what was run.
+        runs: `display.runs_line` of the runs shown.
     """
     entries = [f'<li style="white-space: nowrap">{themed(mark)} {escape(what)}</li>' for mark, what in key]
     shown = [
         f'<div style="flex: 1 1 {LEAST[columns]}px; max-width: {MOST}px">'
-        + (f'<p class="panel">{escape(panel.title)}</p>' if panel.title else "")
+        + "".join(
+            f'<p class="{kind}" style="margin: 0">{escape(text)}</p>'
+            for kind, text in (("panel", panel.title), ("measured", panel.measured and f"↑ {panel.measured}"))
+            if text
+        )
         + f"\n{themed(panel.svg)}</div>"
         for panel in panels
     ]
@@ -69,6 +76,7 @@ def picture(
         f'<ul class="key" style="padding: 0; list-style: none">{"".join(entries)}</ul>' if key else "",
         f'<div class="panels" style="{style}">\n' + "\n".join(shown) + "\n</div>",
         f'<p class="footer">{escape(footer)}</p>' if footer else "",
+        runs,
     ]
     ground = "background: var(--picture-ground, #ffffff); color: var(--picture-ink, #000000)"
     return Html(f'<div class="picture" style="{ground}">\n' + "\n".join(filter(None, parts)) + "\n</div>")
