@@ -37,6 +37,9 @@ class Html(str):
     def _repr_html_(self) -> str:
         return str(self)
 
+    def _repr_pretty_(self, printer: object, cycle: bool) -> None:
+        printer.text("<HTML>")  # else a notebook would hold all of it twice
+
 
 class Markdown(str):
     """Text that a notebook renders."""

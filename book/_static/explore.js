@@ -26,17 +26,18 @@ function nearest(curve, x) {
 
 function exploreCurves(box) {
   const panels = JSON.parse(box.querySelector("script").textContent);
-  const svg = box.querySelector("svg");
-  const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
   const origin = box.closest(".cell");
-  const picture = origin.previousElementSibling.querySelector("img");
+  const picture = origin.previousElementSibling.querySelector(".picture");
+  const drawings = picture.querySelectorAll(".panels svg");
 
   const curves = panels.flatMap((panel) => panel.curves);
   const nets = [...new Set(curves.map((curve) => curve.net))];
   const kinds = [...new Set(curves.map((curve) => curve.of))];
   const iterations = [...new Set(curves.flatMap((curve) => curve.x))].sort((a, b) => a - b);
 
-  const guides = panels.map(({ place: [left, top, wide, high], limits }) => {
+  const guides = panels.map(({ number, place: [left, top, wide, high], limits }) => {
+    const svg = drawings[number];
+    const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
     const guide = document.createElementNS(svg.namespaceURI, "line");
     guide.setAttribute("class", "explore-guide");
     guide.setAttribute("y1", top * height);
@@ -79,7 +80,7 @@ function exploreCurves(box) {
     const color = curves.find((curve) => curve.net === net).color;
     check.addEventListener("change", () => {
       check.checked ? shown.add(net) : shown.delete(net);
-      for (const part of svg.querySelectorAll("[data-net]")) {
+      for (const part of picture.querySelectorAll("[data-net]")) {
         if (part.dataset.net === net) part.style.display = check.checked ? "" : "none";
       }
       update();
@@ -88,20 +89,18 @@ function exploreCurves(box) {
   });
 
   slider.addEventListener("input", update);
-  svg.addEventListener("pointermove", (event) => {
-    const frame = svg.getBoundingClientRect();
-    const x = (event.clientX - frame.left) / frame.width;
-    const panel = panels.find(({ place: [left, , wide] }) => x >= left && x <= left + wide);
-    if (!panel) return;
-    const [low, high] = panel.limits;
-    const iteration = low + ((x - panel.place[0]) / panel.place[2]) * (high - low);
-    const distances = iterations.map((value) => Math.abs(value - iteration));
-    slider.value = distances.indexOf(Math.min(...distances));
-    update();
-  });
+  for (const { number, place: [left, , wide], limits: [low, high] } of panels) {
+    drawings[number].addEventListener("pointermove", (event) => {
+      const frame = event.currentTarget.getBoundingClientRect();
+      const x = (event.clientX - frame.left) / frame.width;
+      if (x < left || x > left + wide) return;
+      const iteration = low + ((x - left) / wide) * (high - low);
+      const distances = iterations.map((value) => Math.abs(value - iteration));
+      slider.value = distances.indexOf(Math.min(...distances));
+      update();
+    });
+  }
 
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", picture.alt);
   const heads = row(["net", ...(several ? ["panel"] : []), ...kinds.map((kind) => `${kind} error, %`)], "th");
   box.append(
     element("fieldset", {}, element("legend", {}, "Nets shown"), ...choices),
@@ -111,8 +110,8 @@ function exploreCurves(box) {
   );
   update();
   box.hidden = false;
-  picture.classList.add("explore-on-paper");
-  picture.after(box);
+  picture.classList.add("explored");
+  picture.querySelector(".panels").after(box);
   origin.remove();
 }
 

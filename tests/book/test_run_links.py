@@ -65,14 +65,6 @@ def test_a_missing_or_wrong_link_is_told(old: str, new: str, problem: str) -> No
     assert problem in found
 
 
-def test_a_figure_without_a_caption_has_its_line_below_it() -> None:
-    cells = [CELLS[1], cell("display.runs_line(runs)", "text/html", LINE)]
-    page = "<div class='cell'><img></div><div class='cell'>{}</div>"
-    assert link_problems(page.format(BELOW), LISTED, cells) == []
-    hidden = link_problems(page.format(f"<details>{BELOW}</details>"), LISTED, cells)
-    assert hidden == ["does not lead to the runs behind what this shows: figure"]
-
-
 @pytest.mark.parametrize("field", ["final.test_error", "probes.response_std", "test_curve.error"])
 def test_a_table_of_numbers_from_records_must_say_which(field: str) -> None:
     source = f"rows = [{{'error': run.{field}}} for run in runs]\ntables.Table(rows)"

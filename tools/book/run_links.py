@@ -38,7 +38,7 @@ def dead_links(path: Path, page: BeautifulSoup) -> Iterator[str]:
 def link_problems(cells: Sequence[NotebookNode], page: BeautifulSoup, pages: dict[str, set[str]]) -> Iterator[str]:
     """Runs that a notebook's outputs name and the page does not lead to, and numbers of runs that name none.
 
-    A figure is of the runs that the table of its numbers names, the first table after it.
+    A figure names the runs that the table of its numbers names, the first table after it.
 
     Args:
         cells: the code cells of an executed notebook.
@@ -54,7 +54,6 @@ def link_problems(cells: Sequence[NotebookNode], page: BeautifulSoup, pages: dic
         named, found = lines(table), lines(place, LINKED)
         if figure:
             named |= next((lines(numbers) for numbers in map(told, shown[number + 1 :]) if numbers), set())
-            found |= lines(next(iter(places[number + 1 :]), None), f"{LINKED}:not(details *)")  # below it, not hidden
         last = cell.source.splitlines()[-1]
         if named - found:
             yield f"does not lead to the runs behind what this shows: {last}"

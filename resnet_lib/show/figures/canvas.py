@@ -17,6 +17,7 @@ from matplotlib.colors import to_hex
 from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
+from matplotlib.ticker import LogFormatter
 
 from resnet_lib.display import Html, Table, runs_line
 from resnet_lib.runs.config import NetConfig
@@ -193,9 +194,16 @@ def part_of_a_page(svg: str, nets: Iterable[str]) -> str:
     so. Names are its own, since all pictures of a page share them.
     """
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata.*?</metadata>|<style.*?</style>|<defs>\s*</defs>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"font: (?:\w+ )*([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d)\d+", r"\1", tag[0]), svg)
+    svg = re.sub(r"<metadata.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    for what, instead in (
+        (r"font-family: [^;\"]*;? ?", ""),
+        (r' transform="rotate\(-?0 [^"]*"', ""),
+        (r"xlink:href", "href"),
+        (r"\s*\n\s*", " "),
+        (r"(\d\.\d)\d+", r"\1"),
+    ):
+        svg = re.sub(r"<[^>]*>", lambda tag, what=what, instead=instead: re.sub(what, instead, tag[0]), svg)
+    svg = re.sub(r">\s*\n\s*<", ">\n<", re.sub(r"<defs>\s*</defs>", "", svg))
     for net in nets:
         svg = svg.replace(f'<g id="{escape(net)}">', f'<g data-net="{escape(net)}">')
     svg = re.sub(r'<g id="[^"]*">', "<g>", svg)
@@ -243,6 +251,13 @@ def new_figure(
     )
     plt.close(figure)  # shown when a cell returns it, and only then
     return figure, list(axes.flat)
+
+
+def log_axis(axes: Axes) -> None:
+    """A logarithmic vertical axis with numbers written out: exponents would be too small to read."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter())
 
 
 def name_rows(axes: Iterable[Axes], names: Sequence[str]) -> None:

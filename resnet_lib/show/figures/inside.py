@@ -16,6 +16,7 @@ from resnet_lib.show.figures.canvas import (
     Figure,
     depth_color,
     draw_seeds,
+    log_axis,
     new_figure,
     styled,
     write_missing,
@@ -50,7 +51,8 @@ def per_layer(
     for axes, (panel, nets) in zip(all_axes, panels.items(), strict=True):
         draw_depths(axes, nets)
         draw_depths(axes, (dashed or {}).get(panel, ()), ", dashed", ls="--", lw=1.0, color="black")
-        axes.set(title=panel, yscale="log", xlim=(0, max(depths, default=1)))
+        log_axis(axes)
+        axes.set(title=panel, xlim=(0, max(depths, default=1)))
     for axes in all_axes[-2:]:
         axes.set_xlabel(IN_ORDER)
     for axes in all_axes[::2]:
