@@ -17,7 +17,7 @@ from matplotlib.colors import to_hex
 from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, StrMethodFormatter
 
 from resnet_lib.display import Html, Table, runs_line
 from resnet_lib.runs.config import NetConfig
@@ -256,7 +256,7 @@ def new_figure(
 def log_axis(axes: Axes) -> None:
     """A logarithmic vertical axis with numbers written out: exponents would be too small to read."""
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(LogFormatter())
 
 
