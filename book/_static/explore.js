@@ -1,4 +1,5 @@
-// Makes explorable what resnet_lib/explore.py wrote into a page. It computes nothing: every number stands in the page.
+// Makes explorable what resnet_lib/show/explore.py wrote into a page, and tables readable on a phone. It computes
+// nothing: every number stands in the page.
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -147,7 +148,31 @@ function exploreNets(box) {
   update();
 }
 
+// --------------------------------------------------------------------------------------------------------- tables
+
+// A table that is wider than its place says so, and on which side the rest is.
+function markWide(box) {
+  const update = () => {
+    const rest = box.scrollWidth - box.clientWidth;
+    box.classList.toggle("wide", rest > 1);
+    box.classList.toggle("at-end", rest > 1 && box.scrollLeft >= rest - 1);
+  };
+  box.addEventListener("scroll", update);
+  new ResizeObserver(update).observe(box);
+}
+
+// A phone shows the ledger's rows as cards, in which each verdict has the name of its column.
+function label(table) {
+  const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent);
+  for (const row of table.querySelectorAll("tbody tr")) {
+    [...row.cells].forEach((cell, index) => (cell.dataset.label = heads[index]));
+  }
+  table.classList.add("labelled");
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".cell_output .output.text_html:has(table.dataframe)").forEach(markWide);
+  document.querySelectorAll("table.ledger").forEach(label);
   document.querySelectorAll(".explore-curves").forEach(exploreCurves);
   document.querySelectorAll(".explore-nets").forEach(exploreNets);
 });
