@@ -65,6 +65,12 @@ def test_a_missing_or_wrong_link_is_told(old: str, new: str, problem: str) -> No
     assert problem in found
 
 
+def test_a_drawing_has_no_part_in_the_runs_of_the_figure_behind_it() -> None:
+    page = PAGE.replace("<div class='cell'></div>", "<div class='cell'></div><div class='cell'><img></div>", 1)
+    cells = [CELLS[0], cell("drawings.blocks()", "image/png"), *CELLS[1:]]
+    assert link_problems(page, LISTED, cells) == []
+
+
 @pytest.mark.parametrize("field", ["final.test_error", "probes.response_std", "test_curve.error"])
 def test_a_table_of_numbers_from_records_must_say_which(field: str) -> None:
     source = f"rows = [{{'error': run.{field}}} for run in runs]\ntables.Table(rows)"
