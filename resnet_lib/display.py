@@ -1,6 +1,8 @@
 """What a notebook or terminal shows: tables that name the runs they were made from, and how numbers are written."""
 
-from collections.abc import Iterable, Sequence
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from statistics import mean, stdev
 from typing import ClassVar
 
@@ -35,12 +37,20 @@ class Html(str):
     def _repr_html_(self) -> str:
         return str(self)
 
+    def _repr_pretty_(self, printer: object, cycle: bool) -> None:
+        printer.text("<HTML>")  # else a notebook would hold all of it twice
+
 
 class Markdown(str):
     """Text that a notebook renders."""
 
     def _repr_markdown_(self) -> str:
         return str(self)
+
+
+def source(function: Callable) -> Markdown:
+    """The code of a function or method of the library, as it stands there."""
+    return Markdown(f"```python\n{textwrap.dedent(inspect.getsource(function))}```")
 
 
 class Table(pd.DataFrame):

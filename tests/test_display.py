@@ -36,3 +36,9 @@ def test_two_digits(value: float, text: str) -> None:
 def test_plain_text_aligns_columns() -> None:
     table = display.Table([("a", "1"), ("long name", "")], columns=["name", "x"])
     assert display.plain_text(table).splitlines() == ["name       x", "a          1", "long name"]
+
+
+def test_a_function_is_shown_as_it_stands_in_the_library() -> None:
+    shown = display.source(display.spread)
+    assert shown.startswith("```python\ndef spread(values")
+    assert shown.endswith('(n={len(values)})"\n```')

@@ -1,4 +1,5 @@
-// Makes explorable what resnet_lib/explore.py wrote into a page. It computes nothing: every number stands in the page.
+// Makes explorable what resnet_lib/show/explore.py wrote into a page, and tables readable on a phone. It computes
+// nothing: every number stands in the page.
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -26,17 +27,18 @@ function nearest(curve, x) {
 
 function exploreCurves(box) {
   const panels = JSON.parse(box.querySelector("script").textContent);
-  const svg = box.querySelector("svg");
-  const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
   const origin = box.closest(".cell");
-  const picture = origin.previousElementSibling.querySelector("img");
+  const picture = origin.previousElementSibling.querySelector(".picture");
+  const drawings = picture.querySelectorAll(".panels svg");
 
   const curves = panels.flatMap((panel) => panel.curves);
   const nets = [...new Set(curves.map((curve) => curve.net))];
   const kinds = [...new Set(curves.map((curve) => curve.of))];
   const iterations = [...new Set(curves.flatMap((curve) => curve.x))].sort((a, b) => a - b);
 
-  const guides = panels.map(({ place: [left, top, wide, high], limits }) => {
+  const guides = panels.map(({ number, place: [left, top, wide, high], limits }) => {
+    const svg = drawings[number];
+    const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
     const guide = document.createElementNS(svg.namespaceURI, "line");
     guide.setAttribute("class", "explore-guide");
     guide.setAttribute("y1", top * height);
@@ -79,7 +81,7 @@ function exploreCurves(box) {
     const color = curves.find((curve) => curve.net === net).color;
     check.addEventListener("change", () => {
       check.checked ? shown.add(net) : shown.delete(net);
-      for (const part of svg.querySelectorAll("[data-net]")) {
+      for (const part of picture.querySelectorAll("[data-net]")) {
         if (part.dataset.net === net) part.style.display = check.checked ? "" : "none";
       }
       update();
@@ -88,20 +90,18 @@ function exploreCurves(box) {
   });
 
   slider.addEventListener("input", update);
-  svg.addEventListener("pointermove", (event) => {
-    const frame = svg.getBoundingClientRect();
-    const x = (event.clientX - frame.left) / frame.width;
-    const panel = panels.find(({ place: [left, , wide] }) => x >= left && x <= left + wide);
-    if (!panel) return;
-    const [low, high] = panel.limits;
-    const iteration = low + ((x - panel.place[0]) / panel.place[2]) * (high - low);
-    const distances = iterations.map((value) => Math.abs(value - iteration));
-    slider.value = distances.indexOf(Math.min(...distances));
-    update();
-  });
+  for (const { number, place: [left, , wide], limits: [low, high] } of panels) {
+    drawings[number].addEventListener("pointermove", (event) => {
+      const frame = event.currentTarget.getBoundingClientRect();
+      const x = (event.clientX - frame.left) / frame.width;
+      if (x < left || x > left + wide) return;
+      const iteration = low + ((x - left) / wide) * (high - low);
+      const distances = iterations.map((value) => Math.abs(value - iteration));
+      slider.value = distances.indexOf(Math.min(...distances));
+      update();
+    });
+  }
 
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", picture.alt);
   const heads = row(["net", ...(several ? ["panel"] : []), ...kinds.map((kind) => `${kind} error, %`)], "th");
   box.append(
     element("fieldset", {}, element("legend", {}, "Nets shown"), ...choices),
@@ -111,8 +111,8 @@ function exploreCurves(box) {
   );
   update();
   box.hidden = false;
-  picture.classList.add("explore-on-paper");
-  picture.after(box);
+  picture.classList.add("explored");
+  picture.querySelector(".panels").after(box);
   origin.remove();
 }
 
@@ -148,7 +148,31 @@ function exploreNets(box) {
   update();
 }
 
+// --------------------------------------------------------------------------------------------------------- tables
+
+// A table that is wider than its place says so, and on which side the rest is.
+function markWide(box) {
+  const update = () => {
+    const rest = box.scrollWidth - box.clientWidth;
+    box.classList.toggle("wide", rest > 1);
+    box.classList.toggle("at-end", rest > 1 && box.scrollLeft >= rest - 1);
+  };
+  box.addEventListener("scroll", update);
+  new ResizeObserver(update).observe(box);
+}
+
+// A phone shows the ledger's rows as cards, in which each verdict has the name of its column.
+function label(table) {
+  const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent);
+  for (const row of table.querySelectorAll("tbody tr")) {
+    [...row.cells].forEach((cell, index) => (cell.dataset.label = heads[index]));
+  }
+  table.classList.add("labelled");
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".cell_output .output.text_html:has(table.dataframe)").forEach(markWide);
+  document.querySelectorAll("table.ledger").forEach(label);
   document.querySelectorAll(".explore-curves").forEach(exploreCurves);
   document.querySelectorAll(".explore-nets").forEach(exploreNets);
 });

@@ -1,25 +1,22 @@
-"""What the built pages make explorable: pictures and tables that carry their numbers, for book/_static/explore.js.
+"""What the built pages make explorable: figures and tables that carry their numbers, for book/_static/explore.js.
 
 The script computes nothing: it shows what stands here. A page without it, on paper say, and a notebook on Colab show
-the usual picture, and the table of one net.
+the figure alone, and the table of one net.
 """
 
-import hashlib
-import io
 import json
-import re
 from collections.abc import Iterator
-from html import escape
 from itertools import product
 
-import matplotlib.pyplot as plt
 import torch
+from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
 from resnet_lib.display import Html, Table
 from resnet_lib.nets import geometry
 from resnet_lib.nets.models import IMAGENET_BLOCKS, Bottleneck, CifarNet, ImageNetNet
 from resnet_lib.show.figures import Figure
+from resnet_lib.show.pictures import themed
 
 CIFAR, TABLE1 = "CIFAR-10 (section 4.2)", "ImageNet (Table 1)"
 CIFAR_DEPTHS = {"basic": (20, 32, 44, 56, 110), "bottleneck": (20, 29, 47, 56, 110)}  # the paper's, and near them
@@ -29,7 +26,7 @@ SHOWN = (CIFAR, "basic", 20, 16, "A", 32)
 
 
 def curves(figure: Figure) -> Html:
-    """A figure of training curves as SVG with its values; on a page it takes the place of the picture above it.
+    """The values of a figure of training curves; on a page they go with the figure, which stands above.
 
     A reader can then hide and show each net, and read the values at any iteration.
 
@@ -39,20 +36,17 @@ def curves(figure: Figure) -> Html:
     Raises:
         ValueError: no curve of the figure belongs to a net.
     """
-    drawing = io.StringIO()
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "resnet_lib"}):
-        figure.savefig(drawing, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    panels = []  # after drawing, which is what gives the panels their places
-    for axes in figure.axes:
+    panels = []
+    for number, (axes, drawn) in enumerate(zip(figure.axes, figure.drawn(), strict=True)):
         if lines := [_curve(line) for line in axes.lines if line.get_gid() and len(line.get_xdata()) > 1]:
-            box = axes.get_position()
-            place = [round(float(share), 4) for share in (box.x0, 1 - box.y1, box.width, box.height)]
+            place = [round(float(share), 4) for share in drawn.place]
             limits = [float(limit) for limit in axes.get_xlim()]
-            panels.append({"title": axes.get_title(loc="left"), "place": place, "limits": limits, "curves": lines})
+            panels.append(
+                {"number": number, "title": drawn.panel.title, "place": place, "limits": limits, "curves": lines}
+            )
     if not panels:
         raise ValueError("no curve of the figure belongs to a net")
-    nets = {curve["net"] for panel in panels for curve in panel["curves"]}
-    return _carrier("curves", _inline(drawing.getvalue(), nets), panels, hidden=True)
+    return _carrier("curves", "", panels, hidden=True)
 
 
 def _curve(line: Line2D) -> dict[str, object]:
@@ -60,21 +54,10 @@ def _curve(line: Line2D) -> dict[str, object]:
     return {
         "net": line.get_gid(),
         "of": str(line.get_label()).rpartition(", ")[2],
-        "color": line.get_color(),
+        "color": themed(to_hex(line.get_color())),
         "x": [round(float(x), 2) for x in line.get_xdata()],
         "y": [round(float(y), 2) for y in line.get_ydata()],
     }
-
-
-def _inline(svg: str, nets: set[str]) -> str:
-    """An SVG file as part of a page: without what is for a file, as wide as its place, and with nets marked."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # which would hold for the whole page
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg)
-    for net in nets:
-        svg = svg.replace(f'<g id="{escape(net)}">', f'<g data-net="{escape(net)}">')
-    own = hashlib.sha256(svg.encode()).hexdigest()[:6]  # else two drawings of a page would share names
-    return re.sub(r'( id="|href="#|url\(#)', rf"\g<1>d{own}-", svg)
 
 
 def nets() -> Html:

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
+from docutils import nodes
+from docutils.utils import new_document
 from small_book import TEXT, executed, lay_out
 
+from book.extensions import pictures
+from book.notebooks import code_cells
 from book.page_checks import page_problems
 from book.pages import served_config
 from book.texts import repository
@@ -68,6 +73,22 @@ def test_a_damaged_page_is_told(site: tuple[Path, Path], old: str, new: str, pro
     assert problem in found
 
 
+def test_a_drawn_picture_counts_as_one_and_needs_an_alternative_text(site: tuple[Path, Path]) -> None:
+    root, pages = site
+    notebook = executed(root / "again")
+    code_cells(notebook)[-1].outputs[0].data = {"text/html": '<div class="picture"></div>', "text/plain": "<Figure>"}
+    nbformat.write(notebook, root / "notebooks" / "one.ipynb")
+    page = pages / "notebooks" / "one.html"
+    image = '<img src="../_images/dot.png" alt="A red dot.">'
+    drawn = '<div class="picture"><div class="panels" role="img" aria-label="A red dot."></div></div>'
+    page.write_text(page.read_text().replace(image, drawn))
+    assert page_problems(root, pages) == []
+    page.write_text(page.read_text().replace(' aria-label="A red dot."', ""))
+    assert page_problems(root, pages) == ["notebooks/one: the alt text of its drawn picture 1 is missing"]
+    page.write_text(page.read_text().replace(' class="picture"', ""))
+    assert page_problems(root, pages) == ["notebooks/one: shows 0 figures of the 1 in its notebook"]
+
+
 def test_missing_and_stray_pages_are_told(site: tuple[Path, Path]) -> None:
     root, pages = site
     (pages / "intro.html").rename(pages / "other.html")
@@ -75,3 +96,17 @@ def test_missing_and_stray_pages_are_told(site: tuple[Path, Path]) -> None:
         "_toc.yml lists intro, which was not built",
         "other was built, but is not in _toc.yml",
     ]
+
+
+def test_a_picture_gets_the_alternative_text_of_its_cell() -> None:
+    html = '<div class="picture">\n<div class="panels" style="x"></div>\n</div>'
+    cells = [
+        nodes.container("", nodes.raw("", html, format="html"), cell_metadata=metadata)
+        for metadata in ({"mystnb": {"image": {"alt": 'Red & "round",\nin the middle.'}}}, {})
+    ]
+    document = new_document("page")
+    document += cells
+    pictures.describe(None, document, "page")
+    described, bare = (BeautifulSoup(cell.astext(), "html.parser").select_one(".panels") for cell in cells)
+    assert (described["role"], described["aria-label"]) == ("img", 'Red & "round", in the middle.')
+    assert bare.attrs == {"class": ["panels"], "style": "x"}

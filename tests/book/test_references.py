@@ -29,7 +29,8 @@ def facts(entry: Entry) -> dict[str, object]:
 def cited(root: Path) -> tuple[list[str], str]:
     """What the directive shows: the works as text, and as BibTeX."""
     environment = SimpleNamespace(srcdir=root, note_dependency=lambda _path: None)
-    works, bibtex = HowToCite.run(SimpleNamespace(env=environment))
+    config = SimpleNamespace(html_theme_options={"repository_url": "https://example.org/book"})
+    works, bibtex = HowToCite.run(SimpleNamespace(env=environment, config=config))
     return [work.astext().replace("\N{NO-BREAK SPACE}", " ") for work in works], bibtex.astext()
 
 
@@ -44,7 +45,8 @@ def test_the_paper_is_the_same_in_both_places() -> None:
 
 def test_the_book_is_cited_as_citation_cff_has_it(tmp_path: Path) -> None:
     (tmp_path / "CITATION.cff").write_text(
-        "title: A title of ResNet\nversion: 1.2\nauthors:\n  - name: the a_b authors\nreferences:\n"
+        "title: A title of ResNet\nversion: 1.2\ndate-released: 2031-02-03\n"
+        "authors:\n  - name: the a_b authors\nreferences:\n"
         "  - title: Deep things\n    authors:\n      - { family-names: Doe, given-names: Jo }\n"
         "      - { family-names: Roe, given-names: Al }\n      - { family-names: van Poe, given-names: Bo }\n"
         "    year: 2016\n    start: 1\n    end: 9\n    doi: 10.1/x\n    conference: { name: Conf }\n"
@@ -52,12 +54,13 @@ def test_the_book_is_cited_as_citation_cff_has_it(tmp_path: Path) -> None:
     )
     texts, bibtex = cited(tmp_path)
     assert texts == [
-        "the a_b authors. A title of ResNet. Version 1.2.",
+        "the a_b authors. A title of ResNet. 2031. Version 1.2. URL: https://example.org/book.",
         "Jo Doe, Al Roe, and Bo van Poe. Deep things. In Conf, 1–9. 2016. URL: https://example.org, doi:10.1/x.",
     ]
     mine, other = parse_string(bibtex, "bibtex").entries.items()
     assert mine[0] == "resnet_lib" and other[0] == "doe2016deep"
     assert (mine[1].type, mine[1].fields["title"]) == ("software", "{A title of ResNet}")  # braces keep its capitals
+    assert [mine[1].fields[name] for name in ("year", "version", "url")] == ["2031", "1.2", "https://example.org/book"]
     assert [str(person) for person in mine[1].persons["author"]] == [r"{the a\_b authors}"]  # and a name in one piece
     assert (other[1].fields["pages"], other[1].fields["doi"]) == ("1--9", "10.1/x")
 

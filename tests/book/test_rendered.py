@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from book import ROOT
 from book.pdf import chromium
@@ -27,6 +27,7 @@ PAGES = sorted(
     for path in BUILT.rglob("*.html")
     if not path.relative_to(BUILT).parts[0].startswith("_") and path.name not in OWN
 )
+CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
 MOST_BYTES = 3_000_000  # of a page with all that it loads
 WIDTHS = {"phone": 360, "desktop": 1440}
 
@@ -120,6 +121,92 @@ def test_a_page_fits_the_screen(page: Page, name: str, screen: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[screen]
 
 
+# ---------------------------------------------------------------------------------------------------- pictures, tables
+
+LEAST_TEXT = 11  # pixels, on a phone
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_text_in_pictures_can_be_read_on_a_phone(page: Page, name: str) -> None:
+    """As large as it is drawn there, within its picture, and whole."""
+    page.set_viewport_size({"width": WIDTHS["phone"], "height": 900})
+    read(page, name)
+    texts = page.evaluate(TEXTS)
+    assert not [text for text in texts if text["size"] < LEAST_TEXT]
+    assert not [text for text in texts if text["left"] < 0 or text["right"] > WIDTHS["phone"]]
+
+
+TEXTS = """[...document.querySelectorAll("article .picture")].flatMap((picture) =>
+  [...picture.querySelectorAll("text, p, li")].filter((part) => part.getClientRects().length).map((part) => {
+    const svg = part.closest(".panels svg, .key svg"), box = part.getBoundingClientRect();
+    const scale = svg ? svg.getBoundingClientRect().width / svg.viewBox.baseVal.width : 1;
+    const own = (one) => parseFloat(getComputedStyle(one).fontSize);
+    const size = Math.min(own(part), ...[...part.querySelectorAll("tspan")].map(own)) * scale;
+    return { text: part.textContent, size: Math.round(10 * size) / 10, left: box.left, right: box.right };
+  }))"""
+
+
+def test_a_picture_has_the_ground_and_the_ink_of_its_page(page: Page) -> None:
+    for scheme, ground, ink in (
+        ("light", "rgb(255, 255, 255)", "rgb(34, 40, 50)"),
+        ("dark", "rgb(18, 18, 18)", "rgb(206, 214, 221)"),
+    ):
+        page.emulate_media(color_scheme=scheme)
+        read(page, CURVES)
+        picture = page.locator(".picture").first
+        assert picture.evaluate("part => getComputedStyle(part).backgroundColor") == ground
+        assert picture.locator(".panels svg").first.evaluate("part => getComputedStyle(part).fill") == ink
+
+
+def test_panels_stand_side_by_side_or_stack(page: Page) -> None:
+    tops = {}
+    for screen, width in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        read(page, "notebooks/00_measured.html")
+        tops[screen] = {round(svg.bounding_box()["y"]) for svg in page.locator(".picture .panels svg").all()}
+    assert len(tops["phone"]) == 2 and len(tops["desktop"]) == 1
+
+
+def test_no_table_hides_its_first_column_or_that_there_is_more(page: Page) -> None:
+    page.set_viewport_size({"width": WIDTHS["phone"], "height": 900})
+    read(page, "notebooks/08_cifar10.html")
+    box = page.locator("#tab-literature .text_html")
+    assert "wide" in box.get_attribute("class")
+    first = box.locator("tbody td").first
+    before = first.bounding_box()["x"]
+    assert "8.75" in box.locator("tbody td").nth(1).inner_text()  # errors come first
+    box.evaluate("box => box.scrollTo(10_000, 0)")
+    page.wait_for_function("document.querySelector('#tab-literature .text_html').classList.contains('at-end')")
+    assert first.bounding_box()["x"] == pytest.approx(before, abs=1)
+
+
+def test_a_phone_shows_the_verdicts_of_the_ledger(page: Page) -> None:
+    page.set_viewport_size({"width": WIDTHS["phone"], "height": 900})
+    read(page, "notebooks/13_ledger.html")
+    cells = page.locator("table.ledger").first.locator("tbody tr").first.locator("td.verdict").all()
+    assert len(cells) == 3
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= WIDTHS["phone"] for box in map(boxed, cells))
+    assert [cell.get_attribute("data-label") for cell in cells] == ["smoke", "quick", "paper"]
+
+
+def boxed(part: Locator) -> dict[str, float]:
+    """Where a part of a page is."""
+    part.scroll_into_view_if_needed()
+    return part.bounding_box()
+
+
+def test_a_page_says_what_it_is(page: Page) -> None:
+    read(page, CURVES)
+    said = {
+        name: page.locator(f"meta[{name}]").get_attribute("content")
+        for name in ("property='og:title'", "name='description'")
+    }
+    assert all(said.values())
+    picture = page.locator("meta[property='og:image']").get_attribute("content")
+    assert (BUILT / "_static" / picture.rpartition("/")[2]).stat().st_size > 10_000
+    assert (BUILT / "notebooks" / page.locator("link[rel*=icon]").first.get_attribute("href")).is_file()
+
+
 # ------------------------------------------------------------------------------------------------ what can be explored
 
 CURVES = "notebooks/01_degradation.html"
@@ -142,16 +229,15 @@ def test_curves_are_read_and_hidden_by_keyboard(page: Page) -> None:
     checks.first.focus()
     page.keyboard.press("Space")
     assert len(values(page)) < len(first)
-    hidden = box.locator("[data-net]").evaluate_all(
-        "parts => parts.filter(part => part.style.display === 'none').length"
-    )
-    assert 0 < hidden < box.locator("[data-net]").count()
+    parts = page.locator(".picture.explored").first.locator("[data-net]")
+    hidden = parts.evaluate_all("parts => parts.filter(part => part.style.display === 'none').length")
+    assert 0 < hidden < parts.count()
 
 
 def test_curves_are_read_by_hovering(page: Page) -> None:
     read(page, CURVES)
     before = values(page)
-    drawing = page.locator(".explore-curves svg").first
+    drawing = page.locator(".explored .panels svg").first
     drawing.scroll_into_view_if_needed()
     frame = drawing.bounding_box()
     page.mouse.move(frame["x"] + frame["width"] * 0.3, frame["y"] + frame["height"] * 0.5)
@@ -165,19 +251,20 @@ def test_the_values_shown_are_those_of_the_page(page: Page) -> None:
     assert sorted(values(page)) == sorted(lasts)
 
 
-def test_on_paper_the_picture_stands_in_for_the_curves(page: Page) -> None:
+def test_on_paper_there_are_no_controls(page: Page) -> None:
     read(page, CURVES)
-    picture, box = page.locator("img.explore-on-paper").first, page.locator(".explore-curves").first
-    assert not picture.is_visible() and box.is_visible()
+    picture = page.locator(".picture.explored").first
+    key, box = picture.locator(".key"), picture.locator(".explore-curves")
+    assert box.is_visible() and not key.is_visible()
     page.emulate_media(media="print")
-    assert picture.is_visible() and not box.is_visible()
+    assert key.is_visible() and not box.is_visible()
 
 
 def test_without_scripts_the_picture_and_one_net_are_there(browser: Browser) -> None:
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto((BUILT / CURVES).as_uri())
-        assert page.locator("figure img").first.is_visible()
+        assert page.locator(".picture .panels svg").first.is_visible()
         assert not page.locator(".explore-curves").first.is_visible()
         page.goto((BUILT / NETS).as_uri())
         assert "269,722" in page.locator(".explore-nets").inner_text()  # ResNet-20 A
@@ -233,6 +320,6 @@ def test_the_first_page_claims_shows_and_leads_on_in_one_screen(page: Page) -> N
     page.goto((BUILT / "index.html").as_uri(), wait_until="load")
     page.wait_for_url("**/00_measured.html")
     page.wait_for_selector("mjx-container")
-    for part in ("article h1", "article img", ".scoreboard", ".sd-card:has-text('Rely')"):
+    for part in ("article h1", "article .panels", ".scoreboard", ".sd-card:has-text('Rely')"):
         box = page.locator(part).first.bounding_box()
         assert box["y"] + box["height"] <= 960, part

@@ -65,12 +65,10 @@ def test_a_missing_or_wrong_link_is_told(old: str, new: str, problem: str) -> No
     assert problem in found
 
 
-def test_a_figure_without_a_caption_has_its_line_below_it() -> None:
-    cells = [CELLS[1], cell("display.runs_line(runs)", "text/html", LINE)]
-    page = "<div class='cell'><img></div><div class='cell'>{}</div>"
-    assert link_problems(page.format(BELOW), LISTED, cells) == []
-    hidden = link_problems(page.format(f"<details>{BELOW}</details>"), LISTED, cells)
-    assert hidden == ["does not lead to the runs behind what this shows: figure"]
+def test_a_drawing_has_no_part_in_the_runs_of_the_figure_behind_it() -> None:
+    page = PAGE.replace("<div class='cell'></div>", "<div class='cell'></div><div class='cell'><img></div>", 1)
+    cells = [CELLS[0], cell("drawings.blocks()", "image/png"), *CELLS[1:]]
+    assert link_problems(page, LISTED, cells) == []
 
 
 @pytest.mark.parametrize("field", ["final.test_error", "probes.response_std", "test_curve.error"])

@@ -127,7 +127,7 @@ def test_a_row_tells_n_once_if_it_is_one_number() -> None:
 def test_the_forest_plot_has_a_marker_for_each_error_and_a_bar_for_each_interval(ours: Records) -> None:
     figure = figures.literature(ours, "residual", (20, 1202), "")
     left, right = figure.axes
-    names = [text.get_text() for text in left.get_yticklabels()]
+    names = [text.get_text() for text in left.texts]
     assert names[0] == "the paper, Table 6, A"
     assert names[-1] == "this book, profile paper, A"
     markers = {line.get_label(): line for line in left.lines if not line.get_label().startswith("_")}

@@ -40,8 +40,9 @@ def has_figure(cell: NotebookNode) -> bool:
 
 
 def is_image(output: NotebookNode) -> bool:
-    """Whether an output is a picture."""
-    return any(kind.startswith("image/") for kind in output.get("data", {}))
+    """Whether an output is a picture, as a file or as HTML (resnet_lib/show/pictures.py)."""
+    data = output.get("data", {})
+    return '<div class="picture"' in data.get("text/html", "") or any(kind.startswith("image/") for kind in data)
 
 
 PICTURES = "PICTURES.sha256"  # beside the notebooks: what each picture in their outputs is

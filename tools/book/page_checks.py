@@ -42,7 +42,7 @@ def figure_problems(notebook: NotebookNode, page: BeautifulSoup) -> Iterator[str
     hidden = {"remove-output", "remove-cell"}
     showing = [cell for cell in code_cells(notebook) if not hidden & set(cell.metadata.get("tags", []))]
     due = sum(is_image(output) for cell in showing for output in cell.outputs)
-    shown = len(page.select(".cell_output img"))
+    shown = len(page.select(".cell_output img, .cell_output .picture"))
     if shown != due:
         yield f"shows {shown} figures of the {due} in its notebook"
 
@@ -62,6 +62,9 @@ def image_problems(path: Path, page: BeautifulSoup) -> Iterator[str]:
             yield f"its image {image['src']} is not in the build"
         if problem := alt_problem(image.get("alt")):
             yield f"the alt text of {image['src']} {problem}"
+    for number, panels in enumerate(page.select("article .picture > .panels"), start=1):
+        if problem := alt_problem(panels.get("aria-label")):
+            yield f"the alt text of its drawn picture {number} {problem}"
 
 
 def offline_problems(page: BeautifulSoup) -> Iterator[str]:

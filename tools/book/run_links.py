@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
@@ -38,7 +39,7 @@ def dead_links(path: Path, page: BeautifulSoup) -> Iterator[str]:
 def link_problems(cells: Sequence[NotebookNode], page: BeautifulSoup, pages: dict[str, set[str]]) -> Iterator[str]:
     """Runs that a notebook's outputs name and the page does not lead to, and numbers of runs that name none.
 
-    A figure is of the runs that the table of its numbers names, the first table after it.
+    A figure names the runs that the table of its numbers names, which stands behind it and before the next figure.
 
     Args:
         cells: the code cells of an executed notebook.
@@ -53,8 +54,8 @@ def link_problems(cells: Sequence[NotebookNode], page: BeautifulSoup, pages: dic
             continue
         named, found = lines(table), lines(place, LINKED)
         if figure:
-            named |= next((lines(numbers) for numbers in map(told, shown[number + 1 :]) if numbers), set())
-            found |= lines(next(iter(places[number + 1 :]), None), f"{LINKED}:not(details *)")  # below it, not hidden
+            behind = takewhile(lambda cell: not any(map(is_image, cell.outputs)), shown[number + 1 :])
+            named |= next((lines(told(cell)) for cell in behind if ".series()" in cell.source), set())
         last = cell.source.splitlines()[-1]
         if named - found:
             yield f"does not lead to the runs behind what this shows: {last}"

@@ -1,6 +1,5 @@
 """Errors at the end of training: by depth, by setting, and what a departure from the recipe adds."""
 
-import textwrap
 from collections.abc import Sequence
 from itertools import chain
 from statistics import mean
@@ -14,7 +13,16 @@ from resnet_lib.runs.paper import figure4_error
 from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.store import Records
-from resnet_lib.show.figures.canvas import BLUE, MEASURED_ON_X, ORANGE, Figure, kind_color, new_figure, styled
+from resnet_lib.show.figures.canvas import (
+    BLUE,
+    MEASURED_ON_X,
+    ORANGE,
+    Figure,
+    kind_color,
+    name_rows,
+    new_figure,
+    styled,
+)
 from resnet_lib.show.grouping import by_setting, grouped
 
 
@@ -22,7 +30,6 @@ from resnet_lib.show.grouping import by_setting, grouped
 def figure4(title: str) -> Figure:
     """The ends of the paper's curves of Figure 4, read off the drawing: ImageNet, 18 and 34 layers. None is ours."""
     figure, (axes,) = new_figure()
-    figure.set_figwidth(7.2)
     for kind, color, name in (("plain", ORANGE, "plain"), ("resnet", BLUE, "ResNet")):
         for curve, style, fill in (("train", "o--", "white"), ("validation", "D-", color)):
             ends = [figure4_error(kind, depth, curve) for depth in (18, 34)]
@@ -32,7 +39,7 @@ def figure4(title: str) -> Figure:
     figure.legend(loc="outside right upper")
     figure.headline(title)
     text = "The paper's, on ImageNet: read off its Figure 4, not printed by the authors. None of it was run here."
-    figure.caption(textwrap.fill(text, 84))
+    figure.caption(text)
     return figure
 
 
@@ -79,7 +86,7 @@ def settings(
     shown = list(chain(*panels.values()))
     by_panel = by_setting(*panels.values())
     rows = {name: row for row, name in enumerate(dict.fromkeys(chain(*by_panel)))}
-    figure, all_axes = new_figure(len(panels), height=1.2 + 0.36 * len(rows))
+    figure, all_axes = new_figure(len(panels), height=0.7 + 0.5 * len(rows))
     for axes, panel, groups in zip(all_axes, panels, by_panel, strict=True):
         for name, group in groups.items():
             for number, error in enumerate(which):
@@ -88,8 +95,7 @@ def settings(
                 draw_spread(axes, rows[name] + offset, group, error, label, hollow=error != which[-1])
         measure = "error" if len(which) > 1 else f"{which[0]} error"
         axes.set(title=panel, xlabel=f"final {measure} (%)", xlim=(0, min(axes.get_xlim()[1], 102)))
-    all_axes[0].set_yticks(range(len(rows)), list(rows))
-    all_axes[0].set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    name_rows(all_axes, list(rows))
     figure.headline(title)
     legend = "Dots: seeds; bars: 95% interval of their mean. "
     if len(which) > 1:
@@ -123,8 +129,7 @@ def folklore(profile: Profile, records: Records) -> Figure:
     }
     rows = sorted(prices, key=lambda key: prices[key][1].effect, reverse=True)
     shown = records.select(run for setting in SUITES["folklore"].settings for run in setting.runs(profile))
-    figure, (axes,) = new_figure(height=1.3 + 0.32 * len(rows))
-    figure.set_figwidth(7.2)
+    figure, (axes,) = new_figure(height=0.7 + 0.5 * len(rows))
     axes.axvline(0, color="0.3", lw=1)
     for row, key in enumerate(rows):
         effects, verdict, word = prices[key]
@@ -133,8 +138,8 @@ def folklore(profile: Profile, records: Records) -> Figure:
         axes.plot(verdict.effect, row, "D", color=BLUE, mfc=fill, ms=6, label=f"{key}, mean", gid=MEASURED_ON_X)
         if verdict.low is not None:
             axes.plot([verdict.low, verdict.high], [row, row], color=BLUE, lw=2, alpha=0.6, zorder=1)
-    axes.set_yticks(range(len(rows)), rows)
-    axes.set(ylim=(max(len(rows), 1) - 0.5, -0.5), xlabel="added to the test error (points)")
+    name_rows([axes], rows)
+    axes.set(xlabel="added to the test error (points)")
     words = [word for _, _, word in prices.values()]
     costs, gains = words.count("costs"), words.count("gains")
     figure.headline(f"Of {len(rows)} departures {costs} cost and {gains} gain; the others cannot be told from zero")

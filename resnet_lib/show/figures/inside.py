@@ -1,6 +1,5 @@
 """Nets looked into, layer by layer or block by block: Figure 7 of the paper, gradients, and lesions."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -17,6 +16,7 @@ from resnet_lib.show.figures.canvas import (
     Figure,
     depth_color,
     draw_seeds,
+    log_axis,
     new_figure,
     styled,
     write_missing,
@@ -47,17 +47,18 @@ def per_layer(
     """
     rows = max(1, len(panels) // 2)
     depths = {len(net) + 1 for nets in panels.values() for net in nets}
-    figure, all_axes = new_figure(len(panels), height=1.0 + 2.4 * rows, rows=rows)
+    figure, all_axes = new_figure(len(panels), rows=rows)
     for axes, (panel, nets) in zip(all_axes, panels.items(), strict=True):
         draw_depths(axes, nets)
         draw_depths(axes, (dashed or {}).get(panel, ()), ", dashed", ls="--", lw=1.0, color="black")
-        axes.set(title=panel, yscale="log", xlim=(0, max(depths, default=1)))
+        log_axis(axes)
+        axes.set(title=panel, xlim=(0, max(depths, default=1)))
     for axes in all_axes[-2:]:
         axes.set_xlabel(IN_ORDER)
     for axes in all_axes[::2]:
         axes.set_ylabel(y)
     figure.depth_legend(depths)
-    figure.headline(title, per_inch=8.5)
+    figure.headline(title)
     if records is None:
         figure.caption(legend)
     else:
@@ -85,7 +86,7 @@ def figure7(records: Mapping[str, Sequence[RunRecord]], title: str) -> Figure:
         records: title -> runs: each gets a row of two panels, in which plain nets are dashed.
         title: the figure's message.
     """
-    figure, all_axes = new_figure(2 * len(records), height=1.0 + 2.6 * len(records), rows=len(records))
+    figure, all_axes = new_figure(2 * len(records), rows=len(records))
     shown = [record for runs in records.values() for record in runs]
     largest: dict[str, float] = {}
     for row, (panel, runs) in enumerate(records.items()):
@@ -99,14 +100,14 @@ def figure7(records: Mapping[str, Sequence[RunRecord]], title: str) -> Figure:
             draw_seeds(by_size, places, [sorted(seed, reverse=True) for seed in seeds], **line)
             largest[net.name] = max(largest.get(net.name, 0), *drawn)
         for axes, order in ((in_order, "in order of depth"), (by_size, "sorted")):
-            axes.set(title=textwrap.fill(f"{panel}, {order}", 32), yscale="log", ylim=RESPONSES_SHOWN)
+            axes.set(title=f"{panel}, {order}", yscale="log", ylim=RESPONSES_SHOWN)
             axes.set_yticks((0.2, 0.5, 1, 2, 5, 10, 20, 50), ("0.2", "0.5", "1", "2", "5", "10", "20", "50"))
             axes.minorticks_off()
     for axes, order in zip(all_axes[-2:], (IN_ORDER, "rank of the layer"), strict=True):
         axes.set_xlabel(order)
-    figure.supylabel("standard deviation of the response", fontsize=10)
+    figure.supylabel("standard deviation of the response")
     figure.depth_legend(record.config.net.depth for record in shown)
-    figure.headline(title, per_inch=9)
+    figure.headline(title)
     beyond = (
         f"{name} leaves the axis, up to {top:,.0f}. " for name, top in largest.items() if top > RESPONSES_SHOWN[1]
     )
@@ -124,7 +125,7 @@ def lesions(profile: Profile, records: Records, depths: Sequence[int], title: st
     Lines are medians over seeds on bands from the lowest to the highest; dotted: the whole nets. Gaps are the blocks
     that change the shape, which cannot be taken out.
     """
-    figure, all_axes = new_figure(2 * len(depths), height=1.0 + 2.4 * len(depths), rows=len(depths))
+    figure, all_axes = new_figure(2 * len(depths), rows=len(depths))
     records = records.noting()
     for row, depth in enumerate(depths):
         for axes, study in zip(all_axes[2 * row : 2 * row + 2], DAMAGE, strict=True):

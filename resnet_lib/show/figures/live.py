@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from resnet_lib.runs.settings import Setting
-from resnet_lib.show.figures.canvas import BLUE, GREEN, ORANGE, Figure, kind_color, new_figure, styled
+from resnet_lib.show.figures.canvas import BLUE, GREEN, ORANGE, Figure, kind_color, log_axis, new_figure, styled
 
 
 @styled
@@ -22,10 +22,12 @@ def lines(
         log: a logarithmic vertical axis.
     """
     figure, (axes,) = new_figure()
-    looks = ((BLUE, "-", 3), (ORANGE, "--", 2), (GREEN, ":", 2), ("#000000", "-.", 1))
-    for (name, numbers), (color, style, width) in zip(values.items(), looks, strict=False):
-        axes.plot(range(start, start + len(numbers)), numbers, color=color, ls=style, lw=width, label=name)
-    axes.set(xlabel=x, ylabel=y, title=title, yscale="log" if log else "linear")
+    looks = ((BLUE, 6), (ORANGE, 3), (GREEN, 1.2), ("#000000", 0.6))  # of two that are equal both are seen
+    for (name, numbers), (color, width) in zip(values.items(), looks, strict=False):
+        axes.plot(range(start, start + len(numbers)), numbers, color=color, lw=width, label=name)
+    axes.set(xlabel=x, ylabel=y, title=title)
+    if log:
+        log_axis(axes)
     axes.legend()
     return figure
 

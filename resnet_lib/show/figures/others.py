@@ -3,7 +3,6 @@
 Nets that others trained have open markers, and theirs alone: each is one net for a depth, and in no mean over seeds.
 """
 
-import textwrap
 from collections.abc import Sequence
 from statistics import mean
 
@@ -23,6 +22,7 @@ from resnet_lib.show.figures.canvas import (
     Figure,
     depth_color,
     kind_color,
+    name_rows,
     new_figure,
     styled,
     write_missing,
@@ -30,6 +30,7 @@ from resnet_lib.show.figures.canvas import (
 from resnet_lib.show.figures.inside import DAMAGE, IN_ORDER, draw_lesions
 from resnet_lib.show.grouping import grouped
 from resnet_lib.show.others import PAPER, Reported, by_count, reported, studied_of_others
+from resnet_lib.show.pictures import WIDTHS
 
 RESPONSES_SHOWN = (0.1, 3.0)
 SKY = "#56B4E9"  # Okabe and Ito's; the nets of a second author
@@ -50,7 +51,7 @@ def say_whose(figure: Figure, shown: Sequence[tuple[PublishedNet, PublishedStudy
     """Writes below the figure whose nets it shows."""
     authors = ", ".join(dict.fromkeys(net.publisher.repository for net, _ in shown)) or "none measured yet"
     text = f"{legend}Trained by others, one net per depth: {authors}."
-    figure.caption(textwrap.fill(text, round(15 * figure.get_figwidth())))
+    figure.caption(text)
 
 
 @styled
@@ -61,7 +62,7 @@ def others_responses(records: Records, depths: Sequence[int], title: str) -> Fig
     """
     shown = [(net, study) for net, study in studied_of_others("whole-net", records) if net.config.depth in depths]
     authors = grouped(shown, lambda pair: pair[0].author) or {"others": []}
-    figure, all_axes = new_figure(2 * len(authors), height=1.0 + 2.6 * len(authors), rows=len(authors))
+    figure, all_axes = new_figure(2 * len(authors), rows=len(authors))
     for row, (author, found) in enumerate(authors.items()):
         in_order, by_size = all_axes[2 * row : 2 * row + 2]
         for net, study in found:
@@ -75,9 +76,9 @@ def others_responses(records: Records, depths: Sequence[int], title: str) -> Fig
             axes.minorticks_off()
     for axes, name in zip(all_axes[-2:], (IN_ORDER, "rank of the layer"), strict=True):
         axes.set_xlabel(name)
-    figure.supylabel("standard deviation of the response", fontsize=10)
+    figure.supylabel("standard deviation of the response")
     figure.depth_legend(depths)
-    figure.headline(title, per_inch=9)
+    figure.headline(title)
     say_whose(figure, shown, "Squares: plain, circles: residual. ")
     return figure
 
@@ -88,7 +89,7 @@ def others_lesions(records: Records, depths: Sequence[int], title: str) -> Figur
 
     A row of panels for each depth. Dotted: the whole nets.
     """
-    figure, all_axes = new_figure(3 * len(depths), height=0.8 + 2.6 * len(depths), rows=len(depths))
+    figure, all_axes = new_figure(3 * len(depths), height=2.8, rows=len(depths))
     damage = DAMAGE | {"delete-at-random": "several deleted"}
     shown: list[tuple[PublishedNet, PublishedStudy]] = []
     for row, depth in enumerate(depths):
@@ -113,7 +114,7 @@ def others_lesions(records: Records, depths: Sequence[int], title: str) -> Figur
         Line2D([], [], color=color, label=f"{net.net.partition('-')[0]}, {net.author}", **look_of(net))
         for color, net in nets.items()
     ]
-    all_axes[1].legend(handles=handles, loc="center", fontsize=9)
+    figure.legend(handles=handles, loc="outside right upper")
     figure.headline(title)
     images = " and ".join(f"{number:,}" for number in sorted({study.num_images for _, study in shown}))
     say_whose(figure, shown, f"Dotted: the whole nets. Errors on {images} test images. " if shown else "")
@@ -148,14 +149,13 @@ def literature(records: Records, kind: Kind, depths: Sequence[int], title: str) 
     """
     records = records.noting()
     rows = [row for row in reported(kind, records, [PROFILES["paper"]]) if row.errors.keys() & set(depths)]
-    figure, all_axes = new_figure(len(depths), height=1.6 + 0.24 * len(rows))
+    figure, all_axes = new_figure(len(depths), height=0.7 + 0.42 * len(rows), width=WIDTHS[2])
     for axes, depth in zip(all_axes, depths, strict=True):
         for place, row in enumerate(rows):
             draw_reported(axes, place, row, depth, ORANGE if kind == "plain" else BLUE)
         axes.set(title=f"{depth} layers", xlabel="test error (%)")
         axes.locator_params(axis="x", nbins=4)
-    all_axes[0].set_yticks(range(len(rows)), [name_of(row) for row in rows])
-    all_axes[0].set_ylim(len(rows) - 0.5, -0.5)
+    name_rows(all_axes, [name_of(row) for row in rows])
     figure.headline(title)
     legend = (
         "Diamonds: the paper; grey: others; coloured: this book. Triangles: the epoch was chosen on the test set. "

@@ -5,7 +5,7 @@ from itertools import chain
 from statistics import mean
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import StrMethodFormatter
 
 from resnet_lib.evidence.diagnosis import guessing_error, of_setting
 from resnet_lib.runs.experiments import CASES
@@ -34,8 +34,7 @@ def curves(
         paper: mark the last test errors of the paper's Figure 6, which were read off the drawing.
         rows: of panels.
     """
-    figure, all_axes = new_figure(len(panels), height=0.4 + 3 * rows, rows=rows)
-    figure.set_figwidth(max(figure.get_figwidth(), 3 * len(panels) // rows))
+    figure, all_axes = new_figure(len(panels), rows=rows)
     for axes, (panel, records) in zip(all_axes, panels.items(), strict=True):
         draw_curves(axes, records, panel)
         if paper:
@@ -59,24 +58,27 @@ def draw_curves(axes: Axes, records: Sequence[RunRecord], title: str) -> None:
     for net, group in by_net(records).items():
         draw_pair(axes, group, net.name, depth_color(net.depth))
     axes.set(title=title, xlabel="iteration", ylim=(0, None))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def draw_pair(axes: Axes, records: Sequence[RunRecord], name: str, color: str, held_out: str = "test") -> None:
-    """The training and the test curve of one net: means over its seeds, on bands from the lowest to the highest.
+    """The training and the test curve of one net: means over its seeds, the latter on a band from lowest to highest.
 
     What belongs to a net carries its name as group id, by which `explore` finds it.
     """
-    for curve, style in (("train", {"ls": "--", "lw": 1.0}), ("test", {"ls": "-", "lw": 2.0})):
+    for curve, style in (("train", {"ls": "--", "lw": 1.0, "band": 0}), ("test", {"ls": "-", "lw": 2.0, "band": 0.15})):
         tables = [getattr(record, f"{curve}_curve") for record in records]
         line = {"color": color, "gid": name, "label": f"{name}, {'training' if curve == 'train' else held_out}"}
-        draw_seeds(axes, tables[0].iteration, [table.error for table in tables], mean, band=0.12, **line, **style)
+        draw_seeds(axes, tables[0].iteration, [table.error for table in tables], mean, **line, **style)
 
 
 def draw_paper_ends(axes: Axes, records: Sequence[RunRecord]) -> None:
-    """Where the test curves of the paper's Figure 6 end, for the nets drawn: a diamond at the last iteration."""
-    for net, group in by_net(records).items():
-        last = group[0].config.recipe.iterations
+    """Where the test curves of the paper's Figure 6 end, for the nets drawn: a diamond behind the last iteration.
+
+    Several stand side by side, since many are of nearly one height.
+    """
+    for number, (net, group) in enumerate(by_net(records).items()):
+        last = group[0].config.recipe.iterations * (1.04 + 0.05 * number)
         end = figure6_error("plain" if net.shortcut == "none" else "resnet", net.depth, "test")
         if end is not None:
             look = {"color": depth_color(net.depth), "mfc": "white", "mew": 1.5, "ms": 6, "clip_on": False, "zorder": 5}
@@ -124,7 +126,7 @@ def cases(records: Sequence[RunRecord]) -> Figure:
     Args:
         records: of the suite `diagnoses`, all of one profile.
     """
-    figure, all_axes = new_figure(len(CASES), height=5.6, rows=2)
+    figure, all_axes = new_figure(len(CASES), rows=2)
     for axes, case in zip(all_axes, CASES, strict=True):
         for setting, headed in ((case.setting, False), (case.second, True)):
             if runs := list(of_setting(records, setting).values()):

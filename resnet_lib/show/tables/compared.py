@@ -42,12 +42,7 @@ def table6(records: Records) -> Table:
     records = records.noting()
     rows = []
     for method, (layers, parameters, error) in paper_table(6).items():
-        row = {
-            "method": method,
-            "layers": "" if layers is None else layers,
-            "parameters": parameters or "",
-            "the paper (%)": f"{error:.2f}" if isinstance(error, float) else error,
-        }
+        row = {"method": method, "the paper (%)": f"{error:.2f}" if isinstance(error, float) else error}
         for profile in reversed(PROFILES.values()):
             heading = f"here, profile {profile.name} (%)"
             if profile.data.name != "cifar10":
@@ -55,7 +50,7 @@ def table6(records: Records) -> Table:
             row[heading] = ""
             if method.startswith("ResNet-"):
                 row[heading] = testing_spread(records.select(resnet(layers).runs(profile)))
-        rows.append(row)
+        rows.append(row | {"layers": "" if layers is None else layers, "parameters": parameters or ""})
     return Table(rows).from_runs(records.given)
 
 

@@ -102,8 +102,8 @@ def others_deletions(records: Records) -> Table:
 def literature(records: Records, kinds: Sequence[Kind] = ("residual", "pre-activation", "plain")) -> Table:
     """What others report for the nets of Table 6 on CIFAR-10, with the paper's numbers and our means over seeds.
 
-    Test errors in percent, means ± deviation where there are several runs. n is the number of runs, told beside an
-    error where its row has different ones. What a source does not tell is empty.
+    Test errors in percent come first, means ± deviation where there are several runs. n is the number of runs, told
+    beside an error where its row has different ones. What a source does not tell is empty.
     """
     records = records.noting()
     rows = []
@@ -111,19 +111,19 @@ def literature(records: Records, kinds: Sequence[Kind] = ("residual", "pre-activ
         for row in reported(kind, records):
             several = {error.runs for error in row.errors.values()}
             rows.append(
-                {
-                    "source": row.source,
-                    "nets": kind,
-                    "option": row.shortcut,
-                    "n": next(iter(several)) or "" if len(several) == 1 else "",
-                    "epoch": row.epoch,
-                }
+                {"source": row.source}
                 | {
                     f"{depth} layers (%)": ""
                     if (error := row.errors.get(depth)) is None
                     else f"{error}" + (f" (n={error.runs})" if len(several) > 1 and error.runs else "")
                     for depth in REPORTED_DEPTHS
                 }
-                | {"differs in": row.differs}
+                | {
+                    "nets": kind,
+                    "option": row.shortcut,
+                    "n": next(iter(several)) or "" if len(several) == 1 else "",
+                    "epoch": row.epoch,
+                    "differs in": row.differs,
+                }
             )
     return Table(rows).from_runs(records.given)

@@ -11,11 +11,11 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 
-def works(root: Path) -> BibliographyData:
-    """What CITATION.cff names: the book first, then what it refers to."""
+def works(root: Path, address: str = "") -> BibliographyData:
+    """What CITATION.cff names: the book first, which is at this address, then what it refers to."""
     book = yaml.safe_load((root / "CITATION.cff").read_text())
     named = {"resnet_lib": book} | {key_of(work): work for work in book["references"]}
-    return BibliographyData({key: entry(work) for key, work in named.items()})
+    return BibliographyData({key: entry(work, address) for key, work in named.items()})
 
 
 def key_of(work: dict) -> str:
@@ -23,7 +23,7 @@ def key_of(work: dict) -> str:
     return f"{work['authors'][0]['family-names']}{work['year']}{work['title'].split()[0]}".lower()
 
 
-def entry(work: dict) -> Entry:
+def entry(work: dict, address: str = "") -> Entry:
     """A work as BibTeX has it. Braces keep a title's capitals and an organisation's name in one piece."""
     authors = [
         Person(f"{{{who['name']}}}") if "name" in who else Person(first=who["given-names"], last=who["family-names"])
@@ -35,6 +35,8 @@ def entry(work: dict) -> Entry:
         fields |= {"pages": f"{work['start']}--{work['end']}", "doi": work["doi"], "url": work["url"]}
     else:
         fields |= {"note": f"Version {work['version']}"}  # the field that every style prints
+        fields |= {"year": str(work["date-released"])[:4], "version": str(work["version"])}
+        fields |= {"url": address} if address else {}
     return Entry("inproceedings" if conference else "software", fields, {"author": authors})
 
 
@@ -45,7 +47,7 @@ class HowToCite(SphinxDirective):
         """Called by docutils."""
         root = Path(self.env.srcdir)
         self.env.note_dependency(str(root / "CITATION.cff"))
-        cited = works(root)
+        cited = works(root, self.config.html_theme_options.get("repository_url", ""))
         items = [nodes.list_item("", Backend().paragraph(work)) for work in Style().format_bibliography(cited)]
         entries = cited.to_string("bibtex").strip()
         return [nodes.bullet_list("", *items), nodes.literal_block(entries, entries, language="bibtex")]

@@ -1,8 +1,8 @@
 """The pages that list the runs, one for each suite and profile, made from the records when the book is built.
 
-A Sphinx extension, named in _config.yml. Tables say in plain text which runs they were made from (`display.runs_line`).
-On a page the words become links, a figure gets those of the table that repeats it as numbers, and the records lie
-beside the pages, so that all of it can be read from a folder. `run_links` holds pages to that.
+A Sphinx extension, named in _config.yml. Figures and tables say in plain text which runs they were made from
+(`display.runs_line`). On a page the words become links, and the records lie beside the pages, so that all of it can be
+read from a folder. `run_links` holds pages to that.
 """
 
 import re
@@ -14,7 +14,6 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from book.extensions.numbered_tables import NumberedTable
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES, home
 from resnet_lib.runs.profiles import PROFILES
@@ -172,7 +171,7 @@ def drawing(record: RunRecord, top: float, name: str) -> str:
 
 
 def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Makes links of what stands below tables, and repeats it below the figure that such a table tells as numbers.
+    """Makes links of what figures and tables say of their runs.
 
     The single page, which becomes the PDF, has no pages of runs beside it and keeps the words.
     """
@@ -181,19 +180,10 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         uri = app.builder.get_relative_uri(docname, f"{FOLDER}/{found[1]}")
         return f'<a href="{uri}"{found[2] or ""}>{found[3]}</a>'
 
-    figure = None
-    for node in list(doctree.findall(lambda node: isinstance(node, nodes.figure | nodes.raw))):
-        if isinstance(node, nodes.figure):
-            figure = None if isinstance(node, NumberedTable) else node  # a table has its own
-            continue
-        text = node.astext()
-        if app.builder.name == "html" and NAMED.search(text):
-            text = NAMED.sub(linked, text)
-            node.children = [nodes.Text(text)]
-        if "<table" in text:  # the first one after a figure is that of its numbers
-            if figure is not None and (line := LINE.search(text)):
-                figure += nodes.legend("", nodes.raw("", line[0], format="html"))
-            figure = None
+    if app.builder.name == "html":
+        for node in list(doctree.findall(nodes.raw)):
+            if NAMED.search(text := node.astext()):
+                node.children = [nodes.Text(NAMED.sub(linked, text))]
 
 
 def add_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:

@@ -1,0 +1,28 @@
+"""Gives the pictures that are HTML the alternative text of their cell: a Sphinx extension.
+
+For an image Sphinx does so itself.
+"""
+
+from html import escape
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+PANELS = '<div class="panels"'  # see resnet_lib/show/pictures.py
+
+
+def describe(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
+    """Makes one image, with its alternative text, of the panels of each picture."""
+    for cell in doctree.findall(nodes.container):
+        alt = cell.get("cell_metadata", {}).get("mystnb", {}).get("image", {}).get("alt")
+        for output in cell.findall(nodes.raw) if alt else ():
+            text = output.astext()
+            if PANELS in text:
+                said = f'{PANELS} role="img" aria-label="{escape(" ".join(alt.split()))}"'
+                output.children = [nodes.Text(text.replace(PANELS, said))]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("doctree-resolved", describe)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
