@@ -26,6 +26,12 @@ OPTIMIZERS = (
 )
 """What the optimiser test changes in the paper's recipe, which is SGD with momentum 0.9 at lr 0.1."""
 
+WARM = {"warmup_iterations": Share(1, 10), "warmup_lr": 0.01}
+RATES = ({"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03}, {"lr": 0.1}, {"lr": 0.02} | WARM, {"lr": 0.1} | WARM)
+"""Learning rates of which each net gets its best, chosen on `CHOOSING_SEEDS`."""
+RATED = tuple(net(depth) for depth in (20, 56, 32) for net in (plain, resnet))
+CHOOSING_SEEDS = (100, 101)  # of no verdict
+
 PLAIN_OPTIMIZED = tuple(plain(56).with_recipe(**changes) for changes in OPTIMIZERS)
 RESIDUAL_OPTIMIZED = tuple(resnet(56).with_recipe(**changes) for changes in SMALLER_LRS)
 """The residual twin is tuned, too, so that tuning one net is not compared with not tuning the other."""
@@ -114,7 +120,8 @@ class Suite:
     """The runs that one part of the book needs.
 
     `witnesses` are the settings of which a reader's `make reproduce` trains the first seed again: enough to see the
-    suite's main result happen. None means all. They also come first when a suite is trained.
+    suite's main result happen. None means all. They also come first when a suite is trained. `seeds` are the suite's
+    own where something is chosen by it: a profile's seeds are those that judge.
     """
 
     name: str
@@ -122,10 +129,11 @@ class Suite:
     source: str
     settings: tuple[Setting, ...]
     witnesses: tuple[Setting, ...] | None = None
+    seeds: tuple[int, ...] = ()
 
     def runs(self, profile: Profile, seeds: range | None = None) -> list[RunConfig]:
         """All runs, each once: seed by seed and witnesses first, so that what is done tells the most there can be."""
-        seeds = range(profile.num_seeds) if seeds is None else seeds
+        seeds = (self.seeds or range(profile.num_seeds)) if seeds is None else seeds
         settings = dict.fromkeys((*(self.witnesses or ()), *self.settings))
         return list(dict.fromkeys(setting.at(profile, seed) for seed in seeds for setting in settings))
 
@@ -170,6 +178,15 @@ SUITES = {
             "reading note 1",
             settings=PLAIN_OPTIMIZED + RESIDUAL_OPTIMIZED,
             witnesses=(PLAIN_OPTIMIZED[0], RESIDUAL_OPTIMIZED[0]),
+        ),
+        # Each net's best learning rate, chosen on seeds that judge nothing.
+        Suite(
+            "rates",
+            "Learning rates by depth",
+            "reading note 1",
+            settings=tuple(net.with_recipe(**rate) for net in RATED for rate in RATES),
+            witnesses=(),
+            seeds=CHOOSING_SEEDS,
         ),
         Suite(
             "batch-norm",
@@ -344,6 +361,6 @@ def _homes() -> dict[RunConfig, Home]:
     for profile in PROFILES.values():
         for suite in SUITES.values():
             for setting in suite.settings:
-                for seed in range(max(profile.num_seeds for profile in PROFILES.values())):
+                for seed in suite.seeds or range(max(profile.num_seeds for profile in PROFILES.values())):
                     homes.setdefault(setting.at(profile, seed), Home(suite, profile, setting))
     return homes

@@ -60,6 +60,22 @@ class Profile:
 
 
 SMOKE_RECIPE = changed(PAPER_RECIPE, iterations=200, milestones=(150,), crop_padding=0, log_every=25, eval_every=50)
+SMALL_RECIPE = changed(
+    SMOKE_RECIPE, iterations=400, milestones=(300,), lr=0.02, warmup_iterations=40, log_every=20, eval_every=100
+)
+"""Found by search on seeds from 100 on, which no verdict uses: nets of 20 to 56 layers have learned something by then,
+plain ones too, and seeds scatter little."""
+SMALL_TABLE1_RECIPE = changed(
+    SMALL_RECIPE,
+    iterations=300,
+    milestones=(225,),
+    batch_size=64,
+    lr=0.01,
+    warmup_iterations=0,
+    log_every=15,
+    eval_every=75,
+)
+"""The plain net of 34 layers of Table 1 does not start by the other within as many images."""
 
 PROFILES = {
     profile.name: profile
@@ -72,6 +88,15 @@ PROFILES = {
             imagenet_data=DataConfig(name="fashion-mnist-mini", image_size=32),
             imagenet_recipe=SMOKE_RECIPE,
             num_seeds=5,
+        ),
+        Profile(
+            name="small",
+            summary="6,000 images of Fashion-MNIST at 16 x 16 pixels, 400 iterations",
+            data=DataConfig(name="fashion-mnist-mini", image_size=16),
+            recipe=SMALL_RECIPE,
+            imagenet_data=DataConfig(name="fashion-mnist-mini", image_size=32),
+            imagenet_recipe=SMALL_TABLE1_RECIPE,
+            num_seeds=10,
         ),
         Profile(
             name="quick",

@@ -80,7 +80,7 @@ class Setting:
 
         Nets of 110 layers and more are warmed up: lr 0.01 for 400 iterations. The paper ends its warm-up when the
         training error falls below 80%, "about 400 iterations", and a fixed number keeps the schedule a function of
-        the iteration alone.
+        the iteration alone. A setting with a learning rate of its own is not warmed up unless it says so.
         """
         of_table1 = self.net.family == "imagenet"
         recipe = profile.imagenet_recipe if of_table1 else profile.recipe
@@ -92,6 +92,8 @@ class Setting:
         }
         if self.net.family == "cifar" and self.net.depth >= WARMED_UP_DEPTH:
             schedule["warmup_iterations"] = min(WARMUP_ITERATIONS, iterations // 10)
+        elif "lr" in dict(self.recipe):
+            schedule["warmup_iterations"] = 0
         changes = {field: _counted(value, iterations) for field, value in self.recipe}
         return RunConfig(
             net=self.net, data=changed(data, **dict(self.data)), recipe=changed(recipe, **schedule | changes), seed=seed
