@@ -54,6 +54,8 @@ class Setting:
             yield OPTIMIZER_NAMES[recipe["optimizer"]]
         if "lr" in recipe:
             yield f"lr {recipe['lr']:g}"
+        if "warmup_lr" in recipe:
+            yield "warmed up"
         if "name" in data:
             yield f"{data['name']}"
         if "num_train" in data:
