@@ -20,7 +20,7 @@ from resnet_lib.nets.models import CifarNet, initialize
 from resnet_lib.nets.probes import conv3x3_layers
 from resnet_lib.runs.config import NetConfig, RunConfig
 from resnet_lib.runs.profiles import PROFILES
-from resnet_lib.runs.records import Final, Probes, Provenance, RunRecord, Study, TestCurve, TrainCurve
+from resnet_lib.runs.records import BlockProbes, Final, Probes, Provenance, RunRecord, Study, TestCurve, TrainCurve
 from resnet_lib.runs.settings import Setting, plain
 from resnet_lib.speed.bench import Benchmark
 
@@ -135,15 +135,17 @@ def made_up_record(
     best: float | None = None,
     response: float = 1.0,
     weakest: float = 0.5,
+    branch: float | None = None,
 ) -> RunRecord:
     """A whole record that no run made.
 
     Training error is `halfway` in the middle, test error `best` (or 95); each layer's response is `response`, and the
-    gradient norm of the first is `weakest`, of the others 0.5.
+    gradient norm of the first is `weakest`, of the others 0.5. If `branch` is given it is the ratio of every block.
     """
     end = config.recipe.iterations
     layers = layer_names(config.net)
     gradients = (weakest,) + (0.5,) * (len(layers) - 1)
+    blocks = None if branch is None else BlockProbes(block=("layer1.0", "layer1.1"), branch_ratio=(branch, branch))
     return RunRecord(
         format=1,
         config=config,
@@ -154,7 +156,7 @@ def made_up_record(
             iteration=(end // 2, end), loss=(2.5, 1.5), error=(95.0 if best is None else best, test_error)
         ),
         final=Final(train_loss=1.0, train_error=train_error, test_loss=1.5, test_error=test_error),
-        probes=Probes(layer=layers, response_std=(response,) * len(layers), gradient_norm=gradients)
+        probes=Probes(layer=layers, response_std=(response,) * len(layers), gradient_norm=gradients, blocks=blocks)
         if layers
         else None,
         provenance=NOWHERE,

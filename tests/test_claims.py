@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
+import numpy as np
 import pytest
 from samples import made_up_record, made_up_study
 from scipy import stats
@@ -21,18 +22,32 @@ from resnet_lib.evidence.effects import (
     Measure,
     Side,
     Together,
+    branch_ratio,
     flattery,
     gap,
+    half_gap,
     halfway_error,
     lesion_cost,
-    mean_response,
+    median_response,
     paired,
+    quotient,
     train_error,
     weakest_gradient,
 )
 from resnet_lib.evidence.effects import test_error as error_on_test  # which pytest would take for a test
 from resnet_lib.evidence.facts import FACTS
-from resnet_lib.evidence.rule import Rule, interval, judge
+from resnet_lib.evidence.learning import has_learned, not_started
+from resnet_lib.evidence.rule import (
+    MIN_FLIPS,
+    Rule,
+    Verdict,
+    _chance_of_signs,
+    chance_above,
+    fallen_by_holm,
+    interval,
+    judge,
+    judge_share,
+)
 from resnet_lib.files import PACKAGE
 from resnet_lib.runs.config import NetConfig, RunConfig
 from resnet_lib.runs.experiments import FOLKLORE, home
@@ -89,6 +104,110 @@ def test_a_claim_that_nothing_happens_is_judged_on_both_sides() -> None:
         assert judge("claim", "smoke", effects, threshold=0.5, rule="within").status == status, effects
 
 
+def test_from_six_seeds_on_the_exact_test_has_to_agree() -> None:
+    """Five effects of one sign in six can happen by chance alone, however narrow Student's interval is about them."""
+    assert chance_above([1.0, 1.1, 0.9, 1.0, 1.1], 0) < 0.001
+    assert chance_above([1.0, 1.1, 0.9, 1.0, 1.1, 1.0], 0) == 1 / 64
+    assert chance_above([1.0, 1.1, 0.9, 1.0, 1.1, -0.1], 0) == 2 / 64
+    assert judge("claim", "smoke", [1.0, 1.1, 0.9, 1.0, 1.1, -0.1], 0).status == "undecided"
+    assert interval([1.0, 1.1, 0.9, 1.0, 1.1, -0.1])[1] > 0, "Student alone would have decided"
+
+
+def test_the_exact_test_is_scipys() -> None:
+    effects = [3.0, -1.0, 2.0, 0.5, 4.0, -0.3, 2.2]
+    test = stats.permutation_test((effects,), np.mean, permutation_type="samples", alternative="greater")
+    assert _chance_of_signs(np.array(effects)) == pytest.approx(test.pvalue)
+
+
+def test_a_failure_that_no_seed_shows_fools_both_tests() -> None:
+    """What happens in one run of ten is missed by ten seeds a third of the time; the rule's text says so."""
+    draw = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(500):
+        effects = np.where(draw.random(10) < 0.1, 9.0, -1.0) + draw.normal(0, 0.1, 10)  # the true mean is zero
+        wrong += judge("claim", "smoke", list(effects), 0).status != "undecided"
+    assert 0.3 < wrong / 500 < 0.4
+
+
+def test_a_share_is_judged_by_its_exact_interval() -> None:
+    """Twelve right of twelve leave 26 percent in doubt."""
+    verdict = judge_share("claim", "smoke", 12, 12, 3, threshold=80.0)
+    assert (verdict.status, verdict.effect, verdict.high) == ("undecided", 100, 100)
+    assert verdict.low == pytest.approx(73.5, abs=0.1)
+    assert judge_share("claim", "smoke", 32, 32, 8, threshold=80.0).status == "supported"
+    assert judge_share("claim", "smoke", 3, 12, 3, threshold=80.0).status == "refuted"
+    assert judge_share("claim", "smoke", 8, 8, 2, threshold=80.0).status == "not yet run"
+    assert judge_share("claim", "smoke", 0, 0, 0, threshold=80.0).effect is None
+
+
+def test_what_is_undecided_says_how_many_more_seeds_would_decide_it() -> None:
+    effects = [0.0, 1.0, 2.0]
+    verdict = judge("claim", "smoke", effects, threshold=0.0)
+    enough = 3 + verdict.more_seeds
+    half = stats.t.ppf(0.975, enough - 1) * np.std(effects, ddof=1) / enough**0.5
+    before = stats.t.ppf(0.975, enough - 2) * np.std(effects, ddof=1) / (enough - 1) ** 0.5
+    assert half < 1.0 < before or enough == MIN_FLIPS
+    assert judge("claim", "smoke", [-1.0, 0.0, 1.0], threshold=0.0).more_seeds is None
+    assert judge("claim", "smoke", [4.0, 5.0, 6.0], threshold=0.0).more_seeds is None
+
+
+def test_holm_lets_the_least_sure_verdicts_fall() -> None:
+    def verdict(name: str, p: float | None, status: str = "supported") -> Verdict:
+        return Verdict(name, "smoke", status, 5, 1.0, 0.5, 1.5, p)
+
+    judged = [verdict("sure", 0.001), verdict("less", 0.02), verdict("least", 0.04)]
+    assert fallen_by_holm([*judged, verdict("open", 0.3, "undecided"), verdict("never", None, "not yet run")]) == {
+        "less",
+        "least",
+    }
+    assert fallen_by_holm(judged) == set()
+    assert fallen_by_holm([]) == set()
+
+
+# Claims that cannot be asked.
+
+
+def test_a_claim_about_nets_that_learn_is_not_asked_where_one_did_not(tmp_path: Path) -> None:
+    made_up = Claim(name="made up", statement="", source="", effect=Difference("A minus B", A, B), of_learned=True)
+    records = told({A: [75, 70, 55, 72, 58], B: [20] * 5}, tmp_path)
+    verdict = made_up.verdict(SMOKE, records)
+    assert (verdict.status, verdict.effect, verdict.p) == ("did not start", 46, None)
+    assert verdict.why.startswith("ResNet-8 A ends at 70% training error (median)")
+    assert replace(made_up, of_learned=False).verdict(SMOKE, records).status == "supported"
+    told({A: [75, 50, 55, 72, 58]}, tmp_path)
+    assert made_up.verdict(SMOKE, records).status == "supported", "three of five have learned"
+
+
+def test_only_the_best_of_several_has_to_have_learned(tmp_path: Path) -> None:
+    effect = Difference("", worse=BestOf((A, C)), better=B)
+    made_up = Claim(name="made up", statement="", source="", effect=effect, of_learned=True)
+    assert made_up.verdict(SMOKE, told({A: [80] * 3, C: [30, 31, 30], B: [20] * 3}, tmp_path)).status == "supported"
+    assert effect.compared(SMOKE, Records(tmp_path)) == [C, B]
+
+
+def test_whether_a_net_that_has_not_learned_still_falls_is_said() -> None:
+    run = made_up_record(A.at(SMOKE, 0), train_error=70, halfway=90)
+    assert not has_learned(run) and has_learned(made_up_record(A.at(SMOKE, 0), train_error=59))
+    assert not has_learned(run.model_copy(update={"diverged_at": 200, "final": run.final}))
+    curve = run.train_curve.model_copy(update={"iteration": (50, 100, 150, 200), "lr": (0.1,) * 4, "loss": (1.0,) * 4})
+    falling = run.model_copy(update={"train_curve": curve.model_copy(update={"error": (90.0, 85.0, 80.0, 71.0)})})
+    stuck = run.model_copy(update={"train_curve": curve.model_copy(update={"error": (90.0, 72.0, 71.5, 71.0)})})
+    assert not_started([falling]).endswith("still falls")
+    assert not_started([stuck]).endswith("falls no more")
+    assert not_started([]) == ""
+
+
+def test_a_gain_is_not_asked_for_where_no_error_is_left(tmp_path: Path) -> None:
+    one, two = fully_connected(1, "wine"), fully_connected(2, "wine")
+    claim = CLAIMS["fc-on-real-features"]
+    clean = {fully_connected(1, "breast-cancer"): [0.4] * 3, fully_connected(2, "breast-cancer"): [0.0] * 3}
+    records = told({one: [0.0] * 3, two: [0.0] * 3} | clean, tmp_path, error_on_test)
+    assert claim.verdict(SMOKE, records).status == "nothing to gain"
+    assert claim.verdict(SMOKE, records).why == "the mean test error of one layer is 0.2%"
+    told({one: [9.0, 9.1, 9.2], two: [1.0] * 3} | clean, tmp_path, error_on_test)
+    assert claim.verdict(SMOKE, records).status == "supported"
+
+
 # Effects: what each kind makes of the numbers of its settings.
 
 AS_RECORDED: dict[Measure, Callable[[float], dict[str, float]]] = {  # a number -> a made-up record that has it
@@ -97,7 +216,8 @@ AS_RECORDED: dict[Measure, Callable[[float], dict[str, float]]] = {  # a number 
     halfway_error: lambda x: {"halfway": x},
     flattery: lambda x: {"test_error": 40, "best": 40 - x},
     weakest_gradient: lambda x: {"weakest": 0.5 * x},
-    mean_response: lambda x: {"response": x},
+    median_response: lambda x: {"response": x},
+    branch_ratio: lambda x: {"branch": x},
 }
 
 
@@ -142,6 +262,8 @@ def test_several_settings_make_one_number_per_seed(tmp_path: Path) -> None:
     assert computed(Together((A, B, C), by=max), numbers, tmp_path) == [30, 9]
     assert computed(Together((A, B, C), by=mean), numbers, tmp_path) == [20, 5]
     assert computed(Together((A, B), by=gap), numbers, tmp_path) == [10, -4]
+    assert computed(Together((A, B), by=half_gap), numbers, tmp_path) == [5, -2]
+    assert computed(Together((A, B), by=quotient), numbers, tmp_path) == [1.5, 0.2]
     nested = Together((Together((A, B), by=gap), Together((B, C), by=gap)), by=mean)
     assert computed(nested, numbers, tmp_path) == [10, -4]
 
@@ -210,7 +332,12 @@ def test_a_claim_compares_settings_that_suites_train_and_that_differ(name: str) 
 
 
 WORDS = {train_error: "training error", error_on_test: "test error", halfway_error: "training error halfway"}
-WORDS |= {mean_response: "responses", weakest_gradient: "smallest gradient", lesion_cost: "deleting one adds"}
+WORDS |= {
+    median_response: "responses",
+    branch_ratio: "deviation of F(x) over that of x",
+    weakest_gradient: "smallest gradient",
+    lesion_cost: "deleting one adds",
+}
 WORDS |= {flattery: "minus the lowest of all evaluations"}
 
 NAMED = re.compile(r"(plain|ResNet)-(\d+)(?: ([ABC])\b)?|(\d+) (?:layers|blocks)|(?<= with )(\d+)$")
@@ -260,7 +387,7 @@ def test_the_words_of_an_effect_are_what_it_computes(name: str) -> None:
     before = list(CLAIMS.values())[list(CLAIMS).index(name) - 1].effect
     if effect.text.startswith("the same difference"):
         assert (nets_of(effect), effect.of) == (nets_of(before), before.of)
-    elif depths := re.match(r"cost of depth \((\d+) \w+ minus (\d+)\)", effect.text):
+    elif depths := re.match(r"half the cost of depth \((\d+) \w+ minus (\d+)\)", effect.text):
         assert [[str(net.depth) for net in side] for side in nets_of(effect)] == [list(depths.groups())] * 2
         assert [{net.shortcut for net in side} for side in nets_of(effect)] == [{"none"}, {"A"}]
         assert effect.of is train_error
@@ -297,8 +424,9 @@ def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
     """To change a threshold is to change a verdict's meaning: this list is changed on purpose or not at all."""
     others = {name: claim.threshold for name, claim in CLAIMS.items() if abs(claim.threshold) != THRESHOLD}
     assert others == {
-        "gradients-healthy": 0.1,
+        "shortcuts-help": 0.0,  # of what is more than half already
         "responses-smaller": 0.0,
+        "branches-small": 1.0,
         "responses-shrink-with-depth": 0.0,
         "options-alike": 1.0,
         "b-over-a": 0.0,
@@ -308,6 +436,7 @@ def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
         "diagnosis-right": 80.0,
         **{f"folklore: {departure.name}": 0.0 for departure in FOLKLORE},
         "best-epoch-flatters": 0.0,
+        "transformer-shortcuts-help": 0.0,
     }
 
 

@@ -31,7 +31,7 @@ def fill(folder: Path, errors: dict[Setting, list[float]]) -> Records:
     return Records(folder)
 
 
-BEFORE = {plain(20): [10.0, 12.0, 14.0], plain(56): [60.0, 62.0, 64.0]}  # a spread of 2 points each
+BEFORE = {plain(20): [10.0, 12.0, 14.0], plain(56): [50.0, 52.0, 54.0]}  # a spread of 2 points each
 
 
 def test_equal_records_are_the_same(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_runs_that_are_gone_alarm_and_new_ones_do_not(tmp_path: Path) -> None:
     assert (compare(less, more).new, compare(less, more).alarming) == ((name,), False)
 
 
-def test_a_verdict_that_changes_is_told_and_alarms_if_it_was_stated(tmp_path: Path) -> None:
+def test_a_verdict_that_changes_is_told_and_alarms_if_it_turned_over(tmp_path: Path) -> None:
     before = fill(tmp_path / "a", BEFORE)
     after = fill(tmp_path / "b", BEFORE | {plain(56): [10.1, 12.1, 14.1]})  # no degradation
     changed = {(claim, old, new) for claim, _, old, new in compare(before, after).verdicts}
@@ -87,6 +87,17 @@ def test_a_verdict_that_changes_is_told_and_alarms_if_it_was_stated(tmp_path: Pa
     fewer = fill(tmp_path / "c", {net: values[:2] for net, values in BEFORE.items()})
     assert {(old, new) for _, _, old, new in compare(fewer, before).verdicts} == {("not yet run", "supported")}
     assert not compare(fewer, before).alarming
+
+
+def test_an_interval_that_comes_to_lie_beside_its_threshold_is_no_alarm(tmp_path: Path) -> None:
+    """Another processor's runs are new draws: a verdict that three seeds leave open may be decided by three others."""
+    before = fill(tmp_path / "a", {plain(20): [10.0, 11.0, 12.0], plain(56): [11.0, 11.4, 14.0]})
+    after = fill(tmp_path / "b", {plain(20): [10.0, 11.0, 12.0], plain(56): [11.5, 12.4, 13.7]})
+    changed = {(claim, old, new) for claim, _, old, new in compare(before, after).verdicts}
+    assert ("degradation", "undecided", "supported") in changed
+    assert not compare(before, after).alarming
+    over = compare(before, fill(tmp_path / "c", {plain(20): [10.0, 11.0, 12.0], plain(56): [50.0, 51.0, 52.0]}))
+    assert over.alarming, "the number moved beyond chance"
 
 
 # Where the records come from.

@@ -9,7 +9,7 @@ from samples import made_up_record, tiny_config
 from resnet_lib import data
 from resnet_lib.data import tabular
 from resnet_lib.errors import UserError
-from resnet_lib.evidence import diagnosis
+from resnet_lib.evidence import diagnosis, learning
 from resnet_lib.evidence.diagnosis import (
     CANNOT_FIT,
     DIVERGED,
@@ -20,8 +20,8 @@ from resnet_lib.evidence.diagnosis import (
     UNDECIDED,
     diagnose,
     judged,
-    right,
 )
+from resnet_lib.evidence.effects import RightDiagnoses
 from resnet_lib.runs.config import RunConfig, changed
 from resnet_lib.runs.experiments import CASES, SUITES
 from resnet_lib.runs.profiles import PROFILES
@@ -31,6 +31,7 @@ from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
 SMOKE = PROFILES["smoke"]
+shares = RightDiagnoses("").per_seed
 SUITE = SUITES["diagnoses"]
 CONFIG = tiny_config(resnet(20))
 HEADED = tiny_config(resnet(20, head=(256,)))
@@ -94,7 +95,7 @@ def test_two_classes_are_measured_by_their_own_guessing(train: float, test: floa
 def test_the_number_of_classes_is_that_of_the_data_set() -> None:
     """It is stated twice, because the diagnosis must do without torch."""
     known = {name: source.num_classes for name, source in {**data.SOURCES, **tabular.TABULAR}.items()}
-    assert known == diagnosis.NUM_CLASSES
+    assert known == learning.NUM_CLASSES
 
 
 def test_an_unknown_data_set_is_refused() -> None:
@@ -265,9 +266,9 @@ def test_only_held_back_seeds_count(save: Save) -> None:
     for seed in range(4):
         records = save(seed)
     assert TUNED_ON == (0, 1)
-    assert right(SMOKE, records) == [100, 100]
+    assert shares(SMOKE, records) == [100, 100]
     assert len(judged(records.select(SUITE.runs(SMOKE)))) == 4 * len(CASES)
-    assert right(PROFILES["quick"], records) == []
+    assert shares(PROFILES["quick"], records) == []
 
 
 @pytest.mark.parametrize("wrong", range(len(CLEAR)))
@@ -276,7 +277,7 @@ def test_each_misreading_costs_a_quarter(save: Save, wrong: int, tmp_path: Path)
     misleading = [(80, 80), (5, 8), (9, 12), (10, 12), (5, 8), (45, 47)]
     records = save(2)
     save_record(run(*misleading[wrong], list(CLEAR)[wrong].at(SMOKE, 2)), tmp_path)
-    assert right(SMOKE, records) == [75]
+    assert shares(SMOKE, records) == [75]
 
 
 @pytest.mark.parametrize("setting", CLEAR, ids=lambda setting: setting.name)
@@ -284,9 +285,9 @@ def test_a_seed_counts_only_with_all_its_runs(save: Save, setting: Setting) -> N
     records = save(2)
     save(3)
     forget(records, setting, 3)
-    assert right(SMOKE, records) == [100]
+    assert shares(SMOKE, records) == [100]
     forget(records, setting, 2)
-    assert right(SMOKE, records) == []
+    assert shares(SMOKE, records) == []
 
 
 def test_a_case_is_left_out_without_its_second_run(save: Save) -> None:

@@ -14,15 +14,19 @@ from resnet_lib.evidence.effects import (
     RightDiagnoses,
     Together,
     added_by,
+    branch_ratio,
     flattery,
     gap,
+    half_gap,
     halfway_error,
     lesion_cost,
-    mean_response,
+    median_response,
+    quotient,
     test_error,
     weakest_gradient,
 )
-from resnet_lib.evidence.rule import Rule, Verdict, judge
+from resnet_lib.evidence.learning import not_started
+from resnet_lib.evidence.rule import Rule, Verdict
 from resnet_lib.runs.experiments import (
     FOLKLORE,
     MANY_UNITS,
@@ -74,7 +78,9 @@ class Claim:
     """A statement that runs can support or refute.
 
     `rule` is "above" (the effect is larger than the threshold) or "within" (it is smaller than the threshold, whatever
-    its sign).
+    its sign). A claim about nets that have to learn first, as one about degradation, says so with `of_learned`: it is
+    not asked where one of them did not start. Nor is one whose effect cannot be larger than an error, `room`, if no
+    more than the threshold is left of that.
     """
 
     name: str
@@ -85,11 +91,22 @@ class Claim:
     threshold: float = THRESHOLD
     rule: Rule = "above"
     unit: str = "points"
+    of_learned: bool = False
+    room: Level | None = None
     chapter: str = ""  # the notebook's name, by `in_chapter`
 
     def verdict(self, profile: Profile, records: Records) -> Verdict:
         """The verdict under one profile, from the records there are."""
-        return judge(self.name, profile.name, self.effect.per_seed(profile, records), self.threshold, self.rule)
+        verdict = self.effect.judged(self.name, profile, records, self.threshold, self.rule)
+        if verdict.low is None:
+            return verdict
+        if self.of_learned:
+            nets = dict.fromkeys(self.effect.compared(profile, records))
+            if why := "; ".join(filter(None, (not_started(records.select(net.runs(profile))) for net in nets))):
+                return verdict.not_asked("did not start", why)
+        if self.room and (left := mean(self.room.per_seed(profile, records))) <= self.threshold:
+            return verdict.not_asked("nothing to gain", f"{self.room.text} is {left:.1f}%")
+        return verdict
 
 
 def in_chapter(notebook: str, *claims: Claim) -> dict[str, Claim]:
@@ -103,8 +120,9 @@ CLAIMS = in_chapter(
         name="degradation",
         statement="A deeper plain net fits its own training images worse, so its larger test error is not overfitting.",
         source="section 1; reading note S1",
-        covers=("S1", "S2", "paper 1"),
+        covers=("S1", "S2", "paper 1", "paper 2"),
         effect=Difference("training error of plain-56 minus that of plain-20", worse=plain(56), better=plain(20)),
+        of_learned=True,
     ),
     Claim(
         name="longer-training",
@@ -116,6 +134,7 @@ CLAIMS = in_chapter(
             worse=plain(56).longer(3),
             better=plain(20).longer(3),
         ),
+        of_learned=True,
     ),
     Claim(
         name="shortcuts-help",
@@ -123,10 +142,12 @@ CLAIMS = in_chapter(
         source="section 4.2; reading note 1",
         covers=("S3", "note 1"),
         effect=Difference(
-            "cost of depth (56 layers minus 20) in plain nets minus the same cost in residual nets",
-            worse=Together((plain(56), plain(20)), by=gap),
+            "half the cost of depth (56 layers minus 20) in plain nets minus the cost in residual nets",
+            worse=Together((plain(56), plain(20)), by=half_gap),
             better=Together((resnet(56), resnet(20)), by=gap),
         ),
+        threshold=0.0,
+        of_learned=True,
     ),
     Claim(
         name="depth-helps-resnets",
@@ -134,6 +155,7 @@ CLAIMS = in_chapter(
         source="sections 4.1 and 4.2",
         covers=("paper 12",),
         effect=Difference("training error of ResNet-20 minus that of ResNet-56", worse=resnet(20), better=resnet(56)),
+        of_learned=True,
     ),
     Claim(
         name="no-optimizer-cures",
@@ -145,6 +167,7 @@ CLAIMS = in_chapter(
             worse=BestOf((plain(56), *PLAIN_OPTIMIZED)),
             better=resnet(56),
         ),
+        of_learned=True,
     ),
     Claim(
         name="tuning-both",
@@ -156,6 +179,7 @@ CLAIMS = in_chapter(
             worse=BestOf((plain(56), *PLAIN_OPTIMIZED)),
             better=BestOf((resnet(56), *RESIDUAL_OPTIMIZED)),
         ),
+        of_learned=True,
     ),
     Claim(
         name="other-images",
@@ -167,6 +191,7 @@ CLAIMS = in_chapter(
             worse=on_digits(plain(56)),
             better=on_digits(plain(20)),
         ),
+        of_learned=True,
     ),
 )
 CLAIMS |= in_chapter(
@@ -196,31 +221,22 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="gradients-healthy",
-        statement="With batch norm no layer of a deep plain net is starved of gradient, and yet the net degrades.",
+        statement="With batch norm no layer of a deep plain net is more starved of gradient than in its residual twin, "
+        "and yet the net degrades.",
         source="section 4.1; reading note 1",
         covers=("paper 7", "note 1"),
         effect=Level(
-            "in the trained plain-56, the smallest gradient norm of a layer divided by the median layer's",
-            plain(56),
+            "the smallest gradient norm of a layer over the median layer's, in plain-56 divided by that in ResNet-56",
+            Together((plain(56), resnet(56)), by=quotient),
             of=weakest_gradient,
         ),
-        threshold=0.1,
-        unit="times the median",
+        threshold=0.5,
+        unit="times the twin's",
+        of_learned=True,
     ),
 )
 CLAIMS |= in_chapter(
     "03_residual_formulation",
-    Claim(
-        name="solver-misses-construction",
-        statement="The deeper plain net that is no worse exists, and gradient descent does not find it.",
-        source="sections 1 and 3.1",
-        covers=("paper 2",),
-        effect=Difference(
-            "training error of plain-56 minus that of plain-20, which plain-56 contains",
-            worse=plain(56),
-            better=plain(20),
-        ),
-    ),
     Claim(
         name="one-layer",
         statement="A residual function of a single layer gives no advantage over a plain net.",
@@ -235,17 +251,33 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="responses-smaller",
-        statement="Layers of a residual net respond less than those of a plain net: they change their input a little.",
+        statement="Layers of a residual net respond less than those of a plain net.",
         source="section 4.2, Figure 7; reading notes S5 and 2",
         covers=("S5", "note 2", "paper 14", "paper 3"),
         effect=Difference(
-            "mean deviation of the layers' responses in plain-56 minus that in ResNet-56",
+            "median deviation of the layers' responses in plain-56 minus that in ResNet-56",
             worse=plain(56),
             better=resnet(56),
-            of=mean_response,
+            of=median_response,
         ),
         threshold=0.0,
         unit="",
+        of_learned=True,
+    ),
+    Claim(
+        name="branches-small",
+        statement="The blocks of a residual net change their input a little: F(x) is smaller than x.",
+        source="sections 3.1 and 4.2; reading notes S5 and 2",
+        covers=("S5", "note 2", "paper 3"),
+        effect=Level(
+            "deviation of F(x) over that of x, median of the blocks of ResNet-56",
+            resnet(56),
+            of=branch_ratio,
+        ),
+        threshold=1.0,
+        rule="within",
+        unit="times x",
+        of_learned=True,
     ),
     Claim(
         name="responses-shrink-with-depth",
@@ -253,13 +285,14 @@ CLAIMS |= in_chapter(
         source="section 4.2, Figure 7",
         covers=("paper 14",),
         effect=Difference(
-            "mean deviation of the layers' responses in ResNet-20 minus that in ResNet-110",
+            "median deviation of the layers' responses in ResNet-20 minus that in ResNet-110",
             worse=resnet(20),
             better=resnet(110),
-            of=mean_response,
+            of=median_response,
         ),
         threshold=0.0,
         unit="",
+        of_learned=True,
     ),
     Claim(
         name="lesion-cheap",
@@ -272,6 +305,7 @@ CLAIMS |= in_chapter(
             better=resnet(56),
             of=lesion_cost,
         ),
+        of_learned=True,
     ),
     Claim(
         name="lesion-cheap-20",
@@ -284,6 +318,7 @@ CLAIMS |= in_chapter(
             better=resnet(20),
             of=lesion_cost,
         ),
+        of_learned=True,
     ),
     Claim(
         name="zero-init-helps",
@@ -295,6 +330,7 @@ CLAIMS |= in_chapter(
             worse=resnet(56),
             better=resnet(56, zero_init=True),
         ),
+        of_learned=True,
     ),
 )
 CLAIMS |= in_chapter(
@@ -425,6 +461,19 @@ CLAIMS |= in_chapter(
         threshold=-THRESHOLD,
     ),
     Claim(
+        name="bottleneck-at-equal-cost-A",
+        statement="Nor with shortcuts that have no parameters, as this book's basic blocks have.",
+        source="section 4.1; reading note 7",
+        covers=("note 7",),
+        effect=Difference(
+            "test error of ResNet-20 minus that of the 29-layer net of bottlenecks with option A",
+            worse=resnet(20),
+            better=resnet(29, block="bottleneck"),
+            of=test_error,
+        ),
+        threshold=-THRESHOLD,
+    ),
+    Claim(
         name="plain-bottlenecks-degrade",
         statement="Nets of bottlenecks without shortcuts degrade too.",
         source="section 4.1, footnote 4",
@@ -434,6 +483,7 @@ CLAIMS |= in_chapter(
             worse=plain(83, block="bottleneck"),
             better=plain(29, block="bottleneck"),
         ),
+        of_learned=True,
     ),
     Claim(
         name="basic-blocks-gain-too",
@@ -446,6 +496,7 @@ CLAIMS |= in_chapter(
             better=resnet(56),
             of=test_error,
         ),
+        of_learned=True,
     ),
 )
 CLAIMS |= in_chapter(
@@ -517,6 +568,11 @@ CLAIMS |= in_chapter(
             ),
             of=test_error,
         ),
+        room=Level(
+            "the mean test error of one layer",
+            Together((fully_connected(1, "breast-cancer"), fully_connected(1, "wine")), by=mean),
+            of=test_error,
+        ),
     ),
     Claim(
         name="backbone-not-head-layers",
@@ -565,6 +621,7 @@ CLAIMS |= in_chapter(
         effect=Difference(
             "training error of plain-34 minus that of plain-18", worse=table1(34, "none"), better=table1(18, "none")
         ),
+        of_learned=True,
     ),
     Claim(
         name="resnet-34-better",
@@ -577,6 +634,7 @@ CLAIMS |= in_chapter(
             better=table1(34, "A"),
             of=test_error,
         ),
+        of_learned=True,
     ),
     Claim(
         name="resnet-18-comparable",
@@ -591,6 +649,7 @@ CLAIMS |= in_chapter(
         ),
         threshold=1.0,
         rule="within",
+        of_learned=True,
     ),
     Claim(
         name="resnet-18-faster",
@@ -603,6 +662,7 @@ CLAIMS |= in_chapter(
             better=table1(18, "A"),
             of=halfway_error,
         ),
+        of_learned=True,
     ),
 )
 CLAIMS |= in_chapter(
@@ -651,10 +711,12 @@ CLAIMS |= in_chapter(
         source="reading note S6",
         covers=("S6",),
         effect=Difference(
-            "cost of depth (12 blocks minus 2) without shortcuts minus the same cost with them",
-            worse=Together((transformer(12, "none"), transformer(2, "none")), by=gap),
+            "half the cost of depth (12 blocks minus 2) without shortcuts minus the cost with them",
+            worse=Together((transformer(12, "none"), transformer(2, "none")), by=half_gap),
             better=Together((transformer(12), transformer(2)), by=gap),
         ),
+        threshold=0.0,
+        of_learned=True,
     ),
     Claim(
         name="transformer-degrades",
@@ -666,6 +728,7 @@ CLAIMS |= in_chapter(
             worse=transformer(12, "none"),
             better=transformer(2, "none"),
         ),
+        of_learned=True,
     ),
 )
 

@@ -19,6 +19,7 @@ from statistics import mean, stdev
 from resnet_lib.display import Table, plain_text
 from resnet_lib.errors import UserError
 from resnet_lib.evidence.claims import verdicts
+from resnet_lib.evidence.rule import DECIDED
 from resnet_lib.files import PACKAGE, boundary, zip_contents
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.records import MOST_BYTES, RunRecord
@@ -77,9 +78,13 @@ class Comparison:
 
     @property
     def alarming(self) -> bool:
-        """Whether a number moved beyond chance, a run is gone, or a verdict changed from one that was stated."""
-        lost = any(before != "not yet run" for _, _, before, _ in self.verdicts)
-        return bool(self.gone) or lost or any(change.moved for change in self.changes)
+        """Whether a number moved beyond chance, a run is gone, or a verdict turned over.
+
+        A verdict that is decided now and was not before, or the other way round, is no alarm: another processor's runs
+        are new draws, and an interval that ends near its threshold comes to lie on either side of it.
+        """
+        turned = any({before, after} == set(DECIDED) for _, _, before, after in self.verdicts)
+        return bool(self.gone) or turned or any(change.moved for change in self.changes)
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean
 from textwrap import fill
 
-from resnet_lib.errors import UserError, lookup
+from resnet_lib.errors import UserError
+from resnet_lib.evidence.learning import guessing_error, last_fall
 from resnet_lib.runs.config import NetConfig, RunConfig
 from resnet_lib.runs.experiments import CANNOT_FIT, CASES, FINE, OVERFITS, SUITES, TOO_RIGID, home
 from resnet_lib.runs.profiles import Profile
@@ -24,10 +24,6 @@ WIDE_GAP = 1 / 6  # of guessing; at most 0.08 in the fine net, at least 0.30 in 
 HEAD_HELPS = 0.5  # of both errors left by a head; at most 0.19 where it was missing, at least 1.01 where it was not
 
 TUNED_ON = (0, 1)  # seeds that the thresholds and the settings were chosen by; all others are held back
-
-NUM_CLASSES = {"cifar10": 10, "cifar100": 100, "fashion-mnist-mini": 10, "digits": 10}
-NUM_CLASSES |= {"tiny-imagenet-100": 100, "tiny-imagenet-25": 25}
-NUM_CLASSES |= {"breast-cancer": 2, "wine": 3, "parity": 2}  # as `data` and `tabular` have them, without torch
 
 SECOND_RUN = (
     "Train the same net again with a small head of one or two hidden FC layers, and pass its record as `with_head`."
@@ -59,15 +55,6 @@ class Diagnosis:
         return "\n".join(fill(line, 80, subsequent_indent="  ") for line in lines)
 
 
-def guessing_error(record: RunRecord) -> float:
-    """Error in percent of guessing among classes of equal size.
-
-    Raises:
-        UserError: the data set is not one of the package's.
-    """
-    return 100 * (1 - 1 / lookup(NUM_CLASSES, record.config.data.name, "data set"))
-
-
 def diagnose(record: RunRecord, with_head: RunRecord | None = None) -> Diagnosis:
     """Names the case of a run from its training and validation errors (reading note 10).
 
@@ -94,7 +81,7 @@ def diagnose(record: RunRecord, with_head: RunRecord | None = None) -> Diagnosis
             f"Training error is {train:.1f}%, where guessing has {guessing:.1f}%; {held_out} error is "
             f"{abs(gap):.1f} points {'higher' if gap >= 0 else 'lower'}."
         )
-        if (fall := _last_fall(record)) is not None:
+        if (fall := last_fall(record)) is not None:
             evidence += f" Over the last quarter, training error lay {fall:.1f} points below the quarter before."
         return _does_not_fit(record, with_head, evidence)
     evidence = (
@@ -135,19 +122,6 @@ def _has_large_head(net: NetConfig) -> bool:
 def _held_out(record: RunRecord) -> str:
     """What the record's second curve was measured on."""
     return "validation" if record.config.data.validation else "test"
-
-
-def _last_fall(record: RunRecord) -> float | None:
-    """Points by which the training curve's mean fell from the third quarter of the run to the last; None if too short.
-
-    Means, because single points are noisy. It is no more than a hint that the run was cut short: a lower learning rate
-    makes the curve fall once, whether or not there is more to come.
-    """
-    curve, end = record.train_curve, record.train_curve.iteration[-1]
-    points = list(zip(curve.iteration, curve.error, strict=True))
-    before = [error for at, error in points if end / 2 < at <= 0.75 * end]
-    last = [error for at, error in points if at > 0.75 * end]
-    return mean(before) - mean(last) if before else None
 
 
 def _check_pair(run: RunConfig, headed: RunConfig) -> None:
@@ -204,10 +178,10 @@ def judged(runs: Sequence[RunRecord]) -> list[Judged]:
     ]
 
 
-def right(profile: Profile, records: Records) -> list[float]:
-    """Per held-back seed that has all its runs, the percentage of constructed cases that are named rightly."""
+def right(profile: Profile, records: Records) -> dict[int, list[bool]]:
+    """Per held-back seed that has all its runs, of each constructed case whether it is named rightly."""
     by_seed: dict[int, list[bool]] = {}
     for case in judged(records.select(SUITES["diagnoses"].runs(profile))):
         if case.held_back:
             by_seed.setdefault(case.record.config.seed, []).append(case.is_right)
-    return [100 * mean(seed) for seed in by_seed.values() if len(seed) == len(CASES)]
+    return {seed: cases for seed, cases in by_seed.items() if len(cases) == len(CASES)}

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from statistics import mean, median
 
 from resnet_lib.evidence import diagnosis
+from resnet_lib.evidence.rule import Rule, Verdict, judge, judge_share
 from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import PublishedStudy, RunRecord, Study
 from resnet_lib.runs.settings import Setting, resnet
 from resnet_lib.runs.store import Records
 
 Values = dict[int, float]  # seed -> error in percent, or what else is compared
-Measure = Callable[[RunRecord], float] | Callable[[Study], float]
+Measure = Callable[[RunRecord], float | None] | Callable[[Study], float]  # None: the record has no such number
 
 
 def train_error(record: RunRecord) -> float:
@@ -37,15 +38,28 @@ def flattery(record: RunRecord) -> float:
     return record.final.test_error - min(record.test_curve.error)
 
 
-def weakest_gradient(record: RunRecord) -> float:
-    """Smallest gradient norm of a layer, relative to the median layer's; 0 for a net that has none to measure."""
-    norms = record.probes.gradient_norm if record.probes else (0.0,)
+def weakest_gradient(record: RunRecord) -> float | None:
+    """Smallest gradient norm of a layer, relative to the median layer's."""
+    if record.probes is None:
+        return None
+    norms = record.probes.gradient_norm
     return min(norms) / median(norms) if median(norms) else 0.0
 
 
-def mean_response(record: RunRecord) -> float:
-    """Mean over the 3x3 layers of the deviation of their responses (Figure 7)."""
-    return mean(record.probes.response_std) if record.probes else 0.0
+def median_response(record: RunRecord) -> float | None:
+    """Median over the 3x3 layers of the deviation of their responses (Figure 7).
+
+    The median, since in a net that trains badly a few layers that explode would make the mean.
+    """
+    return median(record.probes.response_std) if record.probes else None
+
+
+def branch_ratio(record: RunRecord) -> float | None:
+    """Median over the blocks of the deviation of F(x), before the addition, over that of what the shortcut carries."""
+    if record.probes is None or record.probes.blocks is None:
+        return None
+    ratios = [ratio for ratio in record.probes.blocks.branch_ratio if ratio is not None]
+    return median(ratios) if ratios else None
 
 
 def without_whole(study: Study | PublishedStudy) -> tuple[dict[str, float], float]:
@@ -66,7 +80,7 @@ def measured(setting: Setting, profile: Profile, records: Records, of: Measure) 
     runs = setting.runs(profile)
     studies = (records.study("delete-block", run) for run in runs)
     found = filter(None, studies) if of is lesion_cost else records.select(runs)
-    return {each.config.seed: of(each) for each in found}
+    return {each.config.seed: number for each in found if (number := of(each)) is not None}
 
 
 def paired(*several: Values) -> dict[int, tuple[float, ...]]:
@@ -100,6 +114,16 @@ def gap(pair: Sequence[float]) -> float:
     return pair[0] - pair[1]
 
 
+def half_gap(pair: Sequence[float]) -> float:
+    """Half of the first number minus the second."""
+    return gap(pair) / 2
+
+
+def quotient(pair: Sequence[float]) -> float:
+    """The first number divided by the second."""
+    return pair[0] / pair[1]
+
+
 def _values(side: Side, read: Callable[[Setting], Values]) -> Values:
     if isinstance(side, Setting):
         return read(side)
@@ -107,6 +131,16 @@ def _values(side: Side, read: Callable[[Setting], Values]) -> Values:
     if isinstance(side, BestOf):
         return min(found, key=lambda values: mean(values.values())) if all(found) else {}
     return {seed: side.by(values) for seed, values in paired(*found).items()}
+
+
+def _compared(side: Side, read: Callable[[Setting], Values]) -> list[Setting]:
+    """The settings that a side's numbers are of: of several to choose from only the chosen one."""
+    if isinstance(side, Setting):
+        return [side]
+    if isinstance(side, BestOf) and all(found := [_values(part, read) for part in side.parts]):
+        means = [mean(values.values()) for values in found]
+        return _compared(side.parts[means.index(min(means))], read)
+    return [setting for part in side.parts for setting in _compared(part, read)]
 
 
 @dataclass(frozen=True)
@@ -118,6 +152,14 @@ class Effect(ABC):
     @abstractmethod
     def per_seed(self, profile: Profile, records: Records) -> list[float]:
         """One number for each seed that has all its runs."""
+
+    @abstractmethod
+    def compared(self, profile: Profile, records: Records) -> list[Setting]:
+        """The settings that the numbers are of."""
+
+    def judged(self, claim: str, profile: Profile, records: Records, threshold: float, rule: Rule) -> Verdict:
+        """The verdict on a claim that has this effect."""
+        return judge(claim, profile.name, self.per_seed(profile, records), threshold, rule)
 
 
 @dataclass(frozen=True)
@@ -131,6 +173,10 @@ class Level(Effect):
         """See `Effect`."""
         return list(_values(self.side, lambda setting: measured(setting, profile, records, self.of)).values())
 
+    def compared(self, profile: Profile, records: Records) -> list[Setting]:
+        """See `Effect`."""
+        return _compared(self.side, lambda setting: measured(setting, profile, records, self.of))
+
 
 @dataclass(frozen=True)
 class Difference(Effect):
@@ -142,8 +188,14 @@ class Difference(Effect):
 
     def per_seed(self, profile: Profile, records: Records) -> list[float]:
         """See `Effect`."""
-        both = Together((self.worse, self.better), by=gap)
-        return Level(self.text, both, self.of).per_seed(profile, records)
+        return self._as_level().per_seed(profile, records)
+
+    def compared(self, profile: Profile, records: Records) -> list[Setting]:
+        """See `Effect`."""
+        return self._as_level().compared(profile, records)
+
+    def _as_level(self) -> Level:
+        return Level(self.text, Together((self.worse, self.better), by=gap), self.of)
 
 
 @dataclass(frozen=True)
@@ -152,7 +204,17 @@ class RightDiagnoses(Effect):
 
     def per_seed(self, profile: Profile, records: Records) -> list[float]:
         """See `Effect`, on seeds that were held back."""
-        return diagnosis.right(profile, records)
+        return [100 * mean(cases) for cases in diagnosis.right(profile, records).values()]
+
+    def compared(self, profile: Profile, records: Records) -> list[Setting]:
+        """See `Effect`."""
+        return [setting for case in diagnosis.CASES for setting in (case.setting, case.second) if setting]
+
+    def judged(self, claim: str, profile: Profile, records: Records, threshold: float, rule: Rule) -> Verdict:
+        """By the cases, not by the seeds, since a share has an exact interval."""
+        seeds = diagnosis.right(profile, records)
+        cases = [right for seed in seeds.values() for right in seed]
+        return judge_share(claim, profile.name, sum(cases), len(cases), len(seeds), threshold)
 
 
 def added_by(departure: Setting) -> Difference:

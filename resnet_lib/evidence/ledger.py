@@ -4,19 +4,20 @@ How a verdict is put into words is in `verdicts`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 
 from resnet_lib.display import Html, Markdown, Table, runs_line
 from resnet_lib.errors import lookup
 from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Claim
 from resnet_lib.evidence.facts import FACTS, Fact, checked
-from resnet_lib.evidence.rule import Verdict
-from resnet_lib.evidence.verdicts import brief, known, number, numbers, sentence
-from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.evidence.rule import DECIDED, Verdict, fallen_by_holm
+from resnet_lib.evidence.verdicts import brief, known, number, numbers, seconds_per_seed, sentence, would_decide
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records
 
-STATUSES = ("supported", "refuted", "undecided", "not yet run")
+STATUSES = ("supported", "refuted", "undecided", "did not start", "nothing to gain", "not yet run")
+FALLS = "†"  # marks a verdict that would fall if all were to hold together
 
 
 def statement(entry: Claim | Fact) -> str:
@@ -31,11 +32,12 @@ def page_table(heads: Sequence[str], rows: Sequence[str], below: str = "") -> Ht
     return Html("\n".join(['<table class="ledger">', f"<thead><tr>{head}</tr></thead>", *rows, "</table>", below]))
 
 
-def cell(verdict: Verdict, unit: str) -> str:
-    """One verdict as a table cell."""
+def cell(verdict: Verdict, unit: str, note: str = "", mark: str = "") -> str:
+    """One verdict as a table cell, with what is to be noted of it in small."""
     kind = verdict.status.replace(" ", "-")
     shown = numbers(verdict, unit)
-    return f'<td class="verdict {kind}"><b>{verdict.status}</b>{f"<br>{shown}" if shown else ""}</td>'
+    below = f"<br><small>{escape(note)}</small>" if note else ""
+    return f'<td class="verdict {kind}"><b>{verdict.status}{mark}</b>{f"<br>{shown}" if shown else ""}{below}</td>'
 
 
 def told(entry: Claim | Fact, records: Records, wording: Callable[[Claim, Verdict], str]) -> list[str]:
@@ -44,6 +46,17 @@ def told(entry: Claim | Fact, records: Records, wording: Callable[[Claim, Verdic
         holds, evidence = checked(entry)
         return [f"*{'holds' if holds else 'fails'}*: {evidence}"]
     return [wording(entry, verdict) for verdict in known(entry, records)]
+
+
+def _in_full(records: Records) -> Callable[[Claim, Verdict], str]:
+    """How a verdict is worded where it is told whole."""
+
+    def wording(claim: Claim, verdict: Verdict) -> str:
+        profile = PROFILES[verdict.profile]
+        undecided = verdict.status == "undecided"
+        return sentence(claim, verdict, seconds_per_seed(claim, profile, records) if undecided else None)
+
+    return wording
 
 
 def findings(names: Sequence[str], records: Records) -> Markdown:
@@ -55,7 +68,7 @@ def findings(names: Sequence[str], records: Records) -> Markdown:
     lines = []
     for entry in (lookup(CLAIMS | FACTS, name, "claim") for name in names):
         lines += [f"**{entry.statement}** ({entry.source})"]
-        lines += [*(f"- {text}" for text in told(entry, records, sentence)), ""]
+        lines += [*(f"- {text}" for text in told(entry, records, _in_full(records))), ""]
     return Markdown("\n".join(lines))
 
 
@@ -72,19 +85,48 @@ def summary(names: Sequence[str], records: Records) -> Table:
         for profile in PROFILES.values():
             verdict = claim.verdict(profile, records)
             effect = "" if verdict.effect is None else f": {number(verdict.effect, claim.unit)} (n={verdict.num_seeds})"
-            row[profile.name] = verdict.status + effect
+            row[profile.label] = verdict.status + effect
         rows.append(row)
     return Table(rows).from_runs(records.given)
 
 
 def table(records: Records) -> Html:
-    """Every claim that runs decide: statement, source, chapter, and per profile the verdict, effect and interval."""
+    """Every claim that runs decide: statement, source, chapter, and per profile the verdict, effect and interval.
+
+    The paper's schedule comes first. `FALLS` marks the verdicts of a profile that would fall under Holm's method.
+    """
     records = records.noting()
+    columns = {}
+    for profile in scales():
+        judged = {claim.name: claim.verdict(profile, records) for claim in CLAIMS.values()}
+        columns[profile] = judged, fallen_by_holm(judged.values())
     rows = []
     for claim in CLAIMS.values():
-        judged = "".join(cell(claim.verdict(profile, records), claim.unit) for profile in PROFILES.values())
-        rows.append(f'<tr id="{anchor(claim.name)}">{statement(claim)}{judged}</tr>')
-    return page_table(["claim", *(f"<code>{name}</code>" for name in PROFILES)], rows, runs_line(records.given))
+        cells = []
+        for profile, (judged, fallen) in columns.items():
+            verdict = judged[claim.name]
+            note = verdict.why
+            if verdict.status == "undecided":
+                note = would_decide(verdict, seconds_per_seed(claim, profile, records))
+            cells.append(cell(verdict, claim.unit, note, FALLS if claim.name in fallen else ""))
+        rows.append(f'<tr id="{anchor(claim.name)}">{statement(claim)}{"".join(cells)}</tr>')
+    return page_table(["claim", *(profile.label for profile in columns)], rows, runs_line(records.given))
+
+
+def scales() -> list[Profile]:
+    """The paper's schedule first."""
+    return list(reversed(PROFILES.values()))
+
+
+def together(records: Records) -> Table:
+    """For each profile, how many verdicts there are, and how many would fall if all were to hold together (Holm)."""
+    records = records.noting()
+    rows = []
+    for profile in scales():
+        judged = [claim.verdict(profile, records) for claim in CLAIMS.values()]
+        decided = sum(verdict.status in DECIDED for verdict in judged)
+        rows.append({"runs on": profile.label, "decided": decided, "would fall": len(fallen_by_holm(judged))})
+    return Table(rows).from_runs(records.given)
 
 
 def fact_table() -> Html:
@@ -104,15 +146,16 @@ def anchor(name: str) -> str:
 
 
 def score(records: Records) -> Table:
-    """How many claims have which verdict, per profile; facts in a row of their own."""
+    """How many claims have which verdict, per profile, the paper's schedule first; facts in a row of their own."""
     records = records.noting()
-    rows = []
-    for profile in PROFILES.values():
-        counts = Counter(claim.verdict(profile, records).status for claim in CLAIMS.values())
-        rows.append({"decided by": f"runs, {profile.name}"} | {status: counts[status] for status in STATUSES})
-    counts = held()
-    rows.append({"decided by": "construction or arithmetic"} | {status: counts[status] for status in STATUSES})
+    rows = [{"decided by": f"runs on {profile.label}"} | _counted(profile, records) for profile in scales()]
+    rows.append({"decided by": "construction or arithmetic"} | {status: held()[status] for status in STATUSES})
     return Table(rows).from_runs(records.given)
+
+
+def _counted(profile: Profile, records: Records) -> dict[str, int]:
+    counts = Counter(claim.verdict(profile, records).status for claim in CLAIMS.values())
+    return {status: counts[status] for status in STATUSES}
 
 
 def held() -> Counter[str]:
@@ -141,14 +184,19 @@ def verdicts_on(what: str, records: Records) -> Markdown:
     return Markdown("\n".join(lines))
 
 
-def best_verdict(claim: Claim, records: Records) -> Verdict:
-    """The verdict nearest to the paper's schedule: that of the longest profile with enough seeds."""
-    judged = [claim.verdict(profile, records) for profile in reversed(PROFILES.values())]
-    return next((verdict for verdict in judged if verdict.status != "not yet run"), judged[-1])
-
-
 def scoreboard(records: Records) -> Html:
-    """How many claims have which verdict, each counted once: the score in one line, for the first page."""
-    counts = held() + Counter(best_verdict(claim, records).status for claim in CLAIMS.values())
-    items = [f'<li class="{status.replace(" ", "-")}"><b>{counts[status]}</b> {status}</li>' for status in STATUSES]
-    return Html("\n".join(['<ul class="scoreboard">', *items, "</ul>"]))
+    """One line for each profile that has a verdict, the paper's schedule first, and one for what needs no run."""
+    lines = []
+    for profile in scales():
+        counts = _counted(profile, records)
+        if counts["not yet run"] < len(CLAIMS):
+            lines.append(_score_line(profile.label, counts))
+    lines.append(_score_line("by construction or arithmetic", held()))
+    return Html("\n".join(['<dl class="scoreboard">', *lines, "</dl>"]))
+
+
+def _score_line(what: str, counts: Mapping[str, int]) -> str:
+    """Under a heading the statuses that occur, each with its number."""
+    there = [status for status in STATUSES if counts[status]]
+    items = (f'<li class="{status.replace(" ", "-")}"><b>{counts[status]}</b> {status}</li>' for status in there)
+    return f"<dt>{what}</dt><dd><ul>{''.join(items)}</ul></dd>"

@@ -2,28 +2,50 @@
 
 A rule compares one number per seed, the effect, with a threshold. Runs that are compared share their seeds (the same
 initial weights where shapes agree, the same order of the same augmented images), so each effect is a paired
-difference and few seeds decide. The verdict follows from the 95% Student interval of the mean effect over seeds:
-supported if it lies above the threshold, refuted if it lies below, undecided if it holds it, and not yet run with
-fewer than `MIN_SEEDS` seeds. A claim that nothing happens asks the opposite: supported if the interval lies within
-the threshold on both sides of zero, refuted if it lies wholly outside.
+difference, and its interval is valid whether or not the pairs are correlated. A claim is supported if the mean effect
+lies above the threshold beyond chance, refuted if it lies below beyond chance, undecided otherwise, and not yet run
+with fewer than `MIN_SEEDS` seeds. A claim that nothing happens asks the opposite: supported if the mean lies within
+the threshold on both sides of zero, refuted if it lies outside.
+
+"Beyond chance" means that the 95% Student interval of the mean excludes the threshold, and, from `MIN_FLIPS` seeds on,
+that an exact test does, too: of all ways to flip the signs of the differences from the threshold, at most one in forty
+gives a mean so far out. Student's interval alone takes effects to be normal, and nets that sometimes fail are not. A
+share of right answers is judged by its exact binomial interval.
+
+What no interval holds: that the test set is a sample too; that seeds were added until something was decided, so their
+number is fixed by the profile before the first is run; and what no seed has shown. A failure of one run in ten is
+missed by ten seeds a third of the time.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import isclose
 from statistics import mean, stdev
 from typing import Literal
 
+import numpy as np
+from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
 MIN_SEEDS = 3
+MIN_FLIPS = 6  # with five seeds even the most extreme of the 32 ways has one in 32 against it
+LEVEL = 0.05
+MOST_SEEDS = 1000  # of what would decide a claim; more are as good as never
 
 Rule = Literal["above", "within"]
-Status = Literal["supported", "refuted", "undecided", "not yet run"]
+Status = Literal["supported", "refuted", "undecided", "did not start", "nothing to gain", "not yet run"]
+DECIDED: tuple[Status, ...] = ("supported", "refuted")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the records of one profile say of a claim. Effect and interval are in the claim's unit."""
+    """What the records of one profile say of a claim. Effect and interval are in the claim's unit.
+
+    `p` is the probability, by the weaker of the two tests and on both sides, of so decided a result by chance at the
+    threshold; None without a verdict. `more_seeds` is how many more seeds would decide what is undecided, at the
+    present mean and spread; None if it is decided, or if even `MOST_SEEDS` would not. `why` says what kept a claim
+    from being asked.
+    """
 
     claim: str
     profile: str
@@ -32,13 +54,42 @@ class Verdict:
     effect: float | None
     low: float | None
     high: float | None
+    p: float | None = None
+    more_seeds: int | None = None
+    why: str = ""
+
+    def not_asked(self, status: Status, why: str) -> "Verdict":
+        """The same numbers without a verdict: the nets did not start, or there is nothing to gain."""
+        return replace(self, status=status, p=None, more_seeds=None, why=why)
 
 
 def interval(effects: Sequence[float]) -> tuple[float, float, float]:
     """Mean and 95% Student interval of two or more values."""
     centre = mean(effects)
-    half = float(student_t.ppf(0.975, len(effects) - 1)) * stdev(effects) / len(effects) ** 0.5
+    half = _half_width(stdev(effects), len(effects))
     return centre, centre - half, centre + half
+
+
+def _half_width(deviation: float, num_seeds: int) -> float:
+    return float(student_t.ppf(1 - LEVEL / 2, num_seeds - 1)) * deviation / num_seeds**0.5
+
+
+def chance_above(effects: Sequence[float], threshold: float) -> float:
+    """How probable so high a mean is if the true one is at the threshold, by the weaker of the two tests; one-sided."""
+    differences = np.asarray(effects) - threshold
+    count, centre, deviation = len(differences), differences.mean(), differences.std(ddof=1)
+    if isclose(deviation, 0, abs_tol=1e-12):
+        by_student = 0.0 if centre > 0 else 1.0
+    else:
+        by_student = float(student_t.sf(centre / deviation * count**0.5, count - 1))
+    return by_student if count < MIN_FLIPS else max(by_student, _chance_of_signs(differences))
+
+
+def _chance_of_signs(differences: np.ndarray) -> float:
+    """The share of all 2^n ways to flip signs that give a mean at least as high: exact for symmetric differences."""
+    ways = np.arange(2 ** len(differences))[:, None] >> np.arange(len(differences)) & 1
+    sums = (1 - 2 * ways) @ differences
+    return float(np.mean(sums >= differences.sum() - 1e-9))
 
 
 def judge(claim: str, profile: str, effects: Sequence[float], threshold: float, rule: Rule = "above") -> Verdict:
@@ -47,9 +98,53 @@ def judge(claim: str, profile: str, effects: Sequence[float], threshold: float, 
         effect = mean(effects) if effects else None
         return Verdict(claim, profile, "not yet run", len(effects), effect, None, None)
     effect, low, high = interval(effects)
+    mirrored = [-value for value in effects]
     if rule == "above":
-        status = "supported" if low > threshold else "refuted" if high < threshold else "undecided"
+        for_it, against = chance_above(effects, threshold), chance_above(mirrored, -threshold)
     else:
-        inside, outside = -threshold < low and high < threshold, low > threshold or high < -threshold
-        status = "supported" if inside else "refuted" if outside else "undecided"
-    return Verdict(claim, profile, status, len(effects), effect, low, high)
+        for_it = max(chance_above(effects, -threshold), chance_above(mirrored, -threshold))
+        against = min(chance_above(effects, threshold), chance_above(mirrored, threshold))
+    status = _status(for_it, against)
+    more = None
+    if status == "undecided":
+        edges = (threshold,) if rule == "above" else (-threshold, threshold)
+        more = _more_seeds(min(abs(effect - edge) for edge in edges), stdev(effects), len(effects))
+    return Verdict(claim, profile, status, len(effects), effect, low, high, min(1.0, 2 * min(for_it, against)), more)
+
+
+def judge_share(claim: str, profile: str, right: int, asked: int, num_seeds: int, threshold: float) -> Verdict:
+    """The verdict on a share in percent, of so many right answers among those asked, by its exact binomial interval."""
+    if num_seeds < MIN_SEEDS:
+        effect = 100 * right / asked if asked else None
+        return Verdict(claim, profile, "not yet run", num_seeds, effect, None, None)
+    between = binomtest(right, asked).proportion_ci(1 - LEVEL, method="exact")
+    sides = ("greater", "less")
+    for_it, against = (float(binomtest(right, asked, threshold / 100, side).pvalue) for side in sides)
+    share, low, high = 100 * right / asked, 100 * between.low, 100 * between.high
+    status = _status(for_it, against)
+    p = min(1.0, 2 * min(for_it, against))
+    return Verdict(claim, profile, status, num_seeds, share, low, high, p)
+
+
+def _status(for_it: float, against: float) -> Status:
+    return "supported" if for_it < LEVEL / 2 else "refuted" if against < LEVEL / 2 else "undecided"
+
+
+def _more_seeds(distance: float, deviation: float, num_seeds: int) -> int | None:
+    """How many more seeds would bring the interval to one side of a threshold so far from the mean."""
+    enough = (n for n in range(num_seeds + 1, MOST_SEEDS + 1) if _half_width(deviation, n) < distance)
+    needed = next((max(n, MIN_FLIPS) for n in enough), None)
+    return None if needed is None else needed - num_seeds
+
+
+def fallen_by_holm(verdicts: Iterable[Verdict]) -> set[str]:
+    """The claims of those decided that would not be if the chance of a single wrong verdict among all were 5%.
+
+    Holm's method: the least probable verdict is held to 5% over the number of claims, the next to 5% over one less, and
+    so on; from the first that fails, all fail.
+    """
+    judged = sorted((verdict for verdict in verdicts if verdict.p is not None), key=lambda verdict: verdict.p)
+    standing = 0
+    while standing < len(judged) and judged[standing].p <= LEVEL / (len(judged) - standing):
+        standing += 1
+    return {verdict.claim for verdict in judged[standing:] if verdict.status in DECIDED}

@@ -4,11 +4,12 @@ Nothing here needs torch.
 """
 
 from collections.abc import Iterator, Sequence
+from statistics import mean
 
 from resnet_lib.display import NO_RUN, Table
 from resnet_lib.evidence.claims import CLAIMS, Claim
 from resnet_lib.evidence.effects import added_by
-from resnet_lib.evidence.rule import MIN_SEEDS, Verdict, judge
+from resnet_lib.evidence.rule import MIN_SEEDS, MOST_SEEDS, Verdict, judge
 from resnet_lib.runs.experiments import FOLKLORE
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records
@@ -45,19 +46,55 @@ def numbers(verdict: Verdict, unit: str) -> str:
     return amount(verdict, unit) + (f" ({between})" if between else "") + f", n={verdict.num_seeds}"
 
 
+def scale(verdict: Verdict) -> str:
+    """Which images and how long: clothes, 400 steps."""
+    return PROFILES[verdict.profile].label
+
+
 def brief(claim: Claim, verdict: Verdict) -> str:
-    """A verdict in short, marked up: *supported* at `smoke`: +57.5 points (+54.1 to +60.8), n=5."""
-    return f"*{verdict.status}* at `{verdict.profile}`: {numbers(verdict, claim.unit)}"
+    """A verdict in short, marked up: *supported* on CIFAR-10, in full: +57.5 points (+54.1 to +60.8), n=5."""
+    said = verdict.why or numbers(verdict, claim.unit)
+    return f"*{verdict.status}* on {scale(verdict)}: {said}"
 
 
-def sentence(claim: Claim, verdict: Verdict) -> str:
-    """A whole verdict: how many seeds, what was compared, the effect and its interval, and what the rule asks for."""
+def sentence(claim: Claim, verdict: Verdict, seconds: float | None = None) -> str:
+    """A whole verdict: how many seeds, what was compared, the effect and its interval, and what the rule asks for.
+
+    What is undecided is told with the seeds that would decide it, and how long they take if one takes `seconds`.
+    """
     seeds = f"{verdict.num_seeds} seed{'s' if verdict.num_seeds > 1 else ''}"
-    text = f"*{verdict.status}* at `{verdict.profile}` ({seeds}): {claim.effect.text}: {amount(verdict, claim.unit)}"
+    text = f"*{verdict.status}* on {scale(verdict)} ({seeds}): "
+    text += f"{verdict.why}; " if verdict.why else ""
+    text += f"{claim.effect.text}: {amount(verdict, claim.unit)}"
     if verdict.low is None:
         return f"{text}; a verdict needs {MIN_SEEDS} seeds."
     asked = "less than {:g} on either side" if claim.rule == "within" else "more than {:g}"
-    return f"{text}, 95% interval {interval_text(verdict, claim.unit)}; {asked.format(claim.threshold)} needed."
+    text += f", 95% interval {interval_text(verdict, claim.unit)}"
+    text += "." if verdict.why else f"; {asked.format(claim.threshold)} needed."
+    return text + (f" {would_decide(verdict, seconds)}" if verdict.status == "undecided" else "")
+
+
+def would_decide(verdict: Verdict, seconds: float | None = None) -> str:
+    """How many more seeds would decide what is undecided, and how long they take where the others were made."""
+    if verdict.more_seeds is None:
+        return f"At this mean and spread even {MOST_SEEDS:,} seeds would not decide it."
+    more = f"{verdict.more_seeds:,} more seed{'s' if verdict.more_seeds > 1 else ''}"
+    took = "" if seconds is None else f" ({duration(verdict.more_seeds * seconds)})"
+    return f"At this mean and spread {more}{took} would decide it."
+
+
+def duration(seconds: float) -> str:
+    """About so long, in the unit that fits: 40 minutes, 3 hours."""
+    if seconds < 5400:
+        return f"about {max(1, round(seconds / 60))} min"
+    return f"about {seconds / 3600:,.0f} h"
+
+
+def seconds_per_seed(claim: Claim, profile: Profile, records: Records) -> float:
+    """How long the runs of one seed took, one after the other, on the machines that made them."""
+    nets = dict.fromkeys(claim.effect.compared(profile, records))
+    took = [[run.provenance.seconds for run in records.select(net.runs(profile))] for net in nets]
+    return sum(mean(each) for each in took if each)
 
 
 def table(profile: Profile, records: Records) -> Table:

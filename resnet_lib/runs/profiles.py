@@ -47,10 +47,11 @@ def imagenet_recipe(images_per_epoch: int, batch_size: int, epochs: int, milesto
 class Profile:
     """A scale at which every suite can be run: which images, how long, and how many seeds the book records.
 
-    The nets of Table 1 have images and a recipe of their own.
+    The nets of Table 1 have images and a recipe of their own. `label` is what readers see: the images, and how long.
     """
 
     name: str
+    label: str
     summary: str
     data: DataConfig
     recipe: Recipe
@@ -82,6 +83,7 @@ PROFILES = {
     for profile in (
         Profile(
             name="smoke",
+            label="clothes, 200 steps",
             summary="6,000 images of Fashion-MNIST at 16 x 16 pixels, 200 iterations",
             data=DataConfig(name="fashion-mnist-mini", image_size=16),
             recipe=SMOKE_RECIPE,
@@ -91,6 +93,7 @@ PROFILES = {
         ),
         Profile(
             name="small",
+            label="clothes, 400 steps",
             summary="6,000 images of Fashion-MNIST at 16 x 16 pixels, 400 iterations",
             data=DataConfig(name="fashion-mnist-mini", image_size=16),
             recipe=SMALL_RECIPE,
@@ -100,6 +103,7 @@ PROFILES = {
         ),
         Profile(
             name="quick",
+            label="CIFAR-10, a tenth",
             summary="CIFAR-10, one tenth of the paper's schedule (6,400 iterations)",
             data=DataConfig(name="cifar10", image_size=32),
             recipe=changed(PAPER_RECIPE, iterations=6400, milestones=(3200, 4800), log_every=100, eval_every=400),
@@ -109,6 +113,7 @@ PROFILES = {
         ),
         Profile(
             name="paper",
+            label="CIFAR-10, in full",
             summary="CIFAR-10, the paper's schedule (64,000 iterations)",
             data=DataConfig(name="cifar10", image_size=32),
             recipe=PAPER_RECIPE,

@@ -10,7 +10,7 @@ from resnet_lib.runs.settings import fully_connected, resnet
 from resnet_lib.show import tables
 from resnet_lib.show.grouping import by_setting, describe
 
-SMOKE, QUICK, _ = PROFILES.values()
+SMOKE, _, QUICK, _ = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
 
 

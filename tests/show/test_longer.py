@@ -13,7 +13,7 @@ from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
-SMOKE, QUICK, PAPER = PROFILES.values()
+SMOKE, _, QUICK, PAPER = PROFILES.values()
 NETS = (plain(20), plain(56), resnet(20), resnet(56))
 LONG = "64,000 iterations, n=1"
 

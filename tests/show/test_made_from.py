@@ -18,7 +18,7 @@ from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
-SMOKE, QUICK, _ = PROFILES.values()
+SMOKE, _, QUICK, _ = PROFILES.values()
 PLAIN_20 = plain(20).runs(SMOKE)
 
 

@@ -19,7 +19,7 @@ from resnet_lib.runs.settings import Setting, plain, resnet, table1
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
-SMOKE, QUICK, PAPER = PROFILES.values()
+SMOKE, _, QUICK, PAPER = PROFILES.values()
 
 
 def stored(folder: Path, setting: Setting, profile: str, *errors: float) -> list[RunRecord]:

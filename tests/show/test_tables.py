@@ -14,7 +14,7 @@ from resnet_lib.runs.store import Records
 from resnet_lib.show import tables
 from resnet_lib.show.tables import without_batch_norm
 
-SMOKE, QUICK, PAPER = PROFILES.values()
+SMOKE, _, QUICK, PAPER = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
 PLAIN_20 = plain(20)
 

@@ -7,7 +7,8 @@ from statistics import mean
 from matplotlib.axes import Axes
 from matplotlib.ticker import StrMethodFormatter
 
-from resnet_lib.evidence.diagnosis import guessing_error, of_setting
+from resnet_lib.evidence.diagnosis import of_setting
+from resnet_lib.evidence.learning import guessing_error
 from resnet_lib.runs.experiments import CASES
 from resnet_lib.runs.paper import figure6_error
 from resnet_lib.runs.records import RunRecord
