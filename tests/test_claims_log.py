@@ -1,0 +1,101 @@
+"""The log of the claims says what they ask today, and nothing in it was ever changed."""
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from samples import made_up_record
+
+from resnet_lib.evidence import claims_log
+from resnet_lib.evidence.claims import CLAIMS
+from resnet_lib.evidence.claims_log import FILE, Entry, asked, changes, entries, entry_for, parsed, written
+from resnet_lib.files import PACKAGE
+from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.records import save_record
+from resnet_lib.runs.settings import plain
+from resnet_lib.runs.store import Records
+
+LAST = {entry.claim: entry for entry in entries()}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_the_last_entry_of_a_claim_is_what_it_asks(name: str) -> None:
+    claim = CLAIMS[name]
+    to_add = written(entry_for(claim, "YYYY-MM-DD", "Say why.", Records.committed()))
+    same = (
+        name in LAST and not LAST[name].withdrawn and LAST[name].model_dump(include=set(asked(claim))) == asked(claim)
+    )
+    assert same, f"add to the end of {FILE.name}, with the day and the reason:\n{to_add}"
+
+
+def test_what_is_no_claim_any_more_is_withdrawn() -> None:
+    assert {name for name, entry in LAST.items() if entry.withdrawn} == set(LAST) - set(CLAIMS)
+
+
+def test_days_only_rise() -> None:
+    days = [entry.date for entry in entries() if entry.date > claims_log.BEGUN]
+    assert days == sorted(days)
+
+
+def history() -> list[str]:
+    """The log as each commit had it, oldest first; empty where there is no history."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(PACKAGE.parent), *arguments], capture_output=True, text=True, check=False
+        )
+        return done.stdout if done.returncode == 0 else ""
+
+    path = FILE.relative_to(PACKAGE.parent).as_posix()
+    commits = git("log", "--format=%H", "--reverse", "--diff-filter=AM", "--", path).split()
+    return [git("show", f"{commit}:{path}") for commit in commits]
+
+
+def test_the_log_was_only_ever_added_to() -> None:
+    versions = [parsed(text) for text in history()]
+    if not versions:
+        pytest.skip("no history here to hold the log against")
+    for before, after in zip(versions, [*versions[1:], entries()], strict=True):
+        assert after[: len(before)] == before
+
+
+def test_a_changed_threshold_or_wording_needs_an_entry() -> None:
+    claim = CLAIMS["degradation"]
+    for other in (
+        replace(claim, threshold=5.0),
+        replace(claim, statement="Another."),
+        replace(claim, effect=replace(claim.effect, text="another difference")),
+        replace(claim, of_learned=False),
+    ):
+        assert asked(other) != asked(claim)
+
+
+def test_an_entry_says_how_many_seeds_were_recorded_and_comes_back_as_written(tmp_path: Path) -> None:
+    for seed in range(2):
+        for net in (plain(20), plain(56)):
+            save_record(made_up_record(net.at(PROFILES["quick"], seed)), tmp_path)
+    entry = entry_for(CLAIMS["degradation"], "2026-12-01", "Why: because.", Records(tmp_path))
+    assert entry.recorded == {"quick": 2}
+    assert parsed(written(entry)) == (entry,)
+
+
+def test_the_table_of_changes_has_no_claim_that_stands_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(date: str, claim: str, **more: object) -> Entry:
+        return Entry(date=date, claim=claim, statement=claim, effect="", rule="above", threshold=0.0, why="", **more)
+
+    log = (
+        entry("2026-11-24", "kept"),
+        entry("2026-11-24", "changed"),
+        entry("2026-12-01", "changed", recorded={"quick": 3}),
+        entry("2026-12-01", "new"),
+        entry("2026-12-02", "changed", withdrawn=True),
+    )
+    monkeypatch.setattr(claims_log, "entries", lambda: log)
+    rows = changes().to_dict("records")
+    assert [(row["claim"], row["what"]) for row in rows] == [
+        ("changed", "withdrawn"),
+        ("new", "added"),
+        ("changed", "changed"),
+    ]
+    assert [row["seeds recorded by then"] for row in rows] == ["none", "none", "CIFAR-10, a tenth: 3"]
