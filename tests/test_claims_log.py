@@ -22,7 +22,7 @@ LAST = {entry.claim: entry for entry in entries()}
 @pytest.mark.parametrize("name", CLAIMS)
 def test_the_last_entry_of_a_claim_is_what_it_asks(name: str) -> None:
     claim = CLAIMS[name]
-    to_add = written(entry_for(claim, "YYYY-MM-DD", "Say why.", Records.committed()))
+    to_add = written(entry_for(claim, "2026-12-31", "Say why.", Records.committed()))
     same = (
         name in LAST and not LAST[name].withdrawn and LAST[name].model_dump(include=set(asked(claim))) == asked(claim)
     )

@@ -5,7 +5,6 @@ is only ever added to, which a test holds against the history of its file.
 """
 
 from functools import cache
-from typing import Annotated
 
 import yaml
 from pydantic import Field
@@ -13,7 +12,7 @@ from pydantic import Field
 from resnet_lib.display import Table
 from resnet_lib.evidence.claims import Claim
 from resnet_lib.files import PACKAGE
-from resnet_lib.runs.config import Finite, Frozen
+from resnet_lib.runs.config import Finite, Frozen, Positive
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import Day
 from resnet_lib.runs.store import Records
@@ -33,7 +32,7 @@ class Entry(Frozen):
     threshold: Finite
     of_learned: bool = False
     withdrawn: bool = False
-    recorded: dict[str, Annotated[int, Field(ge=1)]] = {}  # by then: profile -> seeds that have all its runs
+    recorded: dict[str, Positive] = Field(default_factory=dict)  # by then: profile -> seeds that have all its runs
     why: str
 
 
