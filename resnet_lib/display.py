@@ -31,6 +31,14 @@ def two_digits(value: float) -> str:
     return f"{value:.1e}"
 
 
+def clock(seconds: float) -> str:
+    """41 s, 3 min, 2 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 class Html(str):
     """Text that a notebook shows as it is marked up."""
 

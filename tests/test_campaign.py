@@ -16,11 +16,12 @@ import safetensors.torch
 import torch
 from samples import NOWHERE, made_up_record, measured, tiny, tiny_config
 
+from resnet_lib.display import clock
 from resnet_lib.errors import UserError
 from resnet_lib.evidence import rule
 from resnet_lib.files import PACKAGE, locked
 from resnet_lib.jobs import campaign
-from resnet_lib.jobs.campaign import checkpoint_path, clock, collect, cost, pending, weights_path, work
+from resnet_lib.jobs.campaign import checkpoint_path, collect, cost, pending, weights_path, work
 from resnet_lib.runs import store
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import ENOUGH_SEEDS, SUITES, Suite

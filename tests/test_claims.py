@@ -134,6 +134,7 @@ def test_a_share_is_judged_by_its_exact_interval() -> None:
     verdict = judge_share("claim", "smoke", 12, 12, 3, threshold=80.0)
     assert (verdict.status, verdict.effect, verdict.high) == ("undecided", 100, 100)
     assert verdict.low == pytest.approx(73.5, abs=0.1)
+    assert verdict.more_seeds == 2, "17 of 17 would do, and a seed has four"
     assert judge_share("claim", "smoke", 32, 32, 8, threshold=80.0).status == "supported"
     assert judge_share("claim", "smoke", 3, 12, 3, threshold=80.0).status == "refuted"
     assert judge_share("claim", "smoke", 8, 8, 2, threshold=80.0).status == "not yet run"

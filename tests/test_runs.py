@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from samples import made_up_record, python, tiny_config, tiny_dataset
 
 from resnet_lib.errors import UserError
 from resnet_lib.runs.config import NetConfig, RunConfig, changed
-from resnet_lib.runs.experiments import SUITES
+from resnet_lib.runs.experiments import CHOOSING_SEEDS, CHOSEN, RATES, SUITES
 from resnet_lib.runs.profiles import PAPER_RECIPE, PROFILES
 from resnet_lib.runs.records import PUBLISHED, STUDIES, RunRecord, load_record, load_study, save_record
 from resnet_lib.runs.settings import Setting, Share, plain, resnet
@@ -349,3 +350,17 @@ def test_records_of_this_machine_are_looked_for_after_the_committed_ones(tmp_pat
     assert Records.all().folders == (committed_dir(), local_dir())
     assert local_dir() == tmp_path / "cache" / "records"
     assert Records.committed().folders == (committed_dir(),)
+
+
+def test_each_net_has_the_rate_that_is_best_on_seeds_that_judge_nothing() -> None:
+    """The mean training error of the choosing seeds at `small` decides, from committed records."""
+    small, records = PROFILES["small"], Records.committed()
+    judging = {seed for profile in PROFILES.values() for seed in range(profile.num_seeds)}
+    assert not judging & set(CHOOSING_SEEDS)
+    for net, chosen in CHOSEN.items():
+        errors = {}
+        for number, rate in enumerate(RATES):
+            runs = records.select(net.with_recipe(**rate).at(small, seed) for seed in CHOOSING_SEEDS)
+            assert len(runs) == len(CHOOSING_SEEDS), (net.name, rate)
+            errors[number] = mean(run.final.train_error for run in runs)
+        assert RATES[min(errors, key=errors.get)] == chosen, (net.name, errors)

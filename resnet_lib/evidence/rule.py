@@ -118,12 +118,26 @@ def judge_share(claim: str, profile: str, right: int, asked: int, num_seeds: int
         effect = 100 * right / asked if asked else None
         return Verdict(claim, profile, "not yet run", num_seeds, effect, None, None)
     between = binomtest(right, asked).proportion_ci(1 - LEVEL, method="exact")
-    sides = ("greater", "less")
-    for_it, against = (float(binomtest(right, asked, threshold / 100, side).pvalue) for side in sides)
     share, low, high = 100 * right / asked, 100 * between.low, 100 * between.high
-    status = _status(for_it, against)
-    p = min(1.0, 2 * min(for_it, against))
-    return Verdict(claim, profile, status, num_seeds, share, low, high, p)
+    for_it, against = _chances_of_share(right, asked, threshold)
+    status, more = _status(for_it, against), None
+    if status == "undecided":
+        more = next(
+            (
+                seeds - num_seeds
+                for seeds in range(num_seeds + 1, MOST_SEEDS + 1)
+                if _status(*_chances_of_share(right * seeds // num_seeds, asked * seeds // num_seeds, threshold))
+                != "undecided"
+            ),
+            None,
+        )
+    return Verdict(claim, profile, status, num_seeds, share, low, high, min(1.0, 2 * min(for_it, against)), more)
+
+
+def _chances_of_share(right: int, asked: int, threshold: float) -> tuple[float, float]:
+    """How probable so high a share is if the true one is at the threshold, and how probable so low a one."""
+    higher, lower = (binomtest(right, asked, threshold / 100, side).pvalue for side in ("greater", "less"))
+    return float(higher), float(lower)
 
 
 def _status(for_it: float, against: float) -> Status:

@@ -6,7 +6,7 @@ Nothing here needs torch.
 from collections.abc import Iterator, Sequence
 from statistics import mean
 
-from resnet_lib.display import NO_RUN, Table
+from resnet_lib.display import NO_RUN, Table, clock
 from resnet_lib.evidence.claims import CLAIMS, Claim
 from resnet_lib.evidence.effects import added_by
 from resnet_lib.evidence.rule import MIN_SEEDS, MOST_SEEDS, Verdict, judge
@@ -79,15 +79,8 @@ def would_decide(verdict: Verdict, seconds: float | None = None) -> str:
     if verdict.more_seeds is None:
         return f"At this mean and spread even {MOST_SEEDS:,} seeds would not decide it."
     more = f"{verdict.more_seeds:,} more seed{'s' if verdict.more_seeds > 1 else ''}"
-    took = "" if seconds is None else f" ({duration(verdict.more_seeds * seconds)})"
+    took = "" if seconds is None else f" (about {clock(verdict.more_seeds * seconds)})"
     return f"At this mean and spread {more}{took} would decide it."
-
-
-def duration(seconds: float) -> str:
-    """About so long, in the unit that fits: 40 minutes, 3 hours."""
-    if seconds < 5400:
-        return f"about {max(1, round(seconds / 60))} min"
-    return f"about {seconds / 3600:,.0f} h"
 
 
 def seconds_per_seed(claim: Claim, profile: Profile, records: Records) -> float:

@@ -17,6 +17,7 @@ from torch import nn
 
 from resnet_lib import data
 from resnet_lib.data.sets import Dataset
+from resnet_lib.display import clock
 from resnet_lib.errors import UserError, lookup, reason, tell, unknown
 from resnet_lib.files import cache_dir, locked, write_atomically
 from resnet_lib.jobs.weights import digest
@@ -323,14 +324,6 @@ def tell_one(progress: Progress) -> None:
         f"{progress.name.rpartition('_')[0]}: iteration {progress.iteration} of {progress.iterations}, training error "
         f"{progress.error:.1f}%; {clock(left)} left for this run"
     )
-
-
-def clock(seconds: float) -> str:
-    """41 s, 3 min, 2 h 05 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def prepare(*suites: str, profile: str = BEST, retrain: bool = False) -> None:

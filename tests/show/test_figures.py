@@ -11,9 +11,11 @@ from samples import made_up_record, python, tiny_config
 
 from resnet_lib.data import tabular
 from resnet_lib.evidence.rule import interval
+from resnet_lib.runs.experiments import CHOOSING_SEEDS, RATES
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.settings import plain, resnet
-from resnet_lib.show.figures import curves, final_errors, lines, parity, settings
+from resnet_lib.show.figures import curves, final_errors, lines, parity, rates, settings
 
 RECORDS = [
     made_up_record(tiny_config(net, seed), train_error=base + 3 * seed, test_error=base + 10 + seed)
@@ -227,3 +229,20 @@ def test_lines_are_drawn_as_given() -> None:
     drawn = {line.get_label(): list(zip(line.get_xdata(), line.get_ydata(), strict=True)) for line in axes.lines}
     assert drawn == {"a": [(1, 1), (2, 2), (3, 4)], "b": [(1, 3), (2, 3)]}
     assert (axes.get_yscale(), axes.get_title(loc="left")) == ("log", "Message")
+
+
+def test_rates_are_places_of_which_those_that_are_warmed_up_stand_apart() -> None:
+    runs = [
+        made_up_record(net.with_recipe(**rate).at(PROFILES["small"], seed), train_error=error + seed)
+        for net, error in ((plain(20), 10), (resnet(20), 5))
+        for rate in (RATES[0], RATES[3], RATES[5])
+        for seed in CHOOSING_SEEDS
+    ]
+    figure = rates(runs)
+    for axes, error in zip(figure.axes, (10, 5), strict=True):
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["0.003", "0.1", "0.1\nwarm"]
+        lines = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+        (cold, warm) = lines.values()
+        assert list(cold.get_xdata()) == [0, 1] and list(warm.get_xdata()) == [2]
+        assert list(cold.get_ydata()) == [error + mean(CHOOSING_SEEDS)] * 2
+    assert figure.made_from == tuple(runs)

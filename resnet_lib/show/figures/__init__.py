@@ -1,7 +1,7 @@
 """Figures made from records. Nothing here trains or needs torch."""
 
 from resnet_lib.show.figures.canvas import Figure
-from resnet_lib.show.figures.ends import figure4, final_errors, folklore, settings
+from resnet_lib.show.figures.ends import figure4, final_errors, folklore, rates, settings
 from resnet_lib.show.figures.inside import figure7, lesions, per_layer
 from resnet_lib.show.figures.live import gradient_shares, lines, parity
 from resnet_lib.show.figures.others import literature, others_lesions, others_responses

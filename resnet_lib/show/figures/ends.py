@@ -18,12 +18,13 @@ from resnet_lib.show.figures.canvas import (
     MEASURED_ON_X,
     ORANGE,
     Figure,
+    depth_color,
     kind_color,
     name_rows,
     new_figure,
     styled,
 )
-from resnet_lib.show.grouping import by_setting, grouped
+from resnet_lib.show.grouping import by_net, by_setting, grouped
 
 
 @styled
@@ -65,6 +66,40 @@ def final_errors(records: Sequence[RunRecord], title: str = "") -> Figure:
     axes.legend()
     figure.from_runs(records, "Dots: seeds; lines: their means. ")
     return figure
+
+
+@styled
+def rates(records: Sequence[RunRecord], title: str = "") -> Figure:
+    """Training error at the end against the learning rate, plain and residual nets: a dot per seed, a line per depth.
+
+    Runs that are warmed up stand apart, to the right.
+    """
+    figure, all_axes = new_figure(2, height=3.6)
+    for axes, kind in zip(all_axes, ("plain", "residual"), strict=True):
+        chosen = [record for record in records if (record.config.net.shortcut == "none") == (kind == "plain")]
+        places = {name: place for place, name in enumerate(sorted({_rate(record) for record in records}))}
+        for net, group in by_net(chosen).items():
+            errors = {rate: [run.final.train_error for run in runs] for rate, runs in grouped(group, _rate).items()}
+            color = depth_color(net.depth)
+            for warm, style in ((False, "-"), (True, "--")):
+                line = [(places[rate], mean(errors[rate])) for rate in sorted(errors) if rate[0] == warm]
+                label = f"{net.name}{', warmed up' if warm else ''}"
+                axes.plot(*zip(*line, strict=True), style, color=color, label=label, lw=2)
+            for rate, seeds in errors.items():
+                axes.plot([places[rate]] * len(seeds), seeds, "o", color=color, ms=4)
+        names = [f"{lr:g}" + ("\nwarm" if warm else "") for warm, lr in places]
+        axes.set_xticks(list(places.values()), names)
+        axes.set(title=kind, xlabel="learning rate", ylim=(0, 92))
+    all_axes[0].set_ylabel("final training error (%)")
+    figure.depth_legend(record.config.net.depth for record in records)
+    figure.headline(title)
+    figure.from_runs(records, "Dots: seeds; lines: their means; dashed, warm: warmed up for a tenth of the run. ")
+    return figure
+
+
+def _rate(record: RunRecord) -> tuple[bool, float]:
+    """Whether a run was warmed up, and its learning rate."""
+    return record.config.recipe.warmup_iterations > 0, record.config.recipe.lr
 
 
 @styled
