@@ -69,20 +69,19 @@ def describe(records: Sequence[RunRecord | Study]) -> str:
     """On which images, for how long, with how many seeds these runs were made: one line, as a caption needs it."""
     if not records:
         return NO_RUN
-    seeds: dict[tuple[str, str], set[int]] = {}
+    seeds: dict[str, set[int]] = {}
     for record in records:
         config = record.config
         place = home(config)
         profile = place and place.profile
         usual = profile and (config.data, config.recipe.iterations) == (profile.data, profile.recipe.iterations)
         what = profile.summary if usual else f"{data_name(config.data)}, {config.recipe.iterations:,} iterations"
-        seeds.setdefault((what, f" (profile {profile.name})" if profile else ""), set()).add(config.seed)
-    parts = (f"{what}; {len(of)} seed{'s' if len(of) > 1 else ''}{profile}" for (what, profile), of in seeds.items())
-    return "; ".join(parts)
+        seeds.setdefault(what, set()).add(config.seed)
+    return "; ".join(f"{what}; {len(of)} seed{'s' if len(of) > 1 else ''}" for what, of in seeds.items())
 
 
 def longer_profiles(profile: Profile, records: Records, settings: Iterable[Setting]) -> dict[str, Profile]:
-    """The profiles on the same images with more iterations of which any of these settings has a run.
+    """The profiles with more iterations, at the same rate on the same images, of which any of these settings has a run.
 
     By what a heading calls them, the longest first: 64,000 iterations.
     """
@@ -90,7 +89,8 @@ def longer_profiles(profile: Profile, records: Records, settings: Iterable[Setti
     return {
         f"{longer.recipe.iterations:,} iterations": longer
         for longer in reversed(PROFILES.values())
-        if longer.data == profile.data and longer.recipe.iterations > profile.recipe.iterations
+        if (longer.data, longer.recipe.lr) == (profile.data, profile.recipe.lr)
+        if longer.recipe.iterations > profile.recipe.iterations
         if any(records.select(setting.runs(longer)) for setting in settings)
     }
 

@@ -19,4 +19,13 @@ from resnet_lib.show.tables.published import (
     table4,
     table5,
 )
-from resnet_lib.show.tables.runs import diagnosed, diagnoses, errors, hardware, recorded, report, without_batch_norm
+from resnet_lib.show.tables.runs import (
+    diagnosed,
+    diagnoses,
+    errors,
+    hardware,
+    pairing,
+    recorded,
+    report,
+    without_batch_norm,
+)

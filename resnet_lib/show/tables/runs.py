@@ -1,8 +1,8 @@
 """Errors of runs, which case each run is, and where the runs come from."""
 
 from collections.abc import Sequence
-from itertools import chain
-from statistics import mean
+from itertools import chain, combinations
+from statistics import correlation, mean
 
 from resnet_lib.display import Table
 from resnet_lib.evidence.diagnosis import diagnose, judged
@@ -28,6 +28,20 @@ def errors(records: Sequence[RunRecord]) -> Table:
     ]
     table = Table(rows, columns=columns).from_runs(records)
     return table if table["data"].nunique() > 1 else table.drop(columns="data")
+
+
+def pairing(profile: Profile, records: Records, settings: Sequence[Setting]) -> Table:
+    """How the training errors of pairs of nets that share their seeds are correlated.
+
+    Below zero pairing makes an interval wider than independent runs would.
+    """
+    records = records.noting()
+    errors = {net.name: [run.final.train_error for run in records.select(net.runs(profile))] for net in settings}
+    rows = []
+    for (one, first), (other, second) in combinations(errors.items(), 2):
+        row = {"nets": f"{one} and {other}", "seeds": min(len(first), len(second))}
+        rows.append(row | {"correlation of training errors": f"{correlation(first, second):+.2f}"})
+    return Table(rows).from_runs(records.given)
 
 
 def recorded(settings: Sequence[Setting], records: Sequence[RunRecord]) -> Table:

@@ -1,0 +1,93 @@
+"""Sentences that repeat a verdict in words stand as long as the records give that verdict, and no longer."""
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from samples import made_up_record
+
+from resnet_lib.evidence.claims import CLAIMS
+from resnet_lib.files import PACKAGE
+from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.records import save_record
+from resnet_lib.runs.seal import SEAL
+from resnet_lib.runs.settings import plain, resnet
+from resnet_lib.runs.store import Records, committed_dir
+
+
+class Said(NamedTuple):
+    """A sentence of a text, and the verdicts that it rests on: (claim, profile) -> status."""
+
+    text: str  # the file
+    sentence: str
+    rests_on: dict[tuple[str, str], str]
+
+    def stands(self, records: Records) -> bool:
+        """Whether records give these verdicts."""
+        judged = (CLAIMS[claim].verdict(PROFILES[profile], records).status for claim, profile in self.rests_on)
+        return list(judged) == list(self.rests_on.values())
+
+
+DEGRADES = {("degradation", "small"): "supported", ("degradation", "quick"): "supported"}
+SAID = (
+    Said(
+        "chapters/13_ledger.md",
+        "on clothes with 400 steps, and on CIFAR-10 at a tenth of the paper's schedule, plain-56 fits its own training "
+        "images worse than plain-20. With shortcuts most of that harm is gone.",
+        DEGRADES | {("shortcuts-help", "small"): "supported", ("shortcuts-help", "quick"): "supported"},
+    ),
+    Said(
+        "chapters/13_ledger.md",
+        "at these scales the seeds do not answer it.",
+        {("depth-helps-resnets", "small"): "undecided", ("depth-helps-resnets", "quick"): "undecided"},
+    ),
+    Said(
+        "chapters/13_ledger.md",
+        "At a learning rate of 0.1 and 200 steps, a plain net of 56 layers ends near the error of guessing;",
+        {("degradation", "smoke"): "did not start"},
+    ),
+    Said(
+        "chapters/01_degradation.md",
+        "It appears on CIFAR-10 at a tenth of the paper's schedule, and within a minute on other, smaller images;",
+        DEGRADES,
+    ),
+    Said(
+        "chapters/01_degradation.md",
+        "it is there when both nets have their own best learning rate.",
+        {("tuned-degradation", "small"): "supported"},
+    ),
+    Said(
+        "chapters/01_degradation.md",
+        "Shortcuts remove most of what depth costs.",
+        {("shortcuts-help", "small"): "supported", ("shortcuts-help", "quick"): "supported"},
+    ),
+)
+
+
+def in_one_line(text: str) -> str:
+    """A text without its line breaks."""
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("said", SAID, ids=lambda said: said.sentence[:40])
+def test_what_is_said_is_what_the_records_say(said: Said) -> None:
+    text = (PACKAGE.parent / said.text).read_text(encoding="utf-8")
+    assert said.sentence in in_one_line(text), f"{said.text} does not say this any more: change this list"
+    assert said.stands(Records.committed()), f"{said.text}: the records say otherwise now: {said.rests_on}"
+
+
+def test_a_contrary_record_makes_a_sentence_fail(tmp_path: Path) -> None:
+    """Of the four nets that the first sentence speaks of, one is made to end elsewhere."""
+    shutil.copytree(committed_dir(), tmp_path / "records", ignore=shutil.ignore_patterns(SEAL))
+    records = Records(tmp_path / "records")
+    first = SAID[0]
+    assert first.stands(records)
+    for net, error in ((plain(56), 1.0), (resnet(56), 40.0)):
+        config = net.at(PROFILES["quick"], 0)
+        (path,) = tmp_path.rglob(f"{config.name}.json")
+        whole = path.read_text()
+        save_record(made_up_record(config, train_error=error), path.parent.parent)
+        assert not first.stands(records), net.name
+        path.write_text(whole)
+    assert first.stands(records)
