@@ -1,5 +1,5 @@
-// Makes explorable what resnet_lib/show/explore.py wrote into a page, and tables readable on a phone. It computes
-// nothing: every number stands in the page.
+// Makes explorable what resnet_lib/show/explore.py and toys.py wrote into a page, and tables readable on a phone. It
+// computes nothing: every number stands in the page.
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -148,6 +148,54 @@ function exploreNets(box) {
   update();
 }
 
+// --------------------------------------------------------------------------------------------- depth and shortcuts
+
+// The net that is shown stands in the page's address, so that it can be linked.
+function playDepth(box) {
+  const states = JSON.parse(box.querySelector("script").textContent);
+  const picture = box.querySelector(".picture");
+  const slider = element("input", { type: "range", min: 0, max: states[0].length - 1, id: "toy-layers" });
+  const shortcut = element("input", { type: "checkbox", role: "switch" });
+  const layers = element("b");
+  const said = element("p", { class: "toy-said", role: "status" });
+
+  function show() {
+    const state = states[Number(shortcut.checked)][slider.value];
+    layers.textContent = state.layers;
+    slider.setAttribute("aria-valuetext", `${state.layers} layers`);
+    for (const part of picture.querySelectorAll("[data-net]")) {
+      part.classList.toggle("chosen", part.dataset.net === state.net);
+    }
+    for (const net of picture.querySelectorAll("[data-layers]")) {
+      net.style.display = Number(net.dataset.layers) === state.layers ? "" : "none";
+    }
+    picture.classList.toggle("residual", shortcut.checked);
+    said.textContent = state.said;
+    return state;
+  }
+
+  function follow() {
+    states.forEach((row, residual) => row.forEach(({ address }, index) => {
+      if (`#${address}` === location.hash) [slider.value, shortcut.checked] = [index, Boolean(residual)];
+    }));
+    show();
+  }
+
+  for (const control of [slider, shortcut]) {
+    control.addEventListener("input", () => history.replaceState(null, "", `#${show().address}`));
+  }
+  addEventListener("hashchange", follow);
+  picture.querySelector(".key").replaceWith(
+    element("div", { class: "toy-controls" },
+      element("label", { for: "toy-layers" }, "layers ", layers), slider,
+      element("label", {}, shortcut, "+ x: add to each block what enters it")),
+    said,
+  );
+  picture.classList.add("played");
+  slider.value = slider.max;
+  follow();
+}
+
 // --------------------------------------------------------------------------------------------------------- tables
 
 // A table that is wider than its place says so, and on which side the rest is.
@@ -175,4 +223,5 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("table.ledger").forEach(label);
   document.querySelectorAll(".explore-curves").forEach(exploreCurves);
   document.querySelectorAll(".explore-nets").forEach(exploreNets);
+  document.querySelectorAll(".explore-depth").forEach(playDepth);
 });

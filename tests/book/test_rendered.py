@@ -164,7 +164,7 @@ def test_panels_stand_side_by_side_or_stack(page: Page) -> None:
     for screen, width in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": 900})
         read(page, "notebooks/00_measured.html")
-        tops[screen] = {round(svg.bounding_box()["y"]) for svg in page.locator(".picture .panels svg").all()}
+        tops[screen] = {round(svg.bounding_box()["y"]) for svg in page.locator(".picture .panels > div").all()}
     assert len(tops["phone"]) == 2 and len(tops["desktop"]) == 1
 
 
@@ -254,6 +254,42 @@ def test_the_values_shown_are_those_of_the_page(page: Page) -> None:
     assert sorted(values(page)) == sorted(lasts)
 
 
+TOY = "notebooks/00_measured.html"
+
+
+def test_the_toy_goes_deeper_and_gets_its_shortcuts_by_keyboard(page: Page) -> None:
+    read(page, TOY)
+    toy = page.locator(".explore-depth")
+    slider, switch, said = toy.get_by_role("slider"), toy.get_by_role("switch"), toy.get_by_role("status")
+    states = page.evaluate("JSON.parse(document.querySelector('.explore-depth script').textContent)")
+    slider.focus()
+    page.keyboard.press("Home")
+    for row, press in ((states[0], "ArrowRight"), (states[1][::-1], "ArrowLeft")):
+        for state in row:
+            assert said.inner_text() == state["said"]
+            assert slider.get_attribute("aria-valuetext") == f"{state['layers']} layers"
+            drawn = toy.locator("[data-net].chosen").evaluate_all("parts => parts.map(part => part.dataset.net)")
+            assert set(drawn) == {state["net"]}
+            assert toy.locator("[data-layers]:visible").get_attribute("data-layers") == str(state["layers"])
+            assert toy.locator(".shortcut:visible").count() == (2 if row is not states[0] else 0)
+            page.keyboard.press(press)
+        switch.focus()
+        page.keyboard.press("Space")
+        slider.focus()
+
+
+def test_the_state_of_the_toy_stands_in_its_address(page: Page) -> None:
+    page.goto(f"{(BUILT / TOY).as_uri()}#32-layers-with-x", wait_until="load")
+    toy = page.locator(".explore-depth")
+    assert toy.get_by_role("switch").is_checked() and "32 layers with + x" in toy.get_by_role("status").inner_text()
+    toy.get_by_role("switch").uncheck()
+    assert page.url.endswith("#32-layers-without-x")
+    page.evaluate("location.hash = '#20-layers-with-x'")
+    page.wait_for_function("document.querySelector('.toy-said').textContent.startsWith('20 layers with + x')")
+    page.goto(f"{(BUILT / TOY).as_uri()}#how-far-it-is", wait_until="load")
+    assert toy.get_by_role("status").is_visible()
+
+
 def test_on_paper_there_are_no_controls(page: Page) -> None:
     read(page, CURVES)
     picture = page.locator(".picture.explored").first
@@ -271,6 +307,10 @@ def test_without_scripts_the_picture_and_one_net_are_there(browser: Browser) -> 
         assert not page.locator(".explore-curves").first.is_visible()
         page.goto((BUILT / NETS).as_uri())
         assert "269,722" in page.locator(".explore-nets").inner_text()  # ResNet-20 A
+        page.goto((BUILT / TOY).as_uri())
+        toy = page.locator(".explore-depth")
+        assert toy.locator("tbody tr").count() == 4 and toy.locator("tbody").is_visible()
+        assert toy.locator("[data-layers]:visible").count() == 1
 
 
 def test_a_net_is_set_by_its_fields(page: Page) -> None:

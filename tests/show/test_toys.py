@@ -1,0 +1,77 @@
+"""Toys carry the numbers of the records, and say in words what these say."""
+
+import json
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from samples import made_up_record
+
+from resnet_lib.errors import UserError
+from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.records import save_record
+from resnet_lib.runs.settings import plain, resnet
+from resnet_lib.runs.store import Records
+from resnet_lib.show import toys
+
+QUICK = PROFILES["quick"]
+
+
+def parsed(text: str) -> BeautifulSoup:
+    return BeautifulSoup(text, "html.parser")
+
+
+def carried(text: str) -> object:
+    return json.loads(parsed(text).find("script").string)
+
+
+def recorded(folder: Path, errors: dict[tuple, list[float]]) -> Records:
+    """Runs of these nets, a seed for each test error; training errors are one point lower."""
+    for (net, depth), tested in errors.items():
+        for run, error in zip(net(depth).runs(QUICK), tested, strict=False):
+            save_record(made_up_record(run, error - 1, error), folder)
+    return Records(folder)
+
+
+# ------------------------------------------------------------------------------------------------ depth and shortcuts
+
+
+def test_each_state_tells_the_means_of_its_net(tmp_path: Path) -> None:
+    errors = {(plain, 20): [15, 17], (plain, 56): [55.5], (resnet, 20): [13], (resnet, 56): [19, 21], (plain, 32): [9]}
+    toy = toys.depth(QUICK, recorded(tmp_path, errors))
+    states = {state["net"]: state for row in carried(toy) for state in row}
+    assert {net: state["address"] for net, state in states.items()} == {
+        "plain-20": "20-layers-without-x",
+        "plain-56": "56-layers-without-x",
+        "ResNet-20 A": "20-layers-with-x",
+        "ResNet-56 A": "56-layers-with-x",
+    }  # not plain-32, which has nothing beside it
+    said = states["ResNet-56 A"]["said"]
+    assert said == "56 layers with + x: 20.0% of the test images wrong, 19.0% of its own training images."
+    cells = [[cell.text for cell in row("td")] for row in parsed(toy).select("tbody tr")]
+    assert cells == [["20", "16.0", "13.0", "15.0", "12.0"], ["56", "55.5", "20.0", "54.5", "19.0"]]
+    assert "seeds: 1" in parsed(toy).select_one(".footer").text
+
+
+def test_the_sentence_says_which_way_depth_goes(tmp_path: Path) -> None:
+    errors = {(plain, 20): [15], (plain, 44): [35.4], (resnet, 20): [13], (resnet, 44): [11]}
+    sentence = parsed(toys.depth(QUICK, recorded(tmp_path, errors))).select_one(".headline").text
+    assert sentence == "From 20 to 44 layers a plain net gets 20 more of 100 test images wrong; with + x, 2 fewer."
+
+
+def test_every_net_of_a_state_is_drawn_and_so_are_its_blocks() -> None:
+    toy = toys.depth(QUICK, Records.committed())
+    states = [state for row in carried(toy) for state in row]
+    drawn = parsed(toy).select_one(".panels")
+    for state in states:
+        assert len(drawn.find_all(attrs={"data-net": state["net"]})) >= 2
+        net = drawn.find(attrs={"data-layers": str(state["layers"])})
+        assert len(net.find_all("polygon", recursive=False)) == (state["layers"] - 2) / 2
+        assert len(net.select(".shortcut path")) == (state["layers"] - 2) / 2
+    seen = [group["data-layers"] for group in drawn.find_all(attrs={"data-layers": True}) if not group.get("style")]
+    assert seen == [str(max(state["layers"] for state in states))]
+
+
+def test_one_depth_is_not_enough(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="profile quick has runs of 1 depths, and a comparison takes two"):
+        toys.depth(QUICK, recorded(tmp_path, {(plain, 20): [15], (resnet, 20): [13]}))
