@@ -196,6 +196,41 @@ function playDepth(box) {
   follow();
 }
 
+// ---------------------------------------------------------------------------------------------- a block taken out
+
+function breakNet(box) {
+  const { first, nets } = JSON.parse(box.querySelector("script").textContent);
+  const said = box.querySelector(".toy-said");
+  const row = box.querySelector(".blocks");
+  const select = element("select", { "aria-label": "Net" });
+  nets.forEach(({ name }, index) => select.append(new Option(name, index, index === first, index === first)));
+
+  function block(net, [number, error]) {
+    const button = element("button", { type: "button", "aria-pressed": false, "aria-label": `block ${number}` }, number);
+    if (error === null) button.disabled = true;
+    button.addEventListener("click", () => {
+      const out = button.getAttribute("aria-pressed") === "false";
+      for (const other of row.querySelectorAll("button")) other.setAttribute("aria-pressed", other === button && out);
+      said.textContent = out ? `Without block ${number}: ${error} wrong. ${net.whole}` : net.whole;
+      button.style.setProperty("--error", error); // it stays to be seen, so that blocks can be compared
+      button.classList.add("known");
+    });
+    return button;
+  }
+
+  function show() {
+    const net = nets[select.value];
+    row.replaceChildren(...net.stages.map((stage, index) => element(
+      "span", { role: "group", "aria-label": `stage ${index + 1}` }, ...stage.map((one) => block(net, one)))));
+    said.textContent = net.whole;
+  }
+
+  select.addEventListener("change", show);
+  box.prepend(element("div", { class: "toy-controls" }, select, "Press a block to take it out."));
+  row.classList.add("played");
+  show();
+}
+
 // --------------------------------------------------------------------------------------------------------- tables
 
 // A table that is wider than its place says so, and on which side the rest is.
@@ -224,4 +259,5 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".explore-curves").forEach(exploreCurves);
   document.querySelectorAll(".explore-nets").forEach(exploreNets);
   document.querySelectorAll(".explore-depth").forEach(playDepth);
+  document.querySelectorAll(".explore-lesions").forEach(breakNet);
 });

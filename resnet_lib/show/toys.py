@@ -1,16 +1,19 @@
-"""What a page's reader can play with: a net's depth and its shortcuts, on recorded runs.
+"""What a page's reader can play with: a net's depth and its shortcuts, a net that loses a block.
 
 As in `explore`, the script book/_static/explore.js computes nothing and shows what stands in the page. Without it a toy
 is a picture or a table of the same numbers.
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from statistics import mean
 
 from resnet_lib.display import Html, Table, runs_line
 from resnet_lib.errors import UserError
+from resnet_lib.evidence.effects import without_whole
 from resnet_lib.runs.profiles import Profile
-from resnet_lib.runs.records import RunRecord
+from resnet_lib.runs.published import PublishedNet
+from resnet_lib.runs.records import PublishedStudy, RunRecord
 from resnet_lib.runs.settings import DEPTHS, plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import drawings
@@ -18,6 +21,7 @@ from resnet_lib.show.explore import carrier
 from resnet_lib.show.figures.canvas import BLUE, ORANGE, Figure, kind_color, new_figure, styled
 from resnet_lib.show.figures.training import draw_curves
 from resnet_lib.show.grouping import grouped
+from resnet_lib.show.others import studied_of_others
 from resnet_lib.show.pictures import Panel, picture
 
 KINDS = {"without + x": plain, "with + x": resnet}
@@ -105,3 +109,46 @@ def _all_curves(runs: Sequence[RunRecord]) -> Figure:
     axes.set_ylabel("error (%)")
     figure.color_legend(dict(zip(KINDS, (ORANGE, BLUE), strict=True)))
     return figure
+
+
+# ------------------------------------------------------------------------------------------------- a block taken out
+
+
+def lesions(records: Records) -> Html:
+    """Nets that others trained, as rows of blocks; on a page a reader takes a block out and is told the error.
+
+    Without a script one of the deepest residual nets is told of, block by block.
+
+    Raises:
+        UserError: none of these nets was measured without its blocks.
+    """
+    studies = studied_of_others("delete-block", records)
+    if not studies:
+        raise UserError("no net of others was measured without its blocks; see python -m resnet_lib nets measure")
+    nets = [_damaged(net, study) for net, study in studies]
+    first = max(range(len(nets)), key=lambda i: (studies[i][0].config.shortcut != "none", studies[i][0].config.depth))
+    told = ", ".join(f"{number}: {error}" for stage in nets[first]["stages"] for number, error in stage if error)
+    authors = ", ".join(dict.fromkeys(net.publisher.repository for net, _ in studies))
+    shown = f"""<p class="toy-said" role="status">{nets[first]["whole"]}</p>
+<p class="blocks">Without block {told}.</p>
+<p class="footer">Trained on CIFAR-10 by others, one net per depth: {escape(authors)}. Nothing is retrained. The blocks
+that open the second and the third stage change the shape of what passes through, and stay.</p>"""
+    return carrier("lesions", shown, {"first": first, "nets": nets})
+
+
+def _damaged(net: PublishedNet, study: PublishedStudy) -> dict[str, object]:
+    """What is told of one net: whole, and for each stage number and error of its blocks, None if it has to stay."""
+    errors, whole = without_whole(study)
+    per_stage = (net.config.depth - 2) // 6
+    return {
+        "name": f"{net.net}, by {net.author}",
+        "whole": f"{net.net}, whole: {whole:.1f}% of {study.num_images:,} test images wrong.",
+        "stages": [
+            [
+                (per_stage * stage + block + 1, f"{error:.1f}%" if error is not None else None)
+                for block in range(per_stage)
+                for error in [errors.get(f"layer{stage + 1}.{block}")]
+            ]
+            for stage in range(3)
+        ],
+    }

@@ -290,6 +290,27 @@ def test_the_state_of_the_toy_stands_in_its_address(page: Page) -> None:
     assert toy.get_by_role("status").is_visible()
 
 
+def test_a_block_is_taken_out_by_keyboard_and_put_back(page: Page) -> None:
+    read(page, "notebooks/03_residual_formulation.html")
+    toy = page.locator(".explore-lesions")
+    data = page.evaluate("JSON.parse(document.querySelector('.explore-lesions script').textContent)")
+    said = toy.get_by_role("status")
+    toy.get_by_label("Net").select_option("plain-56, by a-martyn")
+    net = next(net for net in data["nets"] if net["name"] == "plain-56, by a-martyn")
+    assert said.inner_text() == net["whole"]
+    (number, error), (other, second) = net["stages"][1][1:3]
+    for block, measured in ((number, error), (other, second)):
+        toy.get_by_role("button", name=f"block {block}", exact=True).focus()
+        page.keyboard.press("Space")
+        assert said.inner_text() == f"Without block {block}: {measured} wrong. {net['whole']}"
+    out = toy.locator("[aria-pressed=true]")
+    assert out.all_inner_texts() == [str(other)]  # one at a time: more were not measured this way
+    page.keyboard.press("Space")
+    assert said.inner_text() == net["whole"] and not out.count()
+    stays = [number for stage in net["stages"] for number, error in stage if error is None]
+    assert toy.locator("button:disabled").all_inner_texts() == [str(number) for number in stays]
+
+
 def test_on_paper_there_are_no_controls(page: Page) -> None:
     read(page, CURVES)
     picture = page.locator(".picture.explored").first

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from samples import made_up_record
+from samples import NOWHERE, made_up_record
 
 from resnet_lib.errors import UserError
 from resnet_lib.runs.profiles import PROFILES
-from resnet_lib.runs.records import save_record
+from resnet_lib.runs.published import published_nets
+from resnet_lib.runs.records import PublishedStudy, save_record, save_study
 from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import toys
@@ -75,3 +76,51 @@ def test_every_net_of_a_state_is_drawn_and_so_are_its_blocks() -> None:
 def test_one_depth_is_not_enough(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="profile quick has runs of 1 depths, and a comparison takes two"):
         toys.depth(QUICK, recorded(tmp_path, {(plain, 20): [15], (resnet, 20): [13]}))
+
+
+# ------------------------------------------------------------------------------------------------- a block taken out
+
+
+def test_each_block_has_the_error_that_was_measured_without_it(tmp_path: Path) -> None:
+    net = published_nets()["a-martyn/plain-20"]
+    errors = {"whole net": 9.0, "layer1.0": 80.0, "layer1.2": 81.25, "layer2.1": 70.0, "layer3.2": 90.0}
+    study = PublishedStudy(
+        format=1,
+        study="delete-block",
+        net=net.name,
+        source=net.source,
+        num_images=2000,
+        label=tuple(errors),
+        value=tuple(errors.values()),
+        provenance=NOWHERE,
+    )
+    save_study(study, tmp_path)
+    data = carried(toys.lesions(Records(tmp_path)))
+    (told,) = data["nets"]
+    assert data["first"] == 0 and told["name"] == "plain-20, by a-martyn"
+    assert told["whole"] == "plain-20, whole: 9.0% of 2,000 test images wrong."
+    assert told["stages"] == [
+        [[1, "80.0%"], [2, None], [3, "81.2%"]],
+        [[4, None], [5, "70.0%"], [6, None]],
+        [[7, None], [8, None], [9, "90.0%"]],
+    ]
+
+
+def test_without_a_script_a_deepest_residual_net_is_told_of_and_whose_it_is() -> None:
+    toy = toys.lesions(Records.committed())
+    data = carried(toy)
+    net = data["nets"][data["first"]]
+    assert net["name"] == "ResNet-56, by a-martyn"
+    said = parsed(toy).select_one(".blocks").text
+    assert all(
+        f"{number}: {error}" in said.replace("block ", "")
+        for stage in net["stages"]
+        for number, error in stage
+        if error
+    )
+    assert "Trained on CIFAR-10 by others, one net per depth: a-martyn/resnet" in parsed(toy).select_one(".footer").text
+
+
+def test_a_book_without_nets_of_others_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no net of others was measured without its blocks"):
+        toys.lesions(Records(tmp_path))
