@@ -1,5 +1,5 @@
 // Makes explorable what resnet_lib/show/explore.py and toys.py wrote into a page, and tables readable on a phone. It
-// computes nothing: every number stands in the page.
+// computes nothing of nets and runs: every number stands in the page. It only counts what a reader guessed right.
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -231,6 +231,40 @@ function breakNet(box) {
   show();
 }
 
+// ------------------------------------------------------------------------------------------------ verdicts to guess
+
+function guess(box) {
+  const { answers, always } = JSON.parse(box.querySelector("script").textContent);
+  const items = [...box.querySelectorAll("li")];
+  const button = element("button", { type: "button" }, "Show the verdicts");
+  const score = element("p", { class: "toy-said", role: "status" });
+  score.hidden = true;
+
+  items.forEach((item, index) => {
+    const statement = item.querySelector("p");
+    const choices = Object.entries(answers).map(([verdict, word]) =>
+      element("label", {}, element("input", { type: "radio", name: `guess-${index}`, value: verdict }), word));
+    statement.after(element("div", { role: "radiogroup", "aria-label": statement.textContent }, ...choices));
+    item.querySelector("details").hidden = true;
+  });
+
+  button.addEventListener("click", () => {
+    const right = items.filter((item) => {
+      const [said, details] = [item.querySelector(":checked")?.value, item.querySelector("details")];
+      const hit = said === item.dataset.verdict;
+      details.firstElementChild.textContent = hit ? "Right" : said ? "Not so" : "No guess";
+      details.open = true;
+      details.hidden = false;
+      item.classList.toggle("right", hit);
+      return hit;
+    });
+    score.textContent = `${right.length} of ${items.length} right. ${always}`;
+    score.hidden = false;
+  });
+
+  box.querySelector("ol").after(button, score);
+}
+
 // --------------------------------------------------------------------------------------------------------- tables
 
 // A table that is wider than its place says so, and on which side the rest is.
@@ -260,4 +294,5 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".explore-nets").forEach(exploreNets);
   document.querySelectorAll(".explore-depth").forEach(playDepth);
   document.querySelectorAll(".explore-lesions").forEach(breakNet);
+  document.querySelectorAll(".explore-guesses").forEach(guess);
 });

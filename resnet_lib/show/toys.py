@@ -1,16 +1,21 @@
-"""What a page's reader can play with: a net's depth and its shortcuts, a net that loses a block.
+"""What a page's reader can play with: a net's depth and its shortcuts, a net that loses a block, verdicts to guess.
 
 As in `explore`, the script book/_static/explore.js computes nothing and shows what stands in the page. Without it a toy
 is a picture or a table of the same numbers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from statistics import mean
 
 from resnet_lib.display import Html, Table, runs_line
 from resnet_lib.errors import UserError
+from resnet_lib.evidence import verdicts
+from resnet_lib.evidence.claims import TO_COVER, Claim
 from resnet_lib.evidence.effects import without_whole
+from resnet_lib.evidence.facts import Fact, checked
+from resnet_lib.evidence.ledger import anchor, best_verdict, covering
 from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.published import PublishedNet
 from resnet_lib.runs.records import PublishedStudy, RunRecord
@@ -152,3 +157,44 @@ def _damaged(net: PublishedNet, study: PublishedStudy) -> dict[str, object]:
             for stage in range(3)
         ],
     }
+
+
+# --------------------------------------------------------------------------------------------------- verdicts to guess
+
+ANSWERS = {"supported": "holds", "refuted": "does not hold", "undecided": "undecided"}  # verdict -> what a reader says
+NOTES = tuple(what for what in TO_COVER if what.startswith("note "))
+
+
+def guesses(records: Records) -> Html:
+    """A claim of each reading note, with its verdict folded away; on a page a reader guesses all and is told a score.
+
+    It is the first claim or fact of the ledger that covers the note and has a verdict, which is the one nearest to the
+    paper's schedule.
+    """
+    records = records.noting()
+    entries = [entry for note in NOTES if (entry := next(_judged(note, records), None))]
+    items = "\n".join(
+        f'<li data-verdict="{verdict}"><p>{escape(entry.statement)}</p>\n<details><summary>The verdict</summary>'
+        f'<p>{told} <a href="#{anchor(entry.name)}">In the ledger</a></p></details></li>'
+        for entry, verdict, told in entries
+    )
+    counts = Counter(verdict for _, verdict, _ in entries)
+    usual, hits = counts.most_common(1)[0]
+    always = f"Who always says “{ANSWERS[usual]}” has {hits}."
+    shown = f'<ol class="guesses">\n{items}\n</ol>\n{runs_line(records.given)}'
+    return carrier("guesses", shown, {"answers": ANSWERS, "always": always})
+
+
+def _judged(note: str, records: Records) -> Iterator[tuple[Claim | Fact, str, str]]:
+    """The claims and facts that cover a note and have a verdict: with it, and how a page tells it."""
+    for entry in covering(note):
+        if isinstance(entry, Fact):
+            holds, evidence = checked(entry)
+            yield (
+                entry,
+                "supported" if holds else "refuted",
+                f"<b>{'holds' if holds else 'fails'}</b>: {escape(evidence)}",
+            )
+        elif (verdict := best_verdict(entry, records)).status in ANSWERS:
+            numbers = verdicts.numbers(verdict, entry.unit)
+            yield entry, verdict.status, f"<b>{verdict.status}</b> at <code>{verdict.profile}</code>: {numbers}."

@@ -311,6 +311,28 @@ def test_a_block_is_taken_out_by_keyboard_and_put_back(page: Page) -> None:
     assert toy.locator("button:disabled").all_inner_texts() == [str(number) for number in stays]
 
 
+def test_verdicts_are_guessed_by_keyboard_and_then_shown_with_a_score(page: Page) -> None:
+    read(page, "notebooks/13_ledger.html")
+    quiz = page.locator(".explore-guesses")
+    items = quiz.locator("li").all()
+    told = quiz.locator("details p")
+    assert not any(one.is_visible() for one in told.all()) and not quiz.get_by_role("status").is_visible()
+    verdicts = [item.get_attribute("data-verdict") for item in items]
+    for item, verdict in list(zip(items, verdicts, strict=True))[1:]:  # none for the first
+        radios = item.get_by_role("radio")
+        radios.first.focus()
+        page.keyboard.press("Space")
+        for _ in range(radios.evaluate_all("all => all.map(one => one.value)").index(verdict)):
+            page.keyboard.press("ArrowDown")
+    items[1].get_by_role("radio").first.focus()
+    page.keyboard.press("ArrowDown" if verdicts[1] != "refuted" else "ArrowUp")  # and now the second is wrong
+    quiz.get_by_role("button", name="Show the verdicts").focus()
+    page.keyboard.press("Enter")
+    assert quiz.get_by_role("status").inner_text().startswith(f"{len(items) - 2} of {len(items)} right.")
+    assert quiz.locator("summary").all_inner_texts()[:3] == ["No guess", "Not so", "Right"]
+    assert all(one.is_visible() for one in told.all())
+
+
 def test_on_paper_there_are_no_controls(page: Page) -> None:
     read(page, CURVES)
     picture = page.locator(".picture.explored").first
@@ -332,6 +354,12 @@ def test_without_scripts_the_picture_and_one_net_are_there(browser: Browser) -> 
         toy = page.locator(".explore-depth")
         assert toy.locator("tbody tr").count() == 4 and toy.locator("tbody").is_visible()
         assert toy.locator("[data-layers]:visible").count() == 1
+        page.goto((BUILT / "notebooks/03_residual_formulation.html").as_uri())
+        assert "27: " in page.locator(".explore-lesions .blocks").inner_text()
+        page.goto((BUILT / "notebooks/13_ledger.html").as_uri())
+        first = page.locator(".explore-guesses details").first
+        first.locator("summary").click()
+        assert first.locator("p").is_visible()
 
 
 def test_a_net_is_set_by_its_fields(page: Page) -> None:

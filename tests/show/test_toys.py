@@ -8,6 +8,8 @@ from bs4 import BeautifulSoup
 from samples import NOWHERE, made_up_record
 
 from resnet_lib.errors import UserError
+from resnet_lib.evidence import ledger
+from resnet_lib.evidence.facts import Fact
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.published import published_nets
 from resnet_lib.runs.records import PublishedStudy, save_record, save_study
@@ -124,3 +126,49 @@ def test_without_a_script_a_deepest_residual_net_is_told_of_and_whose_it_is() ->
 def test_a_book_without_nets_of_others_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no net of others was measured without its blocks"):
         toys.lesions(Records(tmp_path))
+
+
+# --------------------------------------------------------------------------------------------------- verdicts to guess
+
+
+@pytest.fixture(scope="module")
+def quiz() -> str:
+    return toys.guesses(Records.committed())
+
+
+def test_each_note_asks_for_its_first_verdict_in_the_ledger(quiz: str) -> None:
+    records = Records.committed()
+    rows = parsed(ledger.table(records) + ledger.fact_table()).select("tr[id]")
+    place = {row["id"]: number for number, row in enumerate(rows)}
+    items = parsed(quiz).select("li")
+    assert len(items) == len(toys.NOTES) == 10
+    for note, item in zip(toys.NOTES, items, strict=True):
+        link = item.a["href"].removeprefix("#")
+        judged = [
+            ledger.anchor(entry.name)
+            for entry in ledger.covering(note)
+            if isinstance(entry, Fact) or ledger.best_verdict(entry, records).status != "not yet run"
+        ]
+        assert link == min(judged, key=place.get)
+        assert item.p.text in rows[place[link]].td.text
+
+
+def test_what_is_right_is_what_the_ledger_says(quiz: str) -> None:
+    records = Records.committed()
+    table = parsed(ledger.table(records) + ledger.fact_table())
+    for item in parsed(quiz).select("li"):
+        cells = table.find(id=item.a["href"].removeprefix("#")).select("td.verdict")
+        *_, last = (cell for cell in cells if "not-yet-run" not in cell["class"])
+        assert item["data-verdict"] in last["class"] and last.b.text == item.details.b.text
+
+
+def test_the_score_of_always_saying_the_same_is_counted(quiz: str) -> None:
+    right = [item["data-verdict"] for item in parsed(quiz).select("li")]
+    data = carried(quiz)
+    usual = max(data["answers"], key=right.count)
+    assert data["always"] == f"Who always says “{data['answers'][usual]}” has {right.count(usual)}."
+
+
+def test_without_runs_only_what_needs_none_is_asked(tmp_path: Path) -> None:
+    items = parsed(toys.guesses(Records(tmp_path))).select("li")
+    assert 0 < len(items) < len(toys.NOTES) and {item.details.b.text for item in items} == {"holds"}
