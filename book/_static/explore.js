@@ -201,7 +201,7 @@ function playDepth(box) {
 function breakNet(box) {
   const { first, nets } = JSON.parse(box.querySelector("script").textContent);
   const said = box.querySelector(".toy-said");
-  const row = box.querySelector(".blocks");
+  const row = element("div", { class: "toy-blocks" });
   const select = element("select", { "aria-label": "Net" });
   nets.forEach(({ name }, index) => select.append(new Option(name, index, index === first, index === first)));
 
@@ -227,7 +227,8 @@ function breakNet(box) {
 
   select.addEventListener("change", show);
   box.prepend(element("div", { class: "toy-controls" }, select, "Press a block to take it out."));
-  row.classList.add("played");
+  said.after(row);
+  box.querySelector(".told").classList.add("printed"); // which paper has in the place of the row
   show();
 }
 

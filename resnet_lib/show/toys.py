@@ -135,7 +135,7 @@ def lesions(records: Records) -> Html:
     told = ", ".join(f"{number}: {error}" for stage in nets[first]["stages"] for number, error in stage if error)
     authors = ", ".join(dict.fromkeys(net.publisher.repository for net, _ in studies))
     shown = f"""<p class="toy-said" role="status">{nets[first]["whole"]}</p>
-<p class="blocks">Without block {told}.</p>
+<p class="told">Without block {told}.</p>
 <p class="footer">Trained on CIFAR-10 by others, one net per depth: {escape(authors)}. Nothing is retrained. The blocks
 that open the second and the third stage change the shape of what passes through, and stay.</p>"""
     return carrier("lesions", shown, {"first": first, "nets": nets})

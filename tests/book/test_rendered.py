@@ -355,7 +355,7 @@ def test_without_scripts_the_picture_and_one_net_are_there(browser: Browser) -> 
         assert toy.locator("tbody tr").count() == 4 and toy.locator("tbody").is_visible()
         assert toy.locator("[data-layers]:visible").count() == 1
         page.goto((BUILT / "notebooks/03_residual_formulation.html").as_uri())
-        assert "27: " in page.locator(".explore-lesions .blocks").inner_text()
+        assert "27: " in page.locator(".explore-lesions .told").inner_text()
         page.goto((BUILT / "notebooks/13_ledger.html").as_uri())
         first = page.locator(".explore-guesses details").first
         first.locator("summary").click()

@@ -113,7 +113,7 @@ def test_without_a_script_a_deepest_residual_net_is_told_of_and_whose_it_is() ->
     data = carried(toy)
     net = data["nets"][data["first"]]
     assert net["name"] == "ResNet-56, by a-martyn"
-    said = parsed(toy).select_one(".blocks").text
+    said = parsed(toy).select_one(".told").text
     assert all(
         f"{number}: {error}" in said.replace("block ", "")
         for stage in net["stages"]
