@@ -4,6 +4,7 @@ The number is that of the chapter's file, which _toc.yml puts in the same order;
 """
 
 import re
+from collections.abc import Iterable
 
 from docutils import nodes
 from sphinx import addnodes
@@ -16,6 +17,11 @@ NAMED = re.compile(r"([Cc]hapters?\s\d+)\b")
 UNTOUCHED = (nodes.title, nodes.reference, addnodes.pending_xref, nodes.literal, nodes.FixedTextElement, nodes.raw)
 
 
+def numbered(names: Iterable[str]) -> dict[int, str]:
+    """The chapters among the names of pages, by their numbers."""
+    return {int(found[1]): name for name in names if (found := NUMBERED.match(name))}
+
+
 class LinkChapters(SphinxTransform):
     """Texts name chapters by their numbers, and so do the verdicts that a cell puts out."""
 
@@ -23,7 +29,7 @@ class LinkChapters(SphinxTransform):
 
     def apply(self) -> None:
         """Called by Sphinx for each page."""
-        pages = {int(found[1]): name for name in self.env.found_docs if (found := NUMBERED.match(name))}
+        pages = numbered(self.env.found_docs)
         for text in list(self.document.findall(nodes.Text)):
             parts = NAMED.split(text)
             if len(parts) > 1 and not inside(text):
