@@ -1,5 +1,5 @@
-// Makes explorable what resnet_lib/show/explore.py wrote into a page, and tables readable on a phone. It computes
-// nothing: every number stands in the page.
+// Makes explorable what resnet_lib/show/explore.py and toys.py wrote into a page, and tables readable on a phone. It
+// computes nothing of nets and runs: every number stands in the page. It only counts what a reader guessed right.
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -148,6 +148,124 @@ function exploreNets(box) {
   update();
 }
 
+// --------------------------------------------------------------------------------------------- depth and shortcuts
+
+// The net that is shown stands in the page's address, so that it can be linked.
+function playDepth(box) {
+  const states = JSON.parse(box.querySelector("script").textContent);
+  const picture = box.querySelector(".picture");
+  const slider = element("input", { type: "range", min: 0, max: states[0].length - 1, id: "toy-layers" });
+  const shortcut = element("input", { type: "checkbox", role: "switch" });
+  const layers = element("b");
+  const said = element("p", { class: "toy-said", role: "status" });
+
+  function show() {
+    const state = states[Number(shortcut.checked)][slider.value];
+    layers.textContent = state.layers;
+    slider.setAttribute("aria-valuetext", `${state.layers} layers`);
+    for (const part of picture.querySelectorAll("[data-net]")) {
+      part.classList.toggle("chosen", part.dataset.net === state.net);
+    }
+    for (const net of picture.querySelectorAll("[data-layers]")) {
+      net.style.display = Number(net.dataset.layers) === state.layers ? "" : "none";
+    }
+    picture.classList.toggle("residual", shortcut.checked);
+    said.textContent = state.said;
+    return state;
+  }
+
+  function follow() {
+    states.forEach((row, residual) => row.forEach(({ address }, index) => {
+      if (`#${address}` === location.hash) [slider.value, shortcut.checked] = [index, Boolean(residual)];
+    }));
+    show();
+  }
+
+  for (const control of [slider, shortcut]) {
+    control.addEventListener("input", () => history.replaceState(null, "", `#${show().address}`));
+  }
+  addEventListener("hashchange", follow);
+  picture.querySelector(".key").replaceWith(
+    element("div", { class: "toy-controls" },
+      element("label", { for: "toy-layers" }, "layers ", layers), slider,
+      element("label", {}, shortcut, "+ x: add to each block what enters it")),
+    said,
+  );
+  picture.classList.add("played");
+  slider.value = slider.max;
+  follow();
+}
+
+// ---------------------------------------------------------------------------------------------- a block taken out
+
+function breakNet(box) {
+  const { first, nets } = JSON.parse(box.querySelector("script").textContent);
+  const said = box.querySelector(".toy-said");
+  const row = element("div", { class: "toy-blocks" });
+  const select = element("select", { "aria-label": "Net" });
+  nets.forEach(({ name }, index) => select.append(new Option(name, index, index === first, index === first)));
+
+  function block(net, [number, error]) {
+    const button = element("button", { type: "button", "aria-pressed": false, "aria-label": `block ${number}` }, number);
+    if (error === null) button.disabled = true;
+    button.addEventListener("click", () => {
+      const out = button.getAttribute("aria-pressed") === "false";
+      for (const other of row.querySelectorAll("button")) other.setAttribute("aria-pressed", other === button && out);
+      said.textContent = out ? `Without block ${number}: ${error} wrong. ${net.whole}` : net.whole;
+      button.style.setProperty("--error", error); // it stays to be seen, so that blocks can be compared
+      button.classList.add("known");
+    });
+    return button;
+  }
+
+  function show() {
+    const net = nets[select.value];
+    row.replaceChildren(...net.stages.map((stage, index) => element(
+      "span", { role: "group", "aria-label": `stage ${index + 1}` }, ...stage.map((one) => block(net, one)))));
+    said.textContent = net.whole;
+  }
+
+  select.addEventListener("change", show);
+  box.prepend(element("div", { class: "toy-controls" }, select, "Press a block to take it out."));
+  said.after(row);
+  box.querySelector(".told").classList.add("printed"); // which paper has in the place of the row
+  show();
+}
+
+// ------------------------------------------------------------------------------------------------ verdicts to guess
+
+function guess(box) {
+  const { answers, always } = JSON.parse(box.querySelector("script").textContent);
+  const items = [...box.querySelectorAll("li")];
+  const button = element("button", { type: "button" }, "Show the verdicts");
+  const score = element("p", { class: "toy-said", role: "status" });
+  score.hidden = true;
+
+  items.forEach((item, index) => {
+    const statement = item.querySelector("p");
+    const choices = Object.entries(answers).map(([verdict, word]) =>
+      element("label", {}, element("input", { type: "radio", name: `guess-${index}`, value: verdict }), word));
+    statement.after(element("div", { role: "radiogroup", "aria-label": statement.textContent }, ...choices));
+    item.querySelector("details").hidden = true;
+  });
+
+  button.addEventListener("click", () => {
+    const right = items.filter((item) => {
+      const [said, details] = [item.querySelector(":checked")?.value, item.querySelector("details")];
+      const hit = said === item.dataset.verdict;
+      details.firstElementChild.textContent = hit ? "Right" : said ? "Not so" : "No guess";
+      details.open = true;
+      details.hidden = false;
+      item.classList.toggle("right", hit);
+      return hit;
+    });
+    score.textContent = `${right.length} of ${items.length} right. ${always}`;
+    score.hidden = false;
+  });
+
+  box.querySelector("ol").after(button, score);
+}
+
 // --------------------------------------------------------------------------------------------------------- tables
 
 // A table that is wider than its place says so, and on which side the rest is.
@@ -175,4 +293,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("table.ledger").forEach(label);
   document.querySelectorAll(".explore-curves").forEach(exploreCurves);
   document.querySelectorAll(".explore-nets").forEach(exploreNets);
+  document.querySelectorAll(".explore-depth").forEach(playDepth);
+  document.querySelectorAll(".explore-lesions").forEach(breakNet);
+  document.querySelectorAll(".explore-guesses").forEach(guess);
 });

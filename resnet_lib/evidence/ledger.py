@@ -200,3 +200,9 @@ def _score_line(what: str, counts: Mapping[str, int]) -> str:
     there = [status for status in STATUSES if counts[status]]
     items = (f'<li class="{status.replace(" ", "-")}"><b>{counts[status]}</b> {status}</li>' for status in there)
     return f"<dt>{what}</dt><dd><ul>{''.join(items)}</ul></dd>"
+
+
+def best_verdict(claim: Claim, records: Records) -> Verdict:
+    """The verdict nearest to the paper's schedule: of the longest profile that can say anything of the claim."""
+    judged = [claim.verdict(profile, records) for profile in scales()]
+    return next((verdict for verdict in judged if verdict.p is not None), judged[-1])

@@ -1,5 +1,7 @@
 """Drawings of blocks and nets: what the paper's Figures 2, 3 and 5 show, and chapter 10's questions."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 
 from resnet_lib.display import Html
@@ -72,6 +74,13 @@ class Sheet:
             f'<path d="M{x - 5:g} {y:g}H{x + 5:g}M{x:g} {y - 5:g}V{y + 5:g}" stroke="{ORANGE}" stroke-width="1.6"/>'
         )
 
+    @contextmanager
+    def group(self, attributes: str) -> Iterator[None]:
+        """What is drawn meanwhile belongs together: a page can show or hide it."""
+        self.parts.append(f"<g {attributes}>")
+        yield
+        self.parts.append("</g>")
+
     def svg(self) -> str:
         """The drawing as an SVG, as wide as its place."""
         width, height = self.size
@@ -98,6 +107,42 @@ def blocks() -> Html:
     sheet.write(294, 134, "x", "start", color=MUTED)
     sheet.plus(205, 224)
     return picture([Panel(sheet.svg())])
+
+
+def net_and_block(depths: Sequence[int]) -> str:
+    """The first page's nets of section 4.2, of which the deepest is seen, each a column of blocks; beside it one block.
+
+    A net is a group with the number of its layers in `data-layers`; what makes it residual is of the class `shortcut`.
+    """
+    sheet = Sheet(312, 194)
+    step, left, width, top = 6.2, 30, 64, 24
+    for layers in depths:
+        per_stage = (layers - 2) // 6
+        hidden = "" if layers == max(depths) else ' style="display: none"'
+        with sheet.group(f'data-layers="{layers}"{hidden}'):
+            sheet.write(left + width / 2, 8, f"{3 * per_stage} blocks", bold=True)
+            for block in range(3 * per_stage):
+                sheet.box(left, top + step * block, width, step - 2, tint=0.15 + 0.2 * (block // per_stage))
+            with sheet.group('class="shortcut"'):
+                for block in range(3 * per_stage):
+                    y = top + step * block - 1
+                    sheet.arc((left + width, y), (left + width, y + step), left + width + 9, dashed=False)
+    x, end = 208, left + width + 12
+    for near, far in ((top, 20), (top + step - 2, 166)):
+        sheet.line((end, near), (x - 66, far), color=MUTED, dashed=True, head=False)
+    sheet.write(x, 8, "one block", bold=True)
+    sheet.line((x, 17), (x, 34))
+    for y in (34, 94):
+        sheet.box(x - 54, y, 108, 36, "3×3 convolution\nbatch norm")
+    sheet.line((x, 70), (x, 94))
+    sheet.pill(x, 80, "ReLU")
+    sheet.line((x, 130), (x, 192))
+    sheet.pill(x, 172, "ReLU")
+    with sheet.group('class="shortcut"'):
+        sheet.line((x, 24), (x + 72, 24), (x + 72, 147), (x + 9, 147), color=ORANGE)
+        sheet.write(x + 78, 86, "x", "start", color=MUTED)
+        sheet.plus(x, 147)
+    return sheet.svg()
 
 
 def options() -> Html:

@@ -46,7 +46,7 @@ def curves(figure: Figure) -> Html:
             )
     if not panels:
         raise ValueError("no curve of the figure belongs to a net")
-    return _carrier("curves", "", panels, hidden=True)
+    return carrier("curves", "", panels, hidden=True)
 
 
 def _curve(line: Line2D) -> dict[str, object]:
@@ -66,7 +66,7 @@ def nets() -> Html:
     shown = catalogue[SHOWN]
     entries = [[choice, table.values.tolist()] for choice, table in catalogue.items()]
     data = {"fields": FIELDS, "shown": SHOWN, "entries": entries}
-    return _carrier("nets", shown.to_html(index=False, border=0), data)
+    return carrier("nets", shown.to_html(index=False, border=0), data)
 
 
 def _catalogue() -> Iterator[tuple[tuple[str, str, int, int, str, int], Table]]:
@@ -85,7 +85,7 @@ def _catalogue() -> Iterator[tuple[tuple[str, str, int, int, str, int], Table]]:
                     yield (TABLE1, kind, depth, 64, shortcut, side), geometry.by_stage(net, (3, side, side))
 
 
-def _carrier(kind: str, shown: str, data: object, hidden: bool = False) -> Html:
+def carrier(kind: str, shown: str, data: object, hidden: bool = False) -> Html:
     """What a page shows, with the data that the script needs for it."""
     numbers = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # "</script>" would end it
     attribute = " hidden" if hidden else ""

@@ -165,7 +165,7 @@ def test_panels_stand_side_by_side_or_stack(page: Page) -> None:
     for screen, width in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": 900})
         read(page, "notebooks/00_measured.html")
-        tops[screen] = {round(svg.bounding_box()["y"]) for svg in page.locator(".picture .panels svg").all()}
+        tops[screen] = {round(svg.bounding_box()["y"]) for svg in page.locator(".picture .panels > div").all()}
     assert len(tops["phone"]) == 2 and len(tops["desktop"]) == 1
 
 
@@ -255,6 +255,85 @@ def test_the_values_shown_are_those_of_the_page(page: Page) -> None:
     assert sorted(values(page)) == sorted(lasts)
 
 
+TOY = "notebooks/00_measured.html"
+
+
+def test_the_toy_goes_deeper_and_gets_its_shortcuts_by_keyboard(page: Page) -> None:
+    read(page, TOY)
+    toy = page.locator(".explore-depth")
+    slider, switch, said = toy.get_by_role("slider"), toy.get_by_role("switch"), toy.get_by_role("status")
+    states = page.evaluate("JSON.parse(document.querySelector('.explore-depth script').textContent)")
+    slider.focus()
+    page.keyboard.press("Home")
+    for row, press in ((states[0], "ArrowRight"), (states[1][::-1], "ArrowLeft")):
+        for state in row:
+            assert said.inner_text() == state["said"]
+            assert slider.get_attribute("aria-valuetext") == f"{state['layers']} layers"
+            drawn = toy.locator("[data-net].chosen").evaluate_all("parts => parts.map(part => part.dataset.net)")
+            assert set(drawn) == {state["net"]}
+            assert toy.locator("[data-layers]:visible").get_attribute("data-layers") == str(state["layers"])
+            assert toy.locator(".shortcut:visible").count() == (2 if row is not states[0] else 0)
+            page.keyboard.press(press)
+        switch.focus()
+        page.keyboard.press("Space")
+        slider.focus()
+
+
+def test_the_state_of_the_toy_stands_in_its_address(page: Page) -> None:
+    page.goto(f"{(BUILT / TOY).as_uri()}#32-layers-with-x", wait_until="load")
+    toy = page.locator(".explore-depth")
+    assert toy.get_by_role("switch").is_checked() and "32 layers with + x" in toy.get_by_role("status").inner_text()
+    toy.get_by_role("switch").uncheck()
+    assert page.url.endswith("#32-layers-without-x")
+    page.evaluate("location.hash = '#20-layers-with-x'")
+    page.wait_for_function("document.querySelector('.toy-said').textContent.startsWith('20 layers with + x')")
+    page.goto(f"{(BUILT / TOY).as_uri()}#how-far-it-is", wait_until="load")
+    assert toy.get_by_role("status").is_visible()
+
+
+def test_a_block_is_taken_out_by_keyboard_and_put_back(page: Page) -> None:
+    read(page, "notebooks/03_residual_formulation.html")
+    toy = page.locator(".explore-lesions")
+    data = page.evaluate("JSON.parse(document.querySelector('.explore-lesions script').textContent)")
+    said = toy.get_by_role("status")
+    toy.get_by_label("Net").select_option("plain-56, by a-martyn")
+    net = next(net for net in data["nets"] if net["name"] == "plain-56, by a-martyn")
+    assert said.inner_text() == net["whole"]
+    (number, error), (other, second) = net["stages"][1][1:3]
+    for block, measured in ((number, error), (other, second)):
+        toy.get_by_role("button", name=f"block {block}", exact=True).focus()
+        page.keyboard.press("Space")
+        assert said.inner_text() == f"Without block {block}: {measured} wrong. {net['whole']}"
+    out = toy.locator("[aria-pressed=true]")
+    assert out.all_inner_texts() == [str(other)]  # one at a time: more were not measured this way
+    page.keyboard.press("Space")
+    assert said.inner_text() == net["whole"] and not out.count()
+    stays = [number for stage in net["stages"] for number, error in stage if error is None]
+    assert toy.locator("button:disabled").all_inner_texts() == [str(number) for number in stays]
+
+
+def test_verdicts_are_guessed_by_keyboard_and_then_shown_with_a_score(page: Page) -> None:
+    read(page, "notebooks/13_ledger.html")
+    quiz = page.locator(".explore-guesses")
+    items = quiz.locator("li").all()
+    told = quiz.locator("details p")
+    assert not any(one.is_visible() for one in told.all()) and not quiz.get_by_role("status").is_visible()
+    verdicts = [item.get_attribute("data-verdict") for item in items]
+    for item, verdict in list(zip(items, verdicts, strict=True))[1:]:  # none for the first
+        radios = item.get_by_role("radio")
+        radios.first.focus()
+        page.keyboard.press("Space")
+        for _ in range(radios.evaluate_all("all => all.map(one => one.value)").index(verdict)):
+            page.keyboard.press("ArrowDown")
+    items[1].get_by_role("radio").first.focus()
+    page.keyboard.press("ArrowDown" if verdicts[1] != "refuted" else "ArrowUp")  # and now the second is wrong
+    quiz.get_by_role("button", name="Show the verdicts").focus()
+    page.keyboard.press("Enter")
+    assert quiz.get_by_role("status").inner_text().startswith(f"{len(items) - 2} of {len(items)} right.")
+    assert quiz.locator("summary").all_inner_texts()[:3] == ["No guess", "Not so", "Right"]
+    assert all(one.is_visible() for one in told.all())
+
+
 def test_on_paper_there_are_no_controls(page: Page) -> None:
     read(page, CURVES)
     picture = page.locator(".picture.explored").first
@@ -272,6 +351,16 @@ def test_without_scripts_the_picture_and_one_net_are_there(browser: Browser) -> 
         assert not page.locator(".explore-curves").first.is_visible()
         page.goto((BUILT / NETS).as_uri())
         assert "269,722" in page.locator(".explore-nets").inner_text()  # ResNet-20 A
+        page.goto((BUILT / TOY).as_uri())
+        toy = page.locator(".explore-depth")
+        assert toy.locator("tbody tr").count() == 4 and toy.locator("tbody").is_visible()
+        assert toy.locator("[data-layers]:visible").count() == 1
+        page.goto((BUILT / "notebooks/03_residual_formulation.html").as_uri())
+        assert "27: " in page.locator(".explore-lesions .told").inner_text()
+        page.goto((BUILT / "notebooks/13_ledger.html").as_uri())
+        first = page.locator(".explore-guesses details").first
+        first.locator("summary").click()
+        assert first.locator("p").is_visible()
 
 
 def test_a_net_is_set_by_its_fields(page: Page) -> None:

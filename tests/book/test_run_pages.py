@@ -8,7 +8,10 @@ from docutils import nodes
 from docutils.utils import new_document
 from samples import made_up_record, made_up_study, tiny_config
 
+from book import ROOT
 from book.extensions import run_pages
+from book.page_checks import unlinked_chapters
+from book.texts import toc_pages
 from resnet_lib.runs.experiments import unnormalised
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, save_record, save_study
@@ -28,6 +31,14 @@ def test_each_committed_record_is_on_one_page() -> None:
         if path.parent.name not in ("studies", "published")
     )
     assert len(pages) > 10
+
+
+def test_chapters_that_these_pages_name_are_links() -> None:
+    environment = SimpleNamespace(found_docs=toc_pages(ROOT))
+    bodies = [context["body"] for _, context, _ in run_pages.add_pages(SimpleNamespace(env=environment))]
+    page = BeautifulSoup(f"<article>{''.join(bodies)}</article>", "html.parser")
+    assert not list(unlinked_chapters(page))
+    assert page.find("a", string="chapter 10")["href"] == "../notebooks/10_choosing_an_architecture.html"
 
 
 def records_folder(folder: Path) -> Path:

@@ -8,6 +8,7 @@ from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 
 from book.checks import alt_problem
+from book.extensions.chapters import NAMED, NUMBERED
 from book.extensions.run_pages import FOLDER
 from book.notebooks import code_cells, is_image, read_notebook
 from book.run_links import dead_links, link_problems, listed_runs, run_problems
@@ -28,6 +29,7 @@ def page_problems(root: Path, pages: Path) -> list[str]:
         page = pages / f"{name}.html"
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
         found = [*image_problems(page, soup), *dead_links(page, soup), *offline_problems(soup)]
+        found += [*number_problems(name, soup), *unlinked_chapters(soup)]
         notebook = root / f"{name}.ipynb"
         if notebook.exists():
             executed = read_notebook(notebook)
@@ -53,6 +55,21 @@ def shown_problems(notebook: NotebookNode, page: BeautifulSoup) -> Iterator[str]
     shown = len(page.select("div.cell"))
     if shown != due:
         yield f"shows {shown} cells of the {due} in its notebook"
+
+
+def number_problems(name: str, page: BeautifulSoup) -> Iterator[str]:
+    """Whether a chapter's number is that of its file, which is what other chapters call it."""
+    if (found := NUMBERED.match(name)) and (due := int(found[1])):  # the first page, 00, has none
+        shown = page.select_one("h1 .section-number")
+        if shown is None or shown.text.strip(" .\N{NO-BREAK SPACE}") != str(due):
+            yield f"has the number {shown.text.strip() if shown else 'none'}, and its file has {due}"
+
+
+def unlinked_chapters(page: BeautifulSoup) -> Iterator[str]:
+    """Chapters that a text names by their numbers without a link."""
+    for text in page.find_all(string=NAMED):
+        if text.find_parent("article") and not text.find_parent(["a", "pre", "code", "script", "h1", "h2", "h3"]):
+            yield f"names {NAMED.search(text)[0]} without a link"
 
 
 def image_problems(path: Path, page: BeautifulSoup) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Curves of nets in training: Figure 6 of the paper and what is drawn like it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from statistics import mean
 
@@ -9,12 +9,18 @@ from matplotlib.ticker import StrMethodFormatter
 
 from resnet_lib.evidence.diagnosis import of_setting
 from resnet_lib.evidence.learning import guessing_error
+from resnet_lib.runs.config import NetConfig
 from resnet_lib.runs.experiments import CASES
 from resnet_lib.runs.paper import figure6_error
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.settings import DEPTHS, plain, resnet
 from resnet_lib.show.figures.canvas import GREEN, Figure, depth_color, draw_seeds, new_figure, styled, write_missing
 from resnet_lib.show.grouping import by_net
+
+
+def color_of_depth(net: NetConfig) -> str:
+    """A depth has the same colour in every figure."""
+    return depth_color(net.depth)
 
 
 @styled
@@ -54,10 +60,12 @@ def curves(
     return figure
 
 
-def draw_curves(axes: Axes, records: Sequence[RunRecord], title: str) -> None:
+def draw_curves(
+    axes: Axes, records: Sequence[RunRecord], title: str, color: Callable[[NetConfig], str] = color_of_depth
+) -> None:
     """Training error (thin, dashed) and test error (bold) against the iteration, as in Figure 6; a line per net."""
     for net, group in by_net(records).items():
-        draw_pair(axes, group, net.name, depth_color(net.depth))
+        draw_pair(axes, group, net.name, color(net))
     axes.set(title=title, xlabel="iteration", ylim=(0, None))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 

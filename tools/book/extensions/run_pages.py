@@ -14,6 +14,8 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from book.extensions.chapters import NAMED as NAMED_CHAPTER
+from book.extensions.chapters import numbered
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES, home
 from resnet_lib.runs.profiles import PROFILES
@@ -191,8 +193,14 @@ def add_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
     folder = committed_dir()
     pages, studies = collect(folder), collect_studies(folder)
     yield f"{FOLDER}/index", {"title": "All runs", "body": index(pages)}, "page.html"
+    chapters = numbered(app.env.found_docs)
+
+    def linked(found: re.Match[str]) -> str:
+        return f'<a href="../{chapters[int(found[0].split()[1])]}.html">{found[0]}</a>'
+
     for name, runs in pages.items():
-        yield f"{FOLDER}/{name}", {"title": title(name, runs), "body": page(name, runs, studies)}, "page.html"
+        body = NAMED_CHAPTER.sub(linked, page(name, runs, studies))
+        yield f"{FOLDER}/{name}", {"title": title(name, runs), "body": body}, "page.html"
 
 
 def collect_studies(folder: Path) -> dict[str, list[Path]]:
