@@ -197,4 +197,4 @@ def _judged(note: str, records: Records) -> Iterator[tuple[Claim | Fact, str, st
             )
         elif (verdict := best_verdict(entry, records)).status in ANSWERS:
             numbers = verdicts.numbers(verdict, entry.unit)
-            yield entry, verdict.status, f"<b>{verdict.status}</b> at <code>{verdict.profile}</code>: {numbers}."
+            yield entry, verdict.status, f"<b>{verdict.status}</b> on {verdicts.scale(verdict)}: {numbers}."
