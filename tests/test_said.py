@@ -48,6 +48,31 @@ SAID = (
         {("degradation", "smoke"): "did not start"},
     ),
     Said(
+        "chapters/08_cifar10.md",
+        "At a fifth of it, warmed up, and with 400 iterations, ResNet-20 and ResNet-56 end level.",
+        {("depth-helps-resnets", "small"): "undecided", ("depth-helps-resnets", "smoke"): "refuted"},
+    ),
+    Said(
+        "chapters/08_cifar10.md",
+        "not in its median layer, and more depth does not bring smaller responses.",
+        {("responses-smaller", "quick"): "undecided", ("responses-shrink-with-depth", "smoke"): "undecided"},
+    ),
+    Said(
+        "chapters/06_bottleneck.md",
+        "**Without shortcuts deep bottlenecks do not start.**",
+        {("plain-bottlenecks-degrade", "smoke"): "did not start"},
+    ),
+    Said(
+        "chapters/09_imagenet.md",
+        "Plain-34 does not start where plain-18 does.",
+        {("plain-34-worse", "smoke"): "did not start"},
+    ),
+    Said(
+        "chapters/12_beyond_convolutions.md",
+        "Without shortcuts the deeper net fits its own training images worse; with them it does not.",
+        {("transformer-degrades", "smoke"): "supported", ("transformer-shortcuts-help", "smoke"): "supported"},
+    ),
+    Said(
         "chapters/01_degradation.md",
         "It appears on CIFAR-10 at a tenth of the paper's schedule, and within a minute on other, smaller images;",
         DEGRADES,
