@@ -112,7 +112,7 @@ def test_a_contrary_record_makes_a_sentence_fail(tmp_path: Path) -> None:
         config = net.at(PROFILES["quick"], 0)
         (path,) = tmp_path.rglob(f"{config.name}.json")
         whole = path.read_text()
-        save_record(made_up_record(config, train_error=error), path.parent.parent)
+        assert save_record(made_up_record(config, train_error=error), path.parent) == path
         assert not first.stands(records), net.name
         path.write_text(whole)
     assert first.stands(records)
