@@ -58,6 +58,11 @@ SAID = (
         {("responses-smaller", "quick"): "undecided", ("responses-shrink-with-depth", "smoke"): "undecided"},
     ),
     Said(
+        "chapters/03_residual_formulation.md",
+        "Take *any* block from a plain net, and little but guessing is left, at 20 layers as at 56.",
+        {("lesion-cheap", "small"): "supported", ("lesion-cheap-20", "small"): "supported"},
+    ),
+    Said(
         "chapters/06_bottleneck.md",
         "**Without shortcuts deep bottlenecks do not start.**",
         {("plain-bottlenecks-degrade", "smoke"): "did not start"},
