@@ -340,6 +340,12 @@ def test_on_paper_there_are_no_controls(page: Page) -> None:
     assert box.is_visible() and not key.is_visible()
     page.emulate_media(media="print")
     assert key.is_visible() and not box.is_visible()
+    for name, play, instead in (
+        (TOY, ".toy-controls", ".explore-depth table"),
+        ("notebooks/03_residual_formulation.html", ".toy-blocks", ".explore-lesions .told"),
+    ):
+        read(page, name)
+        assert page.locator(instead).is_visible() and not page.locator(play).is_visible()
 
 
 def test_without_scripts_the_picture_and_one_net_are_there(browser: Browser) -> None:
