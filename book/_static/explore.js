@@ -185,7 +185,7 @@ function playDepth(box) {
     control.addEventListener("input", () => history.replaceState(null, "", `#${show().address}`));
   }
   addEventListener("hashchange", follow);
-  picture.querySelector(".key").replaceWith(
+  picture.querySelector(".key").before(
     element("div", { class: "toy-controls" },
       element("label", { for: "toy-layers" }, "layers ", layers), slider,
       element("label", {}, shortcut, "+ x: add to each block what enters it")),

@@ -78,10 +78,11 @@ def found(nets: Mapping[int, Kinds]) -> str:
 
 
 def _seeds(nets: Mapping[int, Kinds]) -> str:
-    """How many there are, if not the same of all nets by number of layers: seeds: 3 (20, 56), 1 (32, 44)."""
+    """How many seeds each net has at least, by its number of layers: 3 seeds at 20 and 56 layers, 1 at 32 and 44."""
     counts = grouped(nets, lambda layers: min(map(len, nets[layers].values())))
-    told = (f"{count} ({', '.join(map(str, layers))})" for count, layers in counts.items())
-    return f"seeds: {', '.join(told) if len(counts) > 1 else next(iter(counts))}"
+    first, *others = ((count, " and ".join(map(str, layers))) for count, layers in counts.items())
+    told = f"{first[0]} seed{'s' if first[0] > 1 else ''} at {first[1]} layers"
+    return ", ".join([told, *(f"{count} at {layers}" for count, layers in others)])
 
 
 def _error(runs: Sequence[RunRecord], of: str) -> float:

@@ -186,7 +186,6 @@ def test_a_phone_shows_the_verdicts_of_the_ledger(page: Page) -> None:
     page.set_viewport_size({"width": WIDTHS["phone"], "height": 900})
     read(page, "notebooks/13_ledger.html")
     cells = page.locator("table.ledger").first.locator("tbody tr").first.locator("td.verdict").all()
-    assert len(cells) == 3
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= WIDTHS["phone"] for box in map(boxed, cells))
     assert [cell.get_attribute("data-label") for cell in cells] == [profile.label for profile in ledger.scales()]
 
@@ -341,6 +340,12 @@ def test_on_paper_there_are_no_controls(page: Page) -> None:
     assert box.is_visible() and not key.is_visible()
     page.emulate_media(media="print")
     assert key.is_visible() and not box.is_visible()
+    for name, play, instead in (
+        (TOY, ".toy-controls", ".explore-depth table"),
+        ("notebooks/03_residual_formulation.html", ".toy-blocks", ".explore-lesions .told"),
+    ):
+        read(page, name)
+        assert page.locator(instead).is_visible() and not page.locator(play).is_visible()
 
 
 def test_without_scripts_the_picture_and_one_net_are_there(browser: Browser) -> None:

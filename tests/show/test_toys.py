@@ -53,7 +53,6 @@ def test_each_state_tells_the_means_of_its_net(tmp_path: Path) -> None:
     assert said == "56 layers with + x: 20.0% of the test images wrong, 19.0% of its own training images."
     cells = [[cell.text for cell in row("td")] for row in parsed(toy).select("tbody tr")]
     assert cells == [["20", "16.0", "13.0", "15.0", "12.0"], ["56", "55.5", "20.0", "54.5", "19.0"]]
-    assert "seeds: 1" in parsed(toy).select_one(".footer").text
 
 
 def test_the_sentence_says_which_way_depth_goes(tmp_path: Path) -> None:
@@ -73,6 +72,13 @@ def test_every_net_of_a_state_is_drawn_and_so_are_its_blocks() -> None:
         assert len(net.select(".shortcut path")) == (state["layers"] - 2) / 2
     seen = [group["data-layers"] for group in drawn.find_all(attrs={"data-layers": True}) if not group.get("style")]
     assert seen == [str(max(state["layers"] for state in states))]
+
+
+def test_the_footer_counts_the_seeds(tmp_path: Path) -> None:
+    errors = {(plain, 20): [15, 16], (plain, 44): [35], (plain, 56): [40, 41], (resnet, 44): [11]}
+    errors |= {(resnet, 20): [13, 12, 11], (resnet, 56): [9, 9]}
+    footer = parsed(toys.depth(QUICK, recorded(tmp_path, errors))).select_one(".footer").text
+    assert footer.endswith("; 2 seeds at 20 and 56 layers, 1 at 44.")
 
 
 def test_one_depth_is_not_enough(tmp_path: Path) -> None:
