@@ -18,7 +18,7 @@ from resnet_lib.errors import UserError, reason
 from resnet_lib.files import read_regular, write_atomically
 from resnet_lib.runs.config import Recipe, RunConfig
 from resnet_lib.runs.records import ProbesAt, Segment
-from resnet_lib.training.saved import is_plain, load_saved, own
+from resnet_lib.training.saved import copied, is_plain, load_saved
 
 MAGIC = b"resnet_lib checkpoint 2 "
 HEADER = len(MAGIC) + 64 + 1  # the magic, a SHA-256 in hexadecimal digits, the end of the line
@@ -154,7 +154,7 @@ def _course(noted: Any, recipe: Recipe) -> Course:
         segments = [Segment.model_validate(each, strict=False) for each in noted["segments"]]
     except ValidationError:
         raise Damaged("what was noted on the way makes no sense") from None
-    return Course(**noted | {"probes": probes, "segments": segments, "sums": own(sums)})
+    return Course(**noted | {"probes": probes, "segments": segments, "sums": copied(sums)})
 
 
 def _are_points(points: Any, length: int, last: int) -> bool:
@@ -209,7 +209,7 @@ def _load_moments(net: nn.Module, optimizer: torch.optim.Optimizer, recipe: Reci
         parameter: number for number, parameter in enumerate(p for g in optimizer.param_groups for p in g["params"])
     }
     state = {
-        numbers[parameter]: {key: own(value) for key, value in moments[name].items()}
+        numbers[parameter]: {key: copied(value) for key, value in moments[name].items()}
         for name, parameter in parameters.items()
     }
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

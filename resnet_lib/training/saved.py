@@ -34,6 +34,6 @@ def is_plain(value: Any) -> bool:
     )
 
 
-def own(value: Tensor) -> Tensor:
+def copied(value: Tensor) -> Tensor:
     """A copy that shares its memory with nothing, each number in a place of its own; all that hung on it is gone."""
     return torch.clone(torch.detach(value))
