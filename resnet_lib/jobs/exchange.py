@@ -178,7 +178,10 @@ def problem_of_weights_of(record: RunRecord, content: bytes, verify: bool) -> st
     if record.weights_sha256 not in (None, trained.digest(content)):
         return "these are not the weights that the record's run left: their digest is another"
     if verify:
-        error = tested(record, content)
+        try:
+            error = tested(record, content)
+        except UserError as problem:  # the data set is not here
+            return f"they cannot be tested ({problem})"
         if abs(error - record.final.test_error) > AS_EVALUATED:
             return (
                 f"with these weights the test error is {error:.2f}%, and the record says {record.final.test_error:g}%"

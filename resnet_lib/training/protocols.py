@@ -170,7 +170,7 @@ def read_image(path: Path) -> Image.Image:
 
     Raises:
         UserError: the file is no image, is truncated, or cannot be opened; its grey values have more than 8 bits, which
-            the conversion would cut off; it has more than `MOST_PIXELS`; or one side is more than `MAX_ASPECT` times the
+            the conversion would cut off; it has over `MOST_PIXELS`; or one side is more than `MAX_ASPECT` times the
             other.
     """
     try:
