@@ -343,6 +343,7 @@ def test_a_download_that_breaks_off_is_not_taken_for_complete(
 # Files: what is on disk is whole.
 
 
+@pytest.mark.fault("no cache to write to")
 def test_a_cache_that_cannot_be_written_to_is_named_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,6 +359,7 @@ def test_a_cache_that_cannot_be_written_to_is_named_with_what_to_do(
         assert message.endswith("set RESNET_LIB_CACHE to a folder you can write to, with space left")
 
 
+@pytest.mark.fault("no cache to write to")
 def test_a_read_only_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(dir: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")

@@ -18,7 +18,7 @@ from torch import nn
 from resnet_lib import data
 from resnet_lib.data.sets import Dataset
 from resnet_lib.errors import UserError, lookup, reason, tell, unknown
-from resnet_lib.files import cache_dir, locked, write_atomically
+from resnet_lib.files import cache_dir, locked, writable, write_atomically
 from resnet_lib.jobs.weights import digest
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import ENOUGH_SEEDS, SUITES
@@ -144,7 +144,8 @@ def work(
 
     Raises:
         TimeLimitReached: the time was up first; the next call continues.
-        UserError: a data set is missing or damaged, or a run failed; the others are finished first.
+        UserError: a data set is missing or damaged, the cache cannot be written to, or a run failed; the others are
+            finished first.
     """
     todo = pending(configs, retrain, device)
     if len(todo) < len(configs) and not set(configs) <= _made:
@@ -159,6 +160,8 @@ def work(
     load_data(todo)
     on_cpu = Hardware.choose(device).device.type == "cpu"
     jobs = min(jobs or (torch.get_num_threads() if on_cpu else 1), len(todo))  # torch counts the cores it may use
+    for folder in (checkpoint_path(todo[0]).parent, local_dir()):
+        writable(folder)  # a complaint should not come after a minute of starting
     deadline = None if time_limit is None else time.time() + time_limit
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
     reports: SimpleQueue[Progress | None] = context.SimpleQueue()
