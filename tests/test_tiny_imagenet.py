@@ -140,8 +140,12 @@ def complaint(name: str = "tiny-imagenet-100") -> str:
     return str(caught.value)
 
 
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
+BAD = {"empty": b"", "text": b"no image", "cut short": jpeg((1, 2, 3))[:300], "an EPS": EPS}
+
+
 @pytest.mark.fault("bad image")
-@pytest.mark.parametrize("content", [b"", b"no image", jpeg((1, 2, 3))[:300]], ids=["empty", "text", "cut short"])
+@pytest.mark.parametrize("content", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_damaged_image_is_named(content: bytes, layout: Callable[[Path], Path], home: Path) -> None:
     wnid = sorted(WNIDS)[4]

@@ -8,6 +8,7 @@ import io
 import os
 import select
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from resnet_lib.cli import bench, data, evaluate, nets, records, study, train, train_imagenet
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status. Users' mistakes take one line and status 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a character gets its number
         sys.stdout.reconfigure(errors="backslashreplace")
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")  # Pillow's; ours is an error of one line
     options = build_parser().parse_args(arguments)
     try:
         status = options.run(options)
