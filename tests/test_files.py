@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from samples import made_up_record, surroundings, tiny_config
+from samples import complaint, made_up_record, surroundings, tiny_config
 
 from resnet_lib.cli import main
 from resnet_lib.files import cache_dir, staging, write_atomically
 from resnet_lib.runs.records import save_record
+from resnet_lib.training.protocols import load_net
 
 # The litter of killed processes.
 
@@ -197,6 +198,17 @@ def test_without_a_home_the_line_says_which_variable_to_set(capsys: pytest.Captu
     assert capsys.readouterr().err == (
         "resnet_lib: there is no home folder for the cache; set RESNET_LIB_CACHE to a folder of yours\n"
     )
+
+
+@pytest.mark.fault("no cache to write to")
+@pytest.mark.usefixtures("_homeless")
+def test_without_a_home_no_folder_is_made_for_torchvisions_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert "no home folder" in complaint(lambda: load_net("torchvision:resnet18"))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("_homeless")

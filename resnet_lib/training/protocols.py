@@ -400,6 +400,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def _fetch(depth: int, folder: Path | None) -> Path:
     """The file of torchvision's weights, downloaded if it is not in the folder yet."""
     url = torchvision.models.get_model_weights(f"resnet{depth}").IMAGENET1K_V1.url
+    if folder is None and torch.hub.get_dir().startswith("~"):
+        raise UserError("there is no home folder, in which torchvision's weights would be; name theirs with --weights")
     path = (folder or Path(torch.hub.get_dir()) / "checkpoints") / url.rpartition("/")[2]
     if not path.exists():
         digest = path.stem.rpartition("-")[2]  # torchvision's files carry the beginning of theirs
