@@ -642,6 +642,17 @@ NO_FILES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.fault("file from a stranger")
+@pytest.mark.parametrize("name", LOADERS)
+@examples(20)
+@given(content=st.binary(max_size=300))
+def test_any_bytes_are_none_of_these(name: str, content: bytes, folder: Path) -> None:
+    path = folder / name
+    path.write_bytes(content)
+    seal._read.cache_clear()
+    assert not refused_or("bytes of any kind", LOADERS[name], path)
+
+
+@pytest.mark.fault("file from a stranger")
 @pytest.mark.parametrize("what", NO_FILES)
 @pytest.mark.parametrize("name", LOADERS)
 def test_what_is_no_file_is_neither_waited_for_nor_read_to_its_end(name: str, what: str, folder: Path) -> None:
