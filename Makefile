@@ -9,7 +9,7 @@ BOOK := PYTHONPATH=tools $(BIN)/python -m book
 # One thread to each worker: two that want both cores each spend their time waiting.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help reproduce test lint unit nbval notebooks alone verdicts seal campaign book pdf rendered clean
+.PHONY: help reproduce test lint unit forged nbval notebooks alone verdicts seal campaign book pdf rendered clean
 
 help:
 	@echo "make reproduce   run every chapter, retraining its nets, then print a report and build the book"
@@ -21,6 +21,7 @@ help:
 	@echo "make book        build the pages from the committed notebooks"
 	@echo "make pdf         print the whole book as build/book.pdf (needs Chromium)"
 	@echo "make rendered    look at the built pages in Chromium: accessibility, offline, weight, two widths, keyboard"
+	@echo "make forged      try many forged files of each kind, more than make test does"
 	@echo "make alone       run each notebook in an empty folder of a new environment, as on Colab"
 	@echo "make verdicts    store the verdicts that the committed records give, for the tests to hold"
 	@echo "make seal        write down anew what all records, weights and pictures are, for the tests to hold"
@@ -56,6 +57,11 @@ lint: $(STAMP)
 unit: $(STAMP)
 	$(PYTEST)
 	@echo '== unit tests: passed'
+
+# As part of the tests it takes seconds; RESNET_LIB_FUZZ=50 tries as many times as many files, and says how many.
+forged: $(STAMP)
+	RESNET_LIB_FUZZ=$${RESNET_LIB_FUZZ:-10} OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_fuzz.py
+	@echo '== forged: each file was loaded whole or refused'
 
 nbval: $(STAMP)
 	$(PYTEST) --nbval --nbval-current-env --junitxml=build/nbval.xml notebooks

@@ -1,11 +1,12 @@
 """Where files live, and how they are written so that no half-written file is ever taken for a whole one."""
 
 import os
+import shutil
 import stat
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -82,6 +83,27 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise
 
 
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """A new folder inside this one, for files that are written out before they are moved to their places."""
+    descriptor = None
+    while descriptor is None:
+        place = tempfile.mkdtemp(dir=folder, prefix=".", suffix=PARTIAL)
+        if flock is None:
+            break
+        with suppress(FileNotFoundError):  # taken for litter before it was held
+            descriptor = os.open(place, os.O_RDONLY)
+            if _held(descriptor) and not os.path.exists(place):
+                os.close(descriptor)
+                descriptor = None
+    try:
+        yield Path(place)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def _begun(folder: Path, name: str) -> tuple[int, str]:
     """A new file to write to, open and held by this process for as long as it is open, and its name."""
     while True:
@@ -93,7 +115,7 @@ def _begun(folder: Path, name: str) -> tuple[int, str]:
 
 
 def _held(descriptor: int) -> bool:
-    """Whether an open file is now held by this process, and by no other. The system lets go of what a process held."""
+    """Whether what is open is now held by this process, and by no other. The system lets go of what a process held."""
     try:
         return flock is not None and flock(descriptor, LOCK_EX | LOCK_NB) is None
     except OSError:
@@ -101,15 +123,21 @@ def _held(descriptor: int) -> bool:
 
 
 def remove_litter(folder: Path) -> None:
-    """Removes the half-written files of killed processes: those that no process holds."""
+    """Removes the half-written files and folders of killed processes: those that no process holds."""
+    if flock is None:
+        return
     for partial in folder.glob(f".*{PARTIAL}"):
+        mode = os.O_RDONLY if partial.is_dir() else os.O_RDWR  # some file systems hold only what can be written to
         try:
-            descriptor = os.open(partial, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
+            descriptor = os.open(partial, mode | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError:
             continue
         try:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode) and _held(descriptor):
+            kind = os.fstat(descriptor).st_mode
+            if stat.S_ISREG(kind) and _held(descriptor):
                 partial.unlink(missing_ok=True)
+            elif stat.S_ISDIR(kind) and _held(descriptor):
+                shutil.rmtree(partial)
         except OSError:
             pass  # another user's
         finally:

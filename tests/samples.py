@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from resnet_lib.runs.records import BlockProbes, Final, Probes, Provenance, RunR
 from resnet_lib.runs.settings import Setting, plain
 from resnet_lib.speed.bench import Benchmark
 
+Arrays = dict[str, np.ndarray]
 PLAIN_8 = plain(8)
 
 

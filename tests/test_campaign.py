@@ -4,18 +4,22 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
-from samples import NOWHERE, made_up_record, measured, tiny, tiny_config
+from samples import NOWHERE, made_up_record, measured, surroundings, tiny, tiny_config
 
+from resnet_lib import cli
+from resnet_lib.cli import main
 from resnet_lib.display import clock
 from resnet_lib.errors import UserError
 from resnet_lib.evidence import rule
@@ -236,12 +240,60 @@ def test_progress_that_cannot_be_written_is_lost_and_nothing_else(place: str, mo
 
 
 @pytest.mark.fault("progress that cannot be told")
-def test_training_ends_though_nobody_reads_what_it_tells(tmp_path: Path) -> None:
-    process = start(tmp_path)
-    wait_for("to train", process)
-    process.stderr.close()
-    assert process.wait(90) == 0
+def test_training_whose_output_goes_to_head_ends_with_its_record(tmp_path: Path) -> None:
+    """One pipe takes what is told and what is printed, and its reader goes after the first line."""
+    command = f"{shlex.join(TRAIN)} 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"
+    environment = surroundings(RESNET_LIB_CACHE=str(tmp_path))
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "runs: 1, to train: 1\n", "")
     assert only_record(tmp_path).config == PLAIN_8
+
+
+# A worker that is lost.
+
+
+def refuse(*_: object) -> None:
+    raise OSError(38, "Function not implemented")
+
+
+@pytest.mark.fault("killed process")
+@pytest.mark.parametrize("when", ["before it starts", "at once", "in its first lines"])
+def test_a_worker_that_dies_at_its_start_is_told_and_no_success(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource_tracker.ensure_running()  # a process that multiprocessing starts in the same way, and once
+    if when == "before it starts":  # no memory to share, as in some containers
+        monkeypatch.setattr("multiprocessing.context.SpawnContext.SimpleQueue", refuse)
+    elif when == "at once":
+        monkeypatch.setattr("multiprocessing.spawn._python_exe", b"/bin/false")
+    else:
+        (tmp_path / "sitecustomize.py").write_text("import os, sys\nif 'spawn_main' in str(sys.orig_argv): os._exit(1)")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert main(["train", "--net", "plain-8", "--seeds", "2"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"runs: 2, to train: 2\nresnet_lib: a training process .*; repeat( to go on)?\n", err)
+
+
+@pytest.mark.fault("killed process")
+def test_a_pipe_to_a_worker_that_breaks_is_not_taken_for_a_reader_who_has_seen_enough(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(cli.records, "run_report", broken)
+    assert main(["report"]) == 2
+    assert capsys.readouterr().err.startswith("resnet_lib: Broken pipe; ")
+
+
+@pytest.mark.fault("killed process")
+def test_a_run_without_a_record_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(campaign, "work", lambda *_, **__: [])
+    assert main(["train", "--net", "plain-8", "--seeds", "1"]) == 2
+    assert capsys.readouterr().err.endswith("resnet_lib: 1 of 1 runs left no record; repeat the command\n")
 
 
 def test_records_come_back_in_order_and_are_stored(in_its_cache: list[RunRecord]) -> None:
@@ -275,11 +327,12 @@ def test_progress_names_run_iteration_error_and_how_many_are_done(worked: tuple[
     assert "2 of 2 runs done" in lines[-1]
 
 
+@pytest.mark.fault("progress that cannot be told")
 @pytest.mark.fault("loss that is not finite")
-def test_a_run_that_fails_does_not_keep_the_others_from_finishing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_neither_a_run_that_fails_nor_a_full_file_of_progress_keeps_the_others_from_finishing(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("RESNET_LIB_PROGRESS", str(tmp_path / "progress.txt"))
+    monkeypatch.setenv("RESNET_LIB_PROGRESS", "/dev/full")
     failing = tiny_config(lr=1e30)
     with pytest.raises(UserError, match="the loss is nan"):
         work([failing, *SHORT], jobs=1)

@@ -111,6 +111,7 @@ WEIGHT, MOMENT = ("net", "conv1.weight"), ("optimizer", "conv1.weight", "momentu
 SHAPE = (16, 1, 3, 3)
 SEGMENT = {"iteration": 0, "git_commit": None, "git_dirty": None, "torch": "2", "device": "d", "precision": "int3"}
 FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a list for a name": replaced("run")([[tiny_config().name]]),
     "a part gone": lambda state: state.pop("optimizer"),
     "a list for a net": replaced("net")([]),
     "a weight gone": lambda state: state["net"].pop("fc.bias"),
@@ -118,9 +119,11 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a number for a weight": replaced(*WEIGHT)(3),
     "a weight of another shape": replaced(*WEIGHT)(torch.zeros(1)),
     "a weight of another type": replaced(*WEIGHT)(torch.zeros(SHAPE, dtype=torch.float64)),
+    "a weight without memory": replaced(*WEIGHT)(torch.zeros(SHAPE, device="meta")),
     "a sparse weight": replaced(*WEIGHT)(torch.zeros(SHAPE).to_sparse()),
     "a velocity of one number": replaced(*MOMENT)(torch.zeros(1)),
     "a velocity of another type": replaced(*MOMENT)(torch.zeros(SHAPE, dtype=torch.int64)),
+    "a velocity without memory": replaced(*MOMENT)(torch.zeros(SHAPE, device="meta")),
     "no velocity": replaced(*MOMENT)(None),
     "a state of another optimiser": replaced("optimizer", "conv1.weight")({"exp_avg": torch.zeros(SHAPE)}),
     "a state of no weight": replaced("optimizer", "somewhere")({}),
@@ -148,6 +151,20 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_a_forged_checkpoint_is_refused(change: Any, whole: bytes, tmp_path: Path) -> None:
     forged(tmp_path / "run.pt", whole, change)
     refused_as_damaged(tmp_path / "run.pt", (tmp_path / "run.pt").read_bytes())
+
+
+@pytest.mark.fault("file from a stranger")
+def test_velocities_that_share_one_number_are_given_memory_of_their_own(whole: bytes, tmp_path: Path) -> None:
+    """torch would write to all of them in one place, or beyond it."""
+    path, config = tmp_path / "run.pt", tiny_config()
+    forged(path, whole, replaced(*MOMENT)(torch.zeros(1).expand(SHAPE)))
+    net = build(config.net, 1, 10, 16)
+    optimizer = make_optimizer(net, config.recipe)
+    load_checkpoint(path, config, tiny_dataset().digest, net, optimizer)
+    places = [moments["momentum_buffer"].untyped_storage() for moments in optimizer.state.values()]
+    sizes = [parameter.numel() * parameter.element_size() for parameter in optimizer.state]
+    assert [place.nbytes() for place in places] == sizes
+    assert len({place.data_ptr() for place in places}) == len(places)
 
 
 @pytest.mark.fault("file from a stranger")

@@ -1,9 +1,11 @@
 """The command line tells in text and in JSON what is recorded, and each mistake takes one line and status 2."""
 
 import functools
+import io
 import json
 import re
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -226,6 +228,7 @@ def test_without_network_the_last_line_says_how_to_bring_the_file(
     assert last.endswith(how_to_bring("cifar10"))
 
 
+@pytest.mark.fault("no cache to write to")
 @pytest.mark.parametrize("arguments", ["data fetch cifar10", "train --net plain-8"])
 def test_a_cache_that_cannot_be_written_to_is_named(
     arguments: str, tmp_path: Path, command: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
@@ -246,6 +249,22 @@ def test_a_damaged_record_is_named(command: Callable[..., Outcome], book: Path) 
     status, out, err = command("report")
     assert (status, out) == (2, "")
     assert re.fullmatch(rf"resnet_lib: {re.escape(str(path))}: final.train_error: .*\n", err)
+
+
+def test_a_terminal_that_is_not_utf8_gets_the_numbers_of_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(["report"]) == 0
+    shown = terminal.buffer.getvalue().decode("ascii")
+    assert re.search(r"^plain-20 +\\u2248 [\d.]+ .*\\xb1", shown, re.MULTILINE)
+
+
+@pytest.mark.fault("unknown name")
+def test_a_mistake_takes_one_line_also_where_nothing_is_utf8() -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = python("-m", "resnet_lib", "report", "--profile", "smöke\n\x1b[2J", **ascii_only)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"resnet_lib: no profile is called 'sm\S+ke\\n\\x1b\[2J'; .*\n", done.stderr)
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,18 +10,20 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from samples import made_up_record, tiny_config
+from samples import made_up_record, same_tensors, tiny_config
+from torch import Tensor
 
 from resnet_lib.cli import main
 from resnet_lib.errors import UserError
-from resnet_lib.jobs.campaign import weights_path
+from resnet_lib.jobs import exchange
+from resnet_lib.jobs.campaign import run_here, weights_path
 from resnet_lib.jobs.exchange import Imported, bring_in, export
 from resnet_lib.jobs.weights import digest
 from resnet_lib.nets.build import build
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.profiles import PROFILES
-from resnet_lib.runs.records import save_record
+from resnet_lib.runs.records import RunRecord, save_record
 from resnet_lib.runs.settings import resnet
 from resnet_lib.runs.store import Records, local_dir
 
@@ -160,6 +162,67 @@ def test_the_command_line_exports_imports_and_plans(tmp_path: Path, capsys: pyte
     planned = json.loads(capsys.readouterr().out)
     assert [row["run"] for row in planned] == [config.name for config in suite.runs(paper, range(1, 2))]
     assert planned[1]["seconds"] > planned[0]["seconds"] > 0
+
+
+# Weights that are tested before they are taken.
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunRecord, dict[str, Tensor]]:
+    """The record and the weights of a run that was really made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESNET_LIB_CACHE", str(tmp_path_factory.mktemp("trained")))
+        record = run_here(PLAIN_8, "cpu", False, None, lambda _: None)
+        return record, safetensors.torch.load_file(weights_path(PLAIN_8))
+
+
+@pytest.fixture
+def with_any_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Packs a record and weights, of whichever net they are."""
+    monkeypatch.setattr(exchange, "keeps_weights", lambda _: True)
+
+    def pack(record: RunRecord, weights: dict[str, Tensor]) -> Path:
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("a.json", record.to_json())
+            archive.writestr("a.safetensors", safetensors.torch.save(weights))
+        return tmp_path / "a.zip"
+
+    return pack
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_weights_with_the_error_that_their_record_says_are_verified(
+    known: bool, trained: tuple[RunRecord, dict[str, Tensor]], with_any_weights: Callable[..., Path]
+) -> None:
+    record, weights = trained
+    record = record if known else record.model_copy(update={"weights_sha256": None})
+    archive = str(with_any_weights(record, weights))
+    assert main(["import", archive]) == (0 if known else 2), "without a digest they have to be tested"
+    assert main(["import", archive, "--verify"]) == 0
+    assert Records(local_dir()).get(PLAIN_8) == record
+    assert same_tensors(safetensors.torch.load_file(Records(local_dir()).weights(PLAIN_8)), weights)
+
+
+@pytest.mark.fault("file from a stranger")
+def test_weights_with_another_error_than_their_record_says_are_refused(
+    trained: tuple[RunRecord, dict[str, Tensor]], with_any_weights: Callable[..., Path], tmp_path: Path
+) -> None:
+    record, weights = trained
+    foreign = weights | {name: weights[name].roll(1, dims=0) for name in ("fc.weight", "fc.bias")}  # of other classes
+    archive = with_any_weights(record.model_copy(update={"weights_sha256": None}), foreign)
+    says = rf"the test error is \d\d\.\d\d%, and the record says {record.final.test_error:g}%; nothing was imported"
+    with pytest.raises(UserError, match=says):
+        bring_in(archive, tmp_path / "here", verify=True)
+    assert not (tmp_path / "here").exists()
+
+
+def test_weights_that_cannot_be_tested_are_not_taken_for_verified(
+    with_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESNET_LIB_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match=r"safetensors: they cannot be tested \(.*no folder.*\); nothing was imported"):
+        bring_in(with_weights, tmp_path / "here", verify=True)
+    assert not (tmp_path / "here").exists()
 
 
 # What a stranger may try.

@@ -38,6 +38,7 @@ FAULTS = (
     "full disk",
     "killed process",
     "two processes sharing the cache",
+    "no cache to write to",
     "old record schema",
     "file from a stranger",
     "tampered record",

@@ -3,8 +3,12 @@
 import functools
 import itertools
 import json
+import os
 import pickle
 import re
+import struct
+import subprocess
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import URLError
@@ -13,7 +17,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from PIL import Image, ImageOps
+from PIL import EpsImagePlugin, Image, ImageOps
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -346,17 +350,27 @@ def broken_link(path: Path) -> None:
     path.symlink_to(path.parent / "nowhere.jpg")
 
 
+def announced(width: int, height: int) -> bytes:
+    """The beginning of a PNG file of so many pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">II", zlib.crc32(header), 0) + b"IDAT"
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut short": (lambda path: path.write_bytes(path.read_bytes()[:-400]), "truncated"),
     "cut in its head": (lambda path: path.write_bytes(path.read_bytes()[:30]), "cannot be read as an image"),
     "text": (lambda path: path.write_text("no image"), "its format is unknown"),
     "empty": (lambda path: path.write_bytes(b""), "its format is unknown"),
     "a broken link": (broken_link, "No such file or directory"),
+    "a pipe": (lambda path: (path.unlink(), os.mkfifo(path)), "it is no file"),
+    "a device": (lambda path: (path.unlink(), path.symlink_to("/dev/zero")), "it is no file"),
+    "too many pixels": (lambda path: path.write_bytes(announced(12_000, 10_000)), "it has 12000 x 10000 pixels"),
     "16 bits": (lambda path: Image.new("I;16", (9, 9), 9).save(path, "png"), "more than 8 bits"),
     "a strip": (lambda path: picture((400, 2), 0).save(path), "400 x 2 pixels"),
 }
 
 
+@pytest.mark.filterwarnings("ignore:Image size")
 @pytest.mark.fault("bad image")
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_image_is_refused_by_its_name(
@@ -373,6 +387,33 @@ def test_a_damaged_image_is_refused_by_its_name(
     assert line.count(str(damaged)) == 1
 
 
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n(%pipe%touch ran) (w) file\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.fault("file from a stranger")
+@pytest.mark.parametrize("suffix", ["JPEG", "jpg", "png", "tif"])
+def test_no_program_is_started_for_an_image_whatever_it_is_called(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+
+    def start(command: object, *_: object, **__: object) -> None:
+        started.append(command)
+        raise OSError("it was started")
+
+    (tmp_path / f"eps.{suffix}").write_bytes(EPS)
+    for name in ("check_call", "check_output", "run", "call", "Popen"):
+        monkeypatch.setattr(subprocess, name, start)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", "gs")  # as if Ghostscript were installed
+    with pytest.raises(UserError, match=r"cannot be read as an image \(its format is unknown\)"):
+        read_image(tmp_path / f"eps.{suffix}")
+    assert not started
+    with pytest.raises(OSError, match="it was started"), Image.open(tmp_path / f"eps.{suffix}") as image:
+        image.load()
+    assert started, "this file would not have started anything"
+
+
+@pytest.mark.filterwarnings("ignore:Image size")
 @pytest.mark.fault("bad image")
 def test_damaged_images_are_left_out_on_request_and_all_named(few: Path) -> None:
     net = ("net", Colour([1] + [0] * (CLASSES - 1)))  # says the first class of every image

@@ -15,7 +15,7 @@ from PIL import Image
 
 from resnet_lib import data
 from resnet_lib.data import tiny_imagenet
-from resnet_lib.data.sets import SOURCES
+from resnet_lib.data.sets import SOURCES, Source
 from resnet_lib.errors import UserError
 
 WNIDS = [f"n{number:08d}" for number in (7, 11, 3, 42, 29, 5, 2, 13)]
@@ -35,20 +35,19 @@ def colour(label: int, split: str, number: int) -> tuple[int, int, int]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's folder; the two data sets are scaled down to 4 and 2 of 8 classes."""
     for name, classes in (("tiny-imagenet-100", 4), ("tiny-imagenet-25", 2)):
-        scaled = dataclasses.replace(
-            SOURCES[name], num_classes=classes, num_train=classes * TRAIN, num_test=classes * VAL
-        )
-        monkeypatch.setitem(SOURCES, name, scaled)
-    path = tmp_path / "mine"
-    path.mkdir()
-    monkeypatch.setenv("RESNET_LIB_DATA", str(path))
-    return path
+        monkeypatch.setitem(SOURCES, name, scaled(name, classes))
+    return folder
 
 
-def publish(home: Path) -> Path:
+def scaled(name: str, classes: int, train: int = TRAIN, val: int = VAL) -> Source:
+    """A data set of fewer classes, with so many images of each."""
+    return dataclasses.replace(SOURCES[name], num_classes=classes, num_train=classes * train, num_test=classes * val)
+
+
+def publish(home: Path, train: int = TRAIN, val: int = VAL) -> Path:
     """Writes all 8 classes as their publisher does: validation images in one folder, out of order, with annotations."""
     root = home / "tiny-imagenet-200"
     (root / "val" / "images").mkdir(parents=True)
@@ -57,10 +56,10 @@ def publish(home: Path) -> Path:
     for label, wnid in enumerate(sorted(WNIDS)):
         (root / "train" / wnid / "images").mkdir(parents=True)
         (root / "train" / wnid / f"{wnid}_boxes.txt").write_text("")
-        for number in range(TRAIN):
+        for number in range(train):
             content = jpeg(colour(label, "train", number))
             (root / "train" / wnid / "images" / f"{wnid}_{number}.JPEG").write_bytes(content)
-        for number in range(VAL):
+        for number in range(val):
             name = f"val_{1000 + number * 8 + (label * 5) % 8}.JPEG"
             (root / "val" / "images" / name).write_bytes(jpeg(colour(label, "val", number)))
             lines.append(f"{name}\t{wnid}\t0\t0\t63\t63")
@@ -140,8 +139,12 @@ def complaint(name: str = "tiny-imagenet-100") -> str:
     return str(caught.value)
 
 
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
+BAD = {"empty": b"", "text": b"no image", "cut short": jpeg((1, 2, 3))[:300], "an EPS": EPS}
+
+
 @pytest.mark.fault("bad image")
-@pytest.mark.parametrize("content", [b"", b"no image", jpeg((1, 2, 3))[:300]], ids=["empty", "text", "cut short"])
+@pytest.mark.parametrize("content", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_damaged_image_is_named(content: bytes, layout: Callable[[Path], Path], home: Path) -> None:
     wnid = sorted(WNIDS)[4]

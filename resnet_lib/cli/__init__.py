@@ -6,7 +6,9 @@ What a command needs is imported when it runs: `report` does not wait for torch.
 import argparse
 import io
 import os
+import select
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from resnet_lib.cli import bench, data, evaluate, nets, records, study, train, train_imagenet
@@ -29,6 +31,13 @@ environment:
                     Table 1 tiny-imagenet-200.zip; published/ with nets that others trained
   RESNET_LIB_CACHE  folder for downloads, checkpoints and local records (default: ~/.cache/resnet_lib)
 """
+
+
+OF_THE_MACHINE = {
+    "OutOfMemoryError": "the GPU's memory is full; free some of it, or add --device cpu",
+    "BrokenProcessPool": "a process of this command was killed, for want of memory perhaps; repeat the command",
+}
+"""What a machine can do to any command, by the name of what is raised: not every command has imported torch."""
 
 
 def build_parser() -> Parser:
@@ -55,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status. Users' mistakes take one line and status 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a character gets its number
         sys.stdout.reconfigure(errors="backslashreplace")
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")  # Pillow's; ours is an error of one line
     options = build_parser().parse_args(arguments)
     try:
         status = options.run(options)
@@ -64,14 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(f"resnet_lib: {error}")
         return 2
     except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's own, which not every command has imported
+        if (name := type(error).__name__) not in OF_THE_MACHINE:
             raise
-        tell("resnet_lib: the GPU's memory is full; free some of it, or add --device cpu")
+        tell(f"resnet_lib: {OF_THE_MACHINE[name]}")
         return 2
-    except BrokenPipeError:  # the reader of our output, head for one, has seen enough
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, lives on: what is left in the buffer must go somewhere
-        return 0
     except OSError as error:  # of a file or folder that nothing nearer to it has a line for: another user's, mostly
+        if isinstance(error, BrokenPipeError) and nobody_reads_on():
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, lives on: what is left in the buffer must go somewhere
+            return 0
         place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         tell(f"resnet_lib: {UserError(place + reason(error))}; make it readable, or name another place")
         return 2
@@ -80,3 +90,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = "; what is finished is recorded, repeat the command to go on" if lasting else ""
         tell(f"resnet_lib: interrupted{kept}")
         return 130
+
+
+def nobody_reads_on() -> bool:
+    """Whether the reader of our output, head for one, has seen enough. Other pipes, to a worker, can break as well."""
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    try:
+        output = select.poll()
+        output.register(sys.stdout, 0)
+        return bool(output.poll(0))
+    except (OSError, ValueError):  # no file, or a closed one
+        return False

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from resnet_lib.errors import UserError
-from resnet_lib.files import check_regular, read_regular
+from resnet_lib.files import MOST_ENTRIES, check_regular, read_regular
 
 SIDE = 64
 MOST_BYTES = 1 << 24  # of one file
@@ -55,6 +55,8 @@ def read(path: Path, num_classes: int) -> dict[str, np.ndarray]:
 
 def _read(path: Path, names: list[str], read_bytes: Callable[[str], bytes], num_classes: int) -> dict[str, np.ndarray]:
     """Finds the images of each class among the names, and decodes those of the chosen classes."""
+    if len(names) > MOST_ENTRIES:
+        raise ValueError(f"{len(names):,} files are in it")
     annotations = next((read_bytes(name).decode() for name in names if ANNOTATIONS.search(name)), "")
     wnids = dict(line.split("\t")[:2] for line in annotations.splitlines())  # of validation images
     images: dict[str, dict[str, list[str]]] = {"train": defaultdict(list), "val": defaultdict(list)}
@@ -86,11 +88,11 @@ def _decode(path: Path, name: str, content: bytes) -> np.ndarray:
     """One image, (64, 64, 3) uint8; the few grey ones get three equal channels."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
-            pixels = np.asarray(image.convert("RGB"))
+            width, height = image.size
+            pixels = np.asarray(image.convert("RGB")) if width == height == SIDE else None
     except Exception as error:  # what decoders raise on damaged files has no common type
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: image {name} is damaged ({reason}); unpack the archive again") from None
-    if pixels.shape != (SIDE, SIDE, 3):
-        height, width = pixels.shape[:2]
+    if pixels is None:
         raise UserError(f"{path}: image {name} has {width} x {height} pixels; those of Tiny ImageNet have 64 x 64")
     return pixels

@@ -111,7 +111,10 @@ def opened(name: Name) -> Iterator[Records]:
                 else:
                     with tarfile.open(fileobj=io.BytesIO(_committed_at(name))) as archive:
                         archive.extractall(folder, filter="data")
-            yield _not_empty(Records(next(Path(folder).rglob("records"), Path(folder))), name)
+            try:
+                yield _not_empty(Records(next(Path(folder).rglob("records"), Path(folder))), name)
+            except UserError as error:  # of a record in it, here or where they are read
+                raise UserError(str(error).replace(f"{folder}/", f"{name}: ")) from None
 
 
 def _not_empty(records: Records, name: Name) -> Records:

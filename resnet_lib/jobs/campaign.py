@@ -10,6 +10,7 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from queue import Queue
 from threading import Thread
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -19,7 +20,7 @@ from resnet_lib import data
 from resnet_lib.data.sets import Dataset
 from resnet_lib.display import clock
 from resnet_lib.errors import UserError, lookup, reason, tell, unknown
-from resnet_lib.files import cache_dir, locked, write_atomically
+from resnet_lib.files import cache_dir, locked, writable, write_atomically
 from resnet_lib.jobs.weights import digest
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import ENOUGH_SEEDS, SUITES
@@ -145,7 +146,8 @@ def work(
 
     Raises:
         TimeLimitReached: the time was up first; the next call continues.
-        UserError: a data set is missing or damaged, or a run failed; the others are finished first.
+        UserError: a data set is missing or damaged, the cache cannot be written to, or a run failed; the others are
+            finished first.
     """
     todo = pending(configs, retrain, device)
     if len(todo) < len(configs) and not set(configs) <= _made:
@@ -160,7 +162,23 @@ def work(
     load_data(todo)
     on_cpu = Hardware.choose(device).device.type == "cpu"
     jobs = min(jobs or (torch.get_num_threads() if on_cpu else 1), len(todo))  # torch counts the cores it may use
+    for folder in (checkpoint_path(todo[0]).parent, local_dir()):
+        writable(folder)  # a complaint should not come after a minute of starting
     deadline = None if time_limit is None else time.time() + time_limit
+    try:
+        records, problems = _in_processes(jobs, todo, device, compiled, deadline, accept_changes)
+    except BrokenExecutor:
+        raise UserError("a training process was killed, for want of memory perhaps; repeat to go on") from None
+    except OSError as error:  # one that died while it was started has closed its pipe
+        raise UserError(f"a training process could not be started or failed ({reason(error)}); repeat") from None
+    if problems:
+        raise problems[0]
+    _made.update(todo)
+    return records
+
+
+def _in_processes(jobs: int, todo: Sequence[RunConfig], *how: Any) -> tuple[list[RunRecord], list[Exception]]:
+    """Makes runs in processes, so many at a time; returns the records, and what kept the other runs from finishing."""
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
     reports: SimpleQueue[Progress | None] = context.SimpleQueue()
     meter = Thread(target=_tell, args=(reports, todo), daemon=True)
@@ -169,25 +187,18 @@ def work(
         records: list[RunRecord] = []
         problems: list[Exception] = []
         try:
-            futures = [pool.submit(_run, config, device, compiled, deadline, accept_changes) for config in todo]
+            futures = [pool.submit(_run, config, *how) for config in todo]
             for future in futures:
                 try:
                     records.append(future.result())
                 except (UserError, TimeLimitReached) as problem:  # of one run: the others are worth finishing
                     problems.append(problem)
-        except BrokenExecutor:
-            raise UserError("a training process was killed, for want of memory perhaps; repeat to go on") from None
-        except OSError as error:  # one that died while it was started has closed its pipe
-            raise UserError(f"a training process could not be started or failed ({reason(error)}); repeat") from None
         finally:
             pool.shutdown(cancel_futures=True)  # waits for the runs under way: they save, or reach the time limit
             # By a thread of its own: a worker that was killed while it told something holds the queue for ever.
             Thread(target=reports.put, args=(None,), daemon=True).start()
             meter.join(LAST_LINES)
-    if problems:
-        raise problems[0]
-    _made.update(todo)
-    return records
+    return records, problems
 
 
 _reports: "SimpleQueue[Progress | None]"  # of a worker, to the process that started it

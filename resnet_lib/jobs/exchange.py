@@ -2,7 +2,6 @@
 
 import io
 import os
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from resnet_lib import data
 from resnet_lib.errors import UserError, reason
-from resnet_lib.files import boundary, read_regular, remove_litter, writable, write_atomically, zip_contents
+from resnet_lib.files import boundary, read_regular, remove_litter, staging, writable, write_atomically, zip_contents
 from resnet_lib.jobs import weights as trained
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import keeps_weights
@@ -120,9 +119,9 @@ def _write_all(folder: Path, files: dict[Path, bytes]) -> None:
     remove_litter(folder)
     done: list[Path] = []
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".import.") as staged:
+        with staging(folder) as staged:
             for number, content in enumerate(files.values()):
-                with open(Path(staged, str(number)), "wb") as file:
+                with open(staged / str(number), "wb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
@@ -131,7 +130,7 @@ def _write_all(folder: Path, files: dict[Path, bytes]) -> None:
                 target.parent.mkdir(exist_ok=True)
                 if target.parent.is_symlink() or target.exists():
                     raise FileExistsError(f"{target} is there already, or its folder is a link")
-                os.replace(Path(staged, str(number)), target)
+                os.replace(staged / str(number), target)
                 done.append(target)
         if (folder / SEAL).exists():
             renew(folder, done)
@@ -179,7 +178,10 @@ def problem_of_weights_of(record: RunRecord, content: bytes, verify: bool) -> st
     if record.weights_sha256 not in (None, trained.digest(content)):
         return "these are not the weights that the record's run left: their digest is another"
     if verify:
-        error = tested(record, content)
+        try:
+            error = tested(record, content)
+        except UserError as problem:  # the data set is not here
+            return f"they cannot be tested ({problem})"
         if abs(error - record.final.test_error) > AS_EVALUATED:
             return (
                 f"with these weights the test error is {error:.2f}%, and the record says {record.final.test_error:g}%"

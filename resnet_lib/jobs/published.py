@@ -6,10 +6,8 @@ They are looked for as published/AUTHOR/FILE in `RESNET_LIB_DATA`, then in the c
 import copy
 import hashlib
 import http.client
-import io
 import time
 import urllib.request
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +31,7 @@ from resnet_lib.runs.store import Records
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.provenance import begin_segment, provenance
 from resnet_lib.training.recording import measure
+from resnet_lib.training.saved import load_saved
 
 HOST = "https://raw.githubusercontent.com"
 PATIENCE = 60.0  # seconds without an answer
@@ -119,8 +118,7 @@ def load(net: PublishedNet) -> CifarNet:
 def _tensors(path: Path, content: bytes, publisher: Publisher) -> dict[str, Tensor]:
     """The weights in a file, by their author's names."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of the dialect of a pickle; either it can be read or not
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        found = load_saved(content)
     except Exception:  # torch raises many types for such a file, and its advice is to run what is in it
         raise UserError(f"{path}: cannot be read as weights, or holds code, which is not run") from None
     if publisher.state is not None:

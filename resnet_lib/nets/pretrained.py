@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from resnet_lib.errors import UserError, lookup
-from resnet_lib.files import PACKAGE
+from resnet_lib.files import PACKAGE, boundary, read_regular
 from resnet_lib.nets.build import build
 from resnet_lib.runs.experiments import SUITES, home, long_runs
 from resnet_lib.runs.profiles import PROFILES
@@ -127,11 +126,8 @@ def load_weights(net: nn.Module, path: Path) -> None:
     Raises:
         UserError: they are not that net's, or the file is damaged.
     """
-    try:
-        net.load_state_dict(safetensors.torch.load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: cannot be read as the weights of this net ({reason}); restore the file") from None
+    with boundary(lambda reason: f"{path}: cannot be read as the weights of this net ({reason}); restore the file"):
+        net.load_state_dict(safetensors.torch.load(read_regular(path)))
 
 
 def model_card(record: RunRecord) -> str:

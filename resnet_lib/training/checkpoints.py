@@ -5,7 +5,6 @@ Nothing that the config says is taken from the file. What is taken is checked ag
 
 import hashlib
 import io
-import warnings
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -19,6 +18,7 @@ from resnet_lib.errors import UserError, reason
 from resnet_lib.files import read_regular, write_atomically
 from resnet_lib.runs.config import Recipe, RunConfig
 from resnet_lib.runs.records import ProbesAt, Segment
+from resnet_lib.training.saved import copied, is_plain, load_saved
 
 MAGIC = b"resnet_lib checkpoint 2 "
 HEADER = len(MAGIC) + 64 + 1  # the magic, a SHA-256 in hexadecimal digits, the end of the line
@@ -85,14 +85,18 @@ def load_checkpoint(
     """
     try:
         state = contents(path)
-        if state.get("run") != config.name:
-            other = state.get("run")
-            raise UserError(f"checkpoint {path} belongs to {str(other)[:200]!r}, not {config.name}; delete or move it")
+        other = state.get("run")
+        if not isinstance(other, str):
+            raise Damaged("parts are missing")
+        if other != config.name:
+            raise UserError(f"checkpoint {path} belongs to {other[:200]!r}, not {config.name}; delete or move it")
         course = _course(state.get("course"), config.recipe)
         _load_net(net, state.get("net"))
         _load_moments(net, optimizer, config.recipe, state.get("optimizer"))
-    except Damaged as damage:
-        raise UserError(f"checkpoint {path} is damaged ({damage}); delete it to start the run anew") from None
+    except (UserError, torch.OutOfMemoryError):
+        raise
+    except Exception as damage:  # mostly Damaged; forged tensors have more ways to refuse what is done with them
+        raise UserError(f"checkpoint {path} is damaged ({reason(damage)}); delete it to start the run anew") from None
     if course.data_digest != data_digest and not accept_other_data:
         raise UserError(
             f"checkpoint {path} was made with another copy of {config.data.name} (digest {course.data_digest[:16]!r}, "
@@ -116,8 +120,7 @@ def contents(path: Path) -> dict[str, Any]:
     if content[:HEADER] != seal(content[HEADER:])[:HEADER]:
         raise Damaged("its content is not what was saved")
     try:
-        with warnings.catch_warnings(action="ignore"):  # of the dialect of a pickle; either it can be read or not
-            state = torch.load(io.BytesIO(content[HEADER:]), map_location="cpu", weights_only=True)
+        state = load_saved(content[HEADER:])
     except Exception:  # torch raises many types for such a file, and its advice is to run what is in it
         raise Damaged("it cannot be read, or holds code, which is not run") from None
     if not isinstance(state, dict):
@@ -138,8 +141,7 @@ def _course(noted: Any, recipe: Recipe) -> Course:
         and type(seconds) is float
         and isfinite(seconds)
         and seconds >= 0
-        and isinstance(sums, Tensor)
-        and (sums.dtype, sums.shape, sums.layout) == (torch.float64, (2,), torch.strided)
+        and _same_kind(sums, torch.zeros(2, dtype=torch.float64))
         and _are_points(train_points, 4, iteration)
         and _are_points(test_points, 3, iteration)
         and isinstance(noted["probes"], list)
@@ -152,7 +154,7 @@ def _course(noted: Any, recipe: Recipe) -> Course:
         segments = [Segment.model_validate(each, strict=False) for each in noted["segments"]]
     except ValidationError:
         raise Damaged("what was noted on the way makes no sense") from None
-    return Course(**noted | {"probes": probes, "segments": segments, "sums": sums.clone()})
+    return Course(**noted | {"probes": probes, "segments": segments, "sums": copied(sums)})
 
 
 def _are_points(points: Any, length: int, last: int) -> bool:
@@ -166,11 +168,7 @@ def _are_points(points: Any, length: int, last: int) -> bool:
 
 
 def _same_kind(value: Any, like: Tensor) -> bool:
-    return (
-        isinstance(value, Tensor)
-        and (value.shape, value.dtype, value.layout) == (like.shape, like.dtype, torch.strided)
-        and not value.is_quantized
-    )
+    return is_plain(value) and (value.shape, value.dtype) == (like.shape, like.dtype)
 
 
 def _load_net(net: nn.Module, weights: Any) -> None:
@@ -210,5 +208,8 @@ def _load_moments(net: nn.Module, optimizer: torch.optim.Optimizer, recipe: Reci
     numbers = {
         parameter: number for number, parameter in enumerate(p for g in optimizer.param_groups for p in g["params"])
     }
-    state = {numbers[parameter]: moments[name] for name, parameter in parameters.items()}
+    state = {
+        numbers[parameter]: {key: copied(value) for key, value in moments[name].items()}
+        for name, parameter in parameters.items()
+    }
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

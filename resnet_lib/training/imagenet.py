@@ -211,6 +211,10 @@ class FolderViews(Folder):
                 yield images, labels.to(self.device, non_blocking=True)
         except UserError as error:  # a loader's worker puts a traceback before the message
             raise UserError(str(error).rpartition("resnet_lib.errors.UserError: ")[2].removesuffix("\\n")) from None
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker"):
+                raise
+            raise UserError("a process that reads images was killed, for want of memory perhaps; repeat") from None
 
 
 def arithmetic(recipe: Recipe, group: Group, num_images: int) -> str:

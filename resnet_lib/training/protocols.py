@@ -19,8 +19,6 @@ The paper subtracts a mean per pixel instead, so weights of other origin may do 
 
 import http.client
 import io
-import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,12 +35,14 @@ from resnet_lib.files import read_regular
 from resnet_lib.nets.models import IMAGENET_BLOCKS, ImageNetNet
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.memory import forward
+from resnet_lib.training.saved import is_plain, load_saved
 
 MEAN = (0.485, 0.456, 0.406)  # red, green, blue; of pixels in [0, 1]
 STD = (0.229, 0.224, 0.225)
 EXTENSIONS = frozenset(torchvision.datasets.folder.IMG_EXTENSIONS)
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")  # whatever a file is called: Pillow starts programs for others
 MOST_BYTES = 1 << 28  # of an image file
+MOST_PIXELS = 100_000_000  # several are decoded at once; a file of 300 kB can announce twice as many
 MOST_CLASSES = 100_000
 MAX_ASPECT = 32  # with 640 pixels on the shorter side a net's first maps then take 2 GB; at 1000 it would be 50
 IMAGES_AT_ONCE = 16  # 160 views of ten crops
@@ -170,12 +170,15 @@ def read_image(path: Path) -> Image.Image:
 
     Raises:
         UserError: the file is no image, is truncated, or cannot be opened; its grey values have more than 8 bits, which
-            the conversion would cut off; or one side is more than `MAX_ASPECT` times the other.
+            the conversion would cut off; it has over `MOST_PIXELS`; or one side is more than `MAX_ASPECT` times the
+            other.
     """
     try:
         with Image.open(io.BytesIO(read_regular(path, MOST_BYTES)), formats=FORMATS) as image:
             if image.mode[0] in "IF":  # I;16, I, F
                 raise ValueError("its grey values have more than 8 bits")
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"it has {image.width} x {image.height} pixels")
             rgb = image.convert("RGB")
     except Exception as error:  # what decoders raise on damaged files has no common type
         why = "its format is unknown" if isinstance(error, UnidentifiedImageError) else reason(error)
@@ -384,39 +387,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load(content)
-        check_announced(content)
-        with warnings.catch_warnings(action="ignore"):  # of the dialect of a pickle; either it can be read or not
-            weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        weights = load_saved(content)
     except Exception:  # what damaged files raise has no common type, and torch's advice is to run what is in them
         raise UserError(
             f"{path} is damaged, or holds more than weights, such as code, which is not run; save net.state_dict() anew"
         ) from None
-    if not isinstance(weights, dict) or not all(isinstance(name, str) and _plain(weights[name]) for name in weights):
+    if not isinstance(weights, dict) or not all(isinstance(name, str) and is_plain(weights[name]) for name in weights):
         raise UserError(f"{path} holds something else than weights by name; save net.state_dict() alone")
-    return weights
-
-
-def check_announced(content: bytes) -> None:
-    """Raises ValueError if a file of torch.save, which packs nothing, announces more than it has."""
-    if zipfile.is_zipfile(file := io.BytesIO(content)):
-        with zipfile.ZipFile(file) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > len(content):
-                raise ValueError("it announces more than it has")
-
-
-def _plain(value: object) -> bool:
-    """Whether this is a tensor of numbers in memory, one after the other."""
-    return (
-        isinstance(value, Tensor)
-        and value.layout is torch.strided
-        and value.device.type == "cpu"
-        and not (value.is_quantized or value.is_complex() or value.is_nested)
-    )
+    return {name: torch.detach(value) for name, value in weights.items()}
 
 
 def _fetch(depth: int, folder: Path | None) -> Path:
     """The file of torchvision's weights, downloaded if it is not in the folder yet."""
     url = torchvision.models.get_model_weights(f"resnet{depth}").IMAGENET1K_V1.url
+    if folder is None and torch.hub.get_dir().startswith("~"):
+        raise UserError("there is no home folder, in which torchvision's weights would be; name theirs with --weights")
     path = (folder or Path(torch.hub.get_dir()) / "checkpoints") / url.rpartition("/")[2]
     if not path.exists():
         digest = path.stem.rpartition("-")[2]  # torchvision's files carry the beginning of theirs
