@@ -39,8 +39,34 @@ SAID = (
     ),
     Said(
         "chapters/13_ledger.md",
-        "at these scales the seeds do not answer it.",
-        {("depth-helps-resnets", "small"): "undecided", ("depth-helps-resnets", "quick"): "undecided"},
+        "each net at its own best learning rate, the deeper one gains less than half a point, if anything.",
+        {("tuned-depth-helps", "small"): "refuted"},
+    ),
+    Said(
+        "chapters/13_ledger.md",
+        "A shortcut over a single layer is some use there, and blocks that start as the identity, a later idea, cost "
+        "more than they bring unless the rate is too large.",
+        {("one-layer", "small"): "refuted", ("zero-init-helps", "small"): "refuted"},
+    ),
+    Said(
+        "chapters/01_degradation.md",
+        "what it gains, if anything, is less than half a point.",
+        {("tuned-depth-helps", "small"): "refuted"},
+    ),
+    Said(
+        "chapters/03_residual_formulation.md",
+        "The paper's words deny an advantage, and here there is one.",
+        {("one-layer", "small"): "refuted"},
+    ),
+    Said(
+        "chapters/03_residual_formulation.md",
+        "holds at a learning rate that is too large for it, and not at one that suits it.",
+        {("zero-init-helps", "smoke"): "supported", ("zero-init-helps", "small"): "refuted"},
+    ),
+    Said(
+        "chapters/03_residual_formulation.md",
+        "What does hold is the sense of it, that a block changes its input by less than the input itself.",
+        {("branches-small", "small"): "supported", ("responses-smaller", "small"): "undecided"},
     ),
     Said(
         "chapters/13_ledger.md",
