@@ -126,7 +126,7 @@ MISTAKES = {
     "option without value": ("train --net", "--net: expected one argument"),
     "suite and net": ("train --suite degradation --net plain-20", "--net: not allowed with argument --suite"),
     "unknown profile": ("train --net plain-8 --profile smok", "no profile is called 'smok'; did you mean smoke?"),
-    "far-off profile": ("report --profile x", "no profile is called 'x'; choose one of smoke, quick, paper"),
+    "far-off profile": ("report --profile x", "no profile is called 'x'; choose one of smoke, small, quick, paper"),
     "unknown suite": ("train --suite degradatoin", "no suite is called 'degradatoin'; did you mean degradation?"),
     "unknown suite's status": ("status --suite optimizer", "did you mean optimizers?"),
     "misspelt net": ("train --net resnt-56", "no net is called 'resnt-56'; did you mean resnet-56 or resnet-56-B?"),
@@ -373,8 +373,8 @@ def test_status_prices_what_is_missing_by_a_measurement_made_here(
 ) -> None:
     status, out, _ = command("status", "--suite", "longer-training", "--json")
     assert status == 0
-    smoke, quick, paper = (row["seconds_to_do"] for row in json.loads(out))
-    assert 0 < smoke < quick < paper
+    smoke, small, quick, paper = (row["seconds_to_do"] for row in json.loads(out))
+    assert 0 < smoke < small < quick < paper
 
 
 def test_status_counts_what_is_recorded_in_text_and_in_json(

@@ -18,7 +18,7 @@ from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
-SMOKE, _, QUICK, _ = PROFILES.values()
+SMOKE, SMALL, QUICK, _ = PROFILES.values()
 PLAIN_20 = plain(20).runs(SMOKE)
 
 
@@ -27,8 +27,10 @@ def configs_of(records: Iterable[RunRecord | Study]) -> set[RunConfig]:
 
 
 READ_FROM_RECORDS = {
-    "lesions": lambda records: tables.lesions("delete-block", SMOKE, records, [plain(20)]),
-    "growth": lambda records: tables.growth(SMOKE, records),
+    "lesions": lambda records: tables.lesions("delete-block", SMALL, records, [plain(20)]),
+    "pairing": lambda records: tables.pairing(SMOKE, records, [plain(20), plain(56)]),
+    "together": ledger.together,
+    "growth": lambda records: tables.growth(SMALL, records),
     "against_paper": lambda records: tables.against_paper(SMOKE, records),
     "table6": tables.table6,
     "distances": lambda records: tables.distances(QUICK, records),
@@ -135,7 +137,7 @@ def test_a_figure_carries_the_runs_it_shows_and_so_does_the_table_of_its_numbers
     "draw",
     [
         lambda records: figures.folklore(SMOKE, records),
-        lambda records: figures.lesions(SMOKE, records, (20,), ""),
+        lambda records: figures.lesions(SMALL, records, (20,), ""),
     ],
     ids=["folklore", "lesions"],
 )
