@@ -13,18 +13,13 @@ def add_to(command: AddCommand) -> None:
     sub = command(
         "study", run_study, "measure trained nets with blocks deleted, exchanged or added, where that is missing"
     )
-    sub.add_argument(
-        "studies",
-        nargs="*",
-        metavar="STUDY",
-        help="delete-block, swap-blocks, growth (default: these); or, of nets trained to the end, read-off, "
-        "gradient-step, gradient-paths, filter-line, reset-block",
-    )
+    known = "delete-block, swap-blocks, growth (default: these); of nets trained to the end also read-off, "
+    known += "gradient-step, gradient-paths, filter-line, reset-block"
+    sub.add_argument("studies", nargs="*", metavar="STUDY", help=known)
     sub.add_argument("--net", nargs="+", metavar="N", help="only of these nets: plain-20, resnet-56 (default: all)")
     add_shared(sub, "--profile", "--seeds", "--json")
-    sub.add_argument(
-        "--images", type=positive, metavar="M", help="test images to use (default: 2000, or what the study says)"
-    )
+    text = "test images to use (default: what a study needs, mostly 2000)"
+    sub.add_argument("--images", type=positive, metavar="M", help=text)
 
 
 def run_study(options: argparse.Namespace) -> int:
