@@ -20,3 +20,4 @@ from resnet_lib.show.tables.published import (
     table5,
 )
 from resnet_lib.show.tables.runs import diagnosed, diagnoses, errors, hardware, recorded, report, without_batch_norm
+from resnet_lib.show.tables.signals import steps
