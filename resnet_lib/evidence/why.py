@@ -45,8 +45,12 @@ def _over_seeds(measure: Callable[[str, int], float]) -> dict[str, list[float]]:
     return {kind: [measure(shortcut, seed) for seed in SEEDS] for kind, shortcut in KINDS.items()}
 
 
-def _told(verdict: Verdict) -> str:
-    return f"{verdict.effect:.2f} ({verdict.low:.2f} to {verdict.high:.2f})"
+def _told(verdict: Verdict, digits: int = 2) -> str:
+    """Mean and interval; fewer digits where processors differ: what a deep plain net does, hangs on rounding."""
+    mean, low, high = (
+        f"{round(value, digits) + 0.0:.{digits}f}" for value in (verdict.effect, verdict.low, verdict.high)
+    )
+    return f"{mean} ({low} to {high})"
 
 
 def branch_shrinks_with_depth() -> tuple[bool, str]:
@@ -79,8 +83,9 @@ def gradients_grow_in_plain() -> tuple[bool, str]:
     plain = judge("", "", found["plain"], 2)
     residual = judge("", "", found["residual"], 1)
     return plain.status == "supported" and residual.status == "refuted", (
-        f"from 56 to 110 layers the growth from the last block to the first rises by {_told(plain)} powers of ten in "
-        f"plain nets and by {_told(residual)} in residual ones ({_whose()}). The rule asks for over 2 and under 1."
+        f"from 56 to 110 layers the growth from the last block to the first rises by {_told(plain, 1)} powers of ten "
+        f"in plain nets and by {_told(residual, 1)} in residual ones ({_whose()}). The rule asks for over 2 "
+        "and under 1."
     )
 
 
@@ -96,8 +101,8 @@ def gradients_shatter() -> tuple[bool, str]:
     plain, residual = judge("", "", found["plain"], 0.1), judge("", "", found["residual"], 0.5)
     return plain.status == "refuted" and residual.status == "supported", (
         f"between two points that are 1/{POINTS - 1} of the way from one image to another apart, the cosine of the "
-        f"gradients is {_told(plain)} in plain-56 and {_told(residual)} in ResNet-56 ({_whose()}). The rule asks for "
-        "under 0.1 and over 0.5."
+        f"gradients is {_told(plain, 1)} in plain-56 and {_told(residual)} in ResNet-56 ({_whose()}). The rule asks "
+        "for under 0.1 and over 0.5."
     )
 
 

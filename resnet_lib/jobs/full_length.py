@@ -8,7 +8,6 @@ import copy
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from statistics import mean
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from resnet_lib import training
 from resnet_lib.jobs.examined import WHOLE, Examined, Trained, test_error
 from resnet_lib.nets import models, probes, signals
 
-PATHS_DRAWN = 4  # of each length
+PATHS_DRAWN = 6  # of each length
 POSITIONS = tuple(tenth / 10 for tenth in range(-6, 7))  # along a line, in units of the net's own length
 DIRECTIONS = 3
 SETTLED = "batch norm re-estimated"
@@ -47,9 +46,10 @@ def gradient_step(examined: Examined) -> dict[str, float]:
 
 
 def gradient_paths(examined: Examined) -> dict[str, float]:
-    """Norm of the gradient on paths through so many residual branches, mean over a few of each number.
+    """Norm of the gradient on paths through so many residual branches; see `signals.path_gradients`.
 
-    See `signals.path_gradient`. The blocks are drawn at random, the same ones for nets of one depth.
+    Blocks are drawn at random, the same ones for nets of one depth. A number is the geometric mean over images and
+    paths: of an arithmetic one, the few images that the net gets wrong would make up nearly all.
     """
     images, labels = _test_images(examined)
     names = [name for name, _ in probes.blocks(examined.net)]
@@ -57,7 +57,8 @@ def gradient_paths(examined: Examined) -> dict[str, float]:
     norms = {}
     for length in range(len(names) + 1):
         paths = [draw.sample(names, length) for _ in range(PATHS_DRAWN)]
-        norms[f"{length}"] = mean(signals.path_gradient(examined.net, path, images, labels) for path in paths)
+        found = torch.cat([signals.path_gradients(examined.net, path, images, labels) for path in paths])
+        norms[f"{length}"] = found.clamp_min(torch.finfo(found.dtype).tiny).log().mean().exp().item()
     return norms
 
 
@@ -118,7 +119,7 @@ class Measure:
 MEASURES = {
     "read-off": Measure(read_off, 1000, plain=False),
     "gradient-step": Measure(gradient_step, 200, plain=False),
-    "gradient-paths": Measure(gradient_paths, 50, plain=False),
+    "gradient-paths": Measure(gradient_paths, 32, plain=False),
     "filter-line": Measure(filter_line, 300),
     "reset-block": Measure(reset_block, 1000, own_only=True),
 }

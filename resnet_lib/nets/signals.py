@@ -139,16 +139,19 @@ def through(net: nn.Module, branches: Collection[str]) -> Iterator[None]:
         yield
 
 
-def path_gradient(net: nn.Module, branches: Collection[str], images: Tensor, labels: Tensor) -> float:
-    """Norm of the gradient that reaches the first block's input on the path through the F of these blocks alone.
+def path_gradients(net: nn.Module, branches: Collection[str], images: Tensor, labels: Tensor) -> Tensor:
+    """Norms of the gradients that reach the first block's input on the path through the F of these blocks alone.
 
-    Euclidean, of the mean loss, over all images; batch norm uses its running statistics.
+    Euclidean, of each image's own loss; batch norm uses its running statistics.
+
+    Returns:
+        (N,), one for each image.
     """
     entering: list[Tensor] = []
     first = blocks(net)[0][1].register_forward_pre_hook(lambda _m, inputs: entering.append(inputs[0]))
     with removing([first]), through(net, branches), as_in_testing(net):
-        (gradient,) = torch.autograd.grad(F.cross_entropy(net(images), labels), entering)
-    return gradient.norm().item()
+        (gradient,) = torch.autograd.grad(F.cross_entropy(net(images), labels, reduction="sum"), entering)
+    return gradient.flatten(1).norm(dim=1)
 
 
 def filter_direction(net: nn.Module, seed: int) -> dict[str, Tensor]:
