@@ -175,7 +175,10 @@ def _finish(figure: Figure, found: Sequence[Found], legend: str, title: str) -> 
     entries = {
         label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(entries.values(), entries.keys(), loc="outside right upper")
+    if len(figure.axes) == 1:
+        figure.axes[0].legend()
+    else:
+        figure.legend(entries.values(), entries.keys(), loc="outside right upper")
     figure.headline(title)
     ours = tuple(study for net, study in found if net is None)
     if ours:
@@ -281,7 +284,7 @@ def landscape(records: Records, depths: Sequence[int], title: str) -> Figure:
                 axes.plot(list(losses), list(losses.values()), color=look["color"], lw=0.5, alpha=0.5)
             middle = [mean(losses[x] for losses in lines.values()) for x in lines["0"]]
             axes.plot(list(lines["0"]), middle, label=_name(net, study), **look | {"ms": 3})
-        axes.set(title=f"{depth} layers", xlabel="distance, in lengths of the filters")
+        axes.set(title=f"{depth} layers", xlabel="distance α", xticks=(-0.5, 0, 0.5))
         log_axis(axes)
         shown += found
     all_axes[0].set_ylabel("training loss")
