@@ -113,6 +113,7 @@ class Measure:
     of: Callable[[Examined], dict[str, float]]
     images: int
     plain: bool = True  # whether on plain nets, too
+    pairs_only: bool = False  # whether only where plain and residual nets of one author can be compared
     own_only: bool = False  # whether on our own nets only, whose weights before training are known
 
 
@@ -120,7 +121,7 @@ MEASURES = {
     "read-off": Measure(read_off, 1000, plain=False),
     "gradient-step": Measure(gradient_step, 200, plain=False),
     "gradient-paths": Measure(gradient_paths, 32, plain=False),
-    "filter-line": Measure(filter_line, 300),
+    "filter-line": Measure(filter_line, 300, pairs_only=True),
     "reset-block": Measure(reset_block, 1000, own_only=True),
 }
 """Name of a study -> what it measures."""

@@ -212,8 +212,12 @@ def studies_of(net: PublishedNet) -> list[str]:
     """What is measured on a net."""
     if net.config.depth not in LESIONED_DEPTHS:
         return [WHOLE_NET, BLACK_BORDER]
-    residual = net.config.shortcut != "none"
-    along = [name for name, of in MEASURES.items() if not of.own_only and (residual or of.plain)]
+    residual, pair = net.config.shortcut != "none", any(name.startswith("plain") for name in net.publisher.nets)
+    fits = {
+        name: not of.own_only and (residual or of.plain) and (pair or not of.pairs_only)
+        for name, of in MEASURES.items()
+    }
+    along = [name for name, fitting in fits.items() if fitting]
     return [WHOLE_NET, BLACK_BORDER, *LESIONS, *along]
 
 
