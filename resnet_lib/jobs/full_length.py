@@ -16,9 +16,9 @@ from resnet_lib import training
 from resnet_lib.jobs.examined import WHOLE, Examined, Trained, test_error
 from resnet_lib.nets import models, probes, signals
 
-PATHS_DRAWN = 6  # of each length
-POSITIONS = tuple(tenth / 10 for tenth in range(-6, 7))  # along a line, in units of the net's own length
-DIRECTIONS = 3
+PATHS_DRAWN = 4  # of each length
+POSITIONS = tuple(tenth / 10 for tenth in range(-5, 6))  # along a line, in units of the net's own length
+DIRECTIONS = 2
 SETTLED = "batch norm re-estimated"
 SETTLING_IMAGES = 1000  # training images for batch norm's statistics, of a net with a block reset
 
@@ -120,8 +120,8 @@ class Measure:
 MEASURES = {
     "read-off": Measure(read_off, 1000, plain=False),
     "gradient-step": Measure(gradient_step, 200, plain=False),
-    "gradient-paths": Measure(gradient_paths, 32, plain=False),
-    "filter-line": Measure(filter_line, 300, pairs_only=True),
+    "gradient-paths": Measure(gradient_paths, 16, plain=False, pairs_only=True),
+    "filter-line": Measure(filter_line, 150, pairs_only=True),
     "reset-block": Measure(reset_block, 1000, own_only=True),
 }
 """Name of a study -> what it measures."""
