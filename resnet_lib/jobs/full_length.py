@@ -113,15 +113,15 @@ class Measure:
     of: Callable[[Examined], dict[str, float]]
     images: int
     plain: bool = True  # whether on plain nets, too
-    pairs_only: bool = False  # whether only where plain and residual nets of one author can be compared
-    own_only: bool = False  # whether on our own nets only, whose weights before training are known
+    pairs_only: bool = False  # of others only the nets of whoever trained plain and residual ones
+    own_only: bool = False  # whether on our own nets only
 
 
 MEASURES = {
-    "read-off": Measure(read_off, 1000, plain=False),
-    "gradient-step": Measure(gradient_step, 200, plain=False),
-    "gradient-paths": Measure(gradient_paths, 16, plain=False, pairs_only=True),
-    "filter-line": Measure(filter_line, 150, pairs_only=True),
-    "reset-block": Measure(reset_block, 1000, own_only=True),
+    "read-off": Measure(read_off, 1000, plain=False, pairs_only=True),
+    "gradient-step": Measure(gradient_step, 200, plain=False, pairs_only=True),
+    "gradient-paths": Measure(gradient_paths, 16, plain=False, own_only=True),
+    "filter-line": Measure(filter_line, 150, own_only=True),
+    "reset-block": Measure(reset_block, 1000, own_only=True),  # the weights before training must be known
 }
 """Name of a study -> what it measures."""
