@@ -109,6 +109,9 @@ def per_block(
         legend: what to write below.
     """
     figure, all_axes = new_figure(len(panels))
+    shown = [number for nets in panels.values() for numbers in nets.values() for number in numbers]
+    shown += [number for numbers in (dotted or {}).values() for number in numbers]
+    limits = (min(shown) / 2, 2 * max(shown)) if log else (0, 1.1 * max(shown))  # of all panels, also one by one
     for axes, (panel, nets) in zip(all_axes, panels.items(), strict=True):
         for depth, numbers in nets.items():
             x = range(1, len(numbers) + 1)
@@ -117,7 +120,7 @@ def per_block(
             axes.plot(range(1, len(numbers) + 1), numbers, color="black", ls=":", lw=1.5, label="theory")
         if log:
             log_axis(axes)
-        axes.set(title=panel, xlabel="block, from the image on")
+        axes.set(title=panel, xlabel="block, from the image on", ylim=limits)
     all_axes[0].set_ylabel(y)
     figure.depth_legend(depth for nets in panels.values() for depth in nets)
     figure.headline(title)
