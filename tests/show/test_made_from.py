@@ -109,6 +109,7 @@ def test_recorded_names_the_runs_of_its_nets_only() -> None:
 
 DRAWN = {
     "cases": figures.cases,
+    "rates": figures.rates,
     "curves": lambda records: figures.curves({"a": records[:2], "b": records[2:]}),
     "figure6": figures.figure6,
     "figure7": lambda records: figures.figure7({"all": records}, ""),
