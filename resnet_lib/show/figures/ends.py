@@ -84,7 +84,8 @@ def rates(records: Sequence[RunRecord], title: str = "") -> Figure:
             for warm, style in ((False, "-"), (True, "--")):
                 line = [(places[rate], mean(errors[rate])) for rate in sorted(errors) if rate[0] == warm]
                 label = f"{net.name}{', warmed up' if warm else ''}"
-                axes.plot(*zip(*line, strict=True), style, color=color, label=label, lw=2)
+                if line:
+                    axes.plot(*zip(*line, strict=True), style, color=color, label=label, lw=2)
             for rate, seeds in errors.items():
                 axes.plot([places[rate]] * len(seeds), seeds, "o", color=color, ms=4)
         names = [f"{lr:g}" + ("\nwarm" if warm else "") for warm, lr in places]
