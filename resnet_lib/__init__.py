@@ -11,11 +11,11 @@ from typing import Any
 MODULES = {
     name: f"resnet_lib.{room}.{name}"
     for room, names in {
-        "nets": ("geometry", "models", "others", "probes", "surgery"),
+        "nets": ("geometry", "models", "others", "probes", "signals", "surgery"),
         "data": ("tabular",),
         "runs": ("experiments", "paper"),
         "jobs": ("campaign", "studies"),
-        "evidence": ("claims", "claims_log", "diagnosis", "effects", "ledger", "rule"),
+        "evidence": ("claims", "claims_log", "diagnosis", "effects", "ledger", "rule", "why"),
         "speed": ("bench", "scaling"),
         "show": ("drawings", "explore", "figures", "tables", "toys"),
     }.items()

@@ -13,10 +13,13 @@ def add_to(command: AddCommand) -> None:
     sub = command(
         "study", run_study, "measure trained nets with blocks deleted, exchanged or added, where that is missing"
     )
-    sub.add_argument("studies", nargs="*", metavar="STUDY", help="delete-block, swap-blocks, growth (default: all)")
+    known = "delete-block, swap-blocks, growth (default: these); of nets trained to the end also read-off, "
+    known += "gradient-step, gradient-paths, filter-line, reset-block"
+    sub.add_argument("studies", nargs="*", metavar="STUDY", help=known)
     sub.add_argument("--net", nargs="+", metavar="N", help="only of these nets: plain-20, resnet-56 (default: all)")
     add_shared(sub, "--profile", "--seeds", "--json")
-    sub.add_argument("--images", type=positive, metavar="M", help="test images to use (default: 2000)")
+    text = "test images to use (default: what a study needs, mostly 2000)"
+    sub.add_argument("--images", type=positive, metavar="M", help=text)
 
 
 def run_study(options: argparse.Namespace) -> int:
@@ -28,13 +31,16 @@ def run_study(options: argparse.Namespace) -> int:
     profile = lookup(PROFILES, options.profile, "profile")
     names = options.studies or list(studies.STUDIES)
     settings = options.net and [setting(name) for name in options.net]
-    seeds, num_images = options.seeds or range(profile.num_seeds), options.images or studies.NUM_IMAGES
+    seeds = options.seeds or range(profile.num_seeds)
     torch.set_num_threads(1)  # as the runs are made: the result then does not depend on the number of cores
-    found = studies.work(profile, names, seeds, num_images, settings)
+    found = studies.work(profile, names, seeds, options.images, settings)
     if options.json:
         print(json.dumps([study.model_dump(mode="json") for study in found]))
         return 0
     for study in found:
         whole, *others = study.value
+        if study.label[0] != studies.WHOLE:
+            print(f"{study.name}: {min(study.value):.3g} to {max(study.value):.3g}")
+            continue
         print(f"{study.name}: test error {whole:.2f}%, of the changed nets {min(others):.2f}% to {max(others):.2f}%")
     return 0

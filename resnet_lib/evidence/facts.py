@@ -1,4 +1,4 @@
-"""Claims settled by arithmetic or by construction: no run is needed, and nothing is left to chance.
+"""Claims settled by arithmetic, by construction, or on untrained nets (`why`): no run is needed.
 
 Each fact is checked anew wherever it is shown; a test checks all of them.
 """
@@ -9,6 +9,7 @@ from functools import cache
 
 import torch
 
+from resnet_lib.evidence import why
 from resnet_lib.nets import geometry, models, probes, surgery
 from resnet_lib.runs.paper import paper
 
@@ -238,6 +239,33 @@ FACTS: dict[str, Fact] = {
             chapter="04_shortcuts",
             covers=("S4", "note 4"),
             check=_shapes_must_agree,
+        ),
+        Fact(
+            name="branch-shrinks-with-depth",
+            statement="At the start, batch norm makes the residual branch smaller than the shortcut, by about one over "
+            "the square root of depth.",
+            source="De & Smith 2020, 2002.10444",
+            chapter="17_why_shortcuts_work",
+            covers=(),
+            check=why.branch_shrinks_with_depth,
+        ),
+        Fact(
+            name="gradients-grow-in-plain",
+            statement="At the start, gradients of plain nets with batch norm grow exponentially towards the image, "
+            "those of residual nets do not.",
+            source="Yang et al. 2019, 1902.08129",
+            chapter="17_why_shortcuts_work",
+            covers=(),
+            check=why.gradients_grow_in_plain,
+        ),
+        Fact(
+            name="gradients-shatter",
+            statement="At the start, gradients of a deep plain net change from image to image like white noise, those "
+            "of a residual net far less.",
+            source="Balduzzi et al. 2017, 1702.08591",
+            chapter="17_why_shortcuts_work",
+            covers=(),
+            check=why.gradients_shatter,
         ),
     )
 }

@@ -22,7 +22,8 @@ from resnet_lib.errors import UserError, reason
 from resnet_lib.files import cache_dir, read_regular, write_atomically
 from resnet_lib.jobs import studies
 from resnet_lib.jobs.campaign import say
-from resnet_lib.jobs.studies import WHOLE, Examined
+from resnet_lib.jobs.examined import WHOLE, Examined
+from resnet_lib.jobs.full_length import MEASURES
 from resnet_lib.nets.models import CifarNet
 from resnet_lib.runs.published import PublishedNet, Publisher
 from resnet_lib.runs.records import PUBLISHED, PublishedStudy, TestImages, save_study
@@ -207,11 +208,21 @@ LESIONED_DEPTHS = (20, 56)  # those of our own nets that are looked into
 
 def studies_of(net: PublishedNet) -> list[str]:
     """What is measured on a net."""
-    return [WHOLE_NET, BLACK_BORDER, *(LESIONS if net.config.depth in LESIONED_DEPTHS else ())]
+    if net.config.depth not in LESIONED_DEPTHS:
+        return [WHOLE_NET, BLACK_BORDER]
+    residual, pair = net.config.shortcut != "none", any(name.startswith("plain") for name in net.publisher.nets)
+    fits = {
+        name: not of.own_only and (residual or of.plain) and (pair or not of.pairs_only)
+        for name, of in MEASURES.items()
+    }
+    along = [name for name, fitting in fits.items() if fitting]
+    return [WHOLE_NET, BLACK_BORDER, *LESIONS, *along]
 
 
 def make_study(study: str, net: PublishedNet, num_images: int = studies.NUM_IMAGES) -> PublishedStudy:
     """Measures one net: in fp32 on all test images, but lesions on fewer, in the arithmetic of the book's studies.
+
+    What is in `MEASURES` has its own number of images.
 
     Args:
         study: one of `studies_of`.
@@ -223,7 +234,9 @@ def make_study(study: str, net: PublishedNet, num_images: int = studies.NUM_IMAG
     """
     hardware = Hardware.choose(precision="auto" if study in LESIONS else "fp32")
     dataset = dataset_of(net).to(hardware.device)
-    if study in LESIONS:
+    if study in MEASURES:
+        num_images = MEASURES[study].images
+    if study in LESIONS or study in MEASURES:
         dataset = replace(
             dataset, test_images=dataset.test_images[:num_images], test_labels=dataset.test_labels[:num_images]
         )
@@ -232,7 +245,8 @@ def make_study(study: str, net: PublishedNet, num_images: int = studies.NUM_IMAG
     if study == WHOLE_NET:
         values, more = whole_net(examined)
     else:
-        values, more = {**LESIONS, BLACK_BORDER: black_border}[study](examined), {}
+        along = {name: of.of for name, of in MEASURES.items()}
+        values, more = {**LESIONS, **along, BLACK_BORDER: black_border}[study](examined), {}
     seconds = time.perf_counter() - started
     used = len(dataset.test_labels)
     return PublishedStudy(

@@ -7,16 +7,17 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
 from torch import nn
 
 from resnet_lib import data, training
-from resnet_lib.data.sets import Dataset
 from resnet_lib.errors import UserError, lookup
 from resnet_lib.jobs import campaign, weights
+from resnet_lib.jobs.examined import WHOLE, Examined, Trained, test_error
+from resnet_lib.jobs.full_length import MEASURES
 from resnet_lib.nets import surgery
 from resnet_lib.nets.probes import as_in_training
 from resnet_lib.runs.config import RunConfig, changed
@@ -30,27 +31,10 @@ from resnet_lib.training.loop import step
 from resnet_lib.training.provenance import begin_segment, provenance
 from resnet_lib.training.recording import PROBE_IMAGES
 
-WHOLE = "whole net"  # the label of the net as it was trained
 NUM_IMAGES = 2000  # test images, if there are so many
 RANDOM_BLOCKS, RANDOM_DRAWS = (2, 4, 8), 5
 GROWN_DEPTH = 56
 GROWTH_ITERATIONS = 50
-
-
-@dataclass(frozen=True)
-class Examined:
-    """A trained net with the arithmetic it is tested with; `dataset` holds the test images to use."""
-
-    net: nn.Module
-    dataset: Dataset
-    hardware: Hardware
-
-
-@dataclass(frozen=True)
-class Trained(Examined):
-    """The net of a run, with the data and the arithmetic it was trained with."""
-
-    config: RunConfig
 
 
 def load_trained(config: RunConfig, num_images: int = NUM_IMAGES) -> Trained:
@@ -88,11 +72,6 @@ def _trained(config: RunConfig, net: nn.Module | None, num_images: int) -> Train
         net = net.to(hardware.device, memory_format=torch.channels_last)
     few = replace(dataset, test_images=dataset.test_images[:num_images], test_labels=dataset.test_labels[:num_images])
     return Trained(net, few, hardware, config)
-
-
-def test_error(trained: Examined, net: nn.Module) -> float:
-    """Error of a net on the test images, in percent."""
-    return training.evaluate(net, trained.dataset, "test", trained.hardware)[1]
 
 
 @torch.no_grad()
@@ -201,20 +180,28 @@ STUDIES: dict[str, tuple[Callable[[Trained], dict[str, float]], tuple[Setting, .
 }
 """Name -> what to measure, and on the nets of which settings."""
 
+AT_FULL_LENGTH = {
+    name: (measure.of, (plain(20), resnet(20)) if measure.plain else (resnet(20),))
+    for name, measure in MEASURES.items()
+}
+"""The same for what is only measured on nets that were trained to the end."""
 
-def make_study(study: str, config: RunConfig, num_images: int = NUM_IMAGES) -> Study:
+
+def make_study(study: str, config: RunConfig, num_images: int | None = None) -> Study:
     """Measures one trained net.
 
     Args:
-        study: a key of `STUDIES`.
+        study: a key of `STUDIES` or `AT_FULL_LENGTH`.
         config: the run whose net it is.
-        num_images: how many of the first test images to use.
+        num_images: how many of the first test images to use; by default as many as the study names, or `NUM_IMAGES`.
 
     Raises:
         UserError: unknown study; or as `load_trained` does.
     """
-    measure, _ = lookup(STUDIES, study, "study")
-    trained = load_trained(config, num_images)
+    measure, _ = lookup(STUDIES | AT_FULL_LENGTH, study, "study")
+    trained = load_trained(config, num_images or (MEASURES[study].images if study in MEASURES else NUM_IMAGES))
+    if study in MEASURES:  # some look at gradients, and each counts every digit
+        trained = replace(trained, hardware=Hardware.choose(precision="fp32"))
     started = time.perf_counter()
     values = measure(trained)
     seconds = time.perf_counter() - started
@@ -235,16 +222,16 @@ def work(
     profile: Profile,
     names: Sequence[str],
     seeds: range,
-    num_images: int = NUM_IMAGES,
+    num_images: int | None = None,
     settings: Sequence[Setting] | None = None,
 ) -> list[Study]:
     """Makes and stores the studies that are missing, seed by seed.
 
     Args:
         profile: at which the nets were trained.
-        names: keys of `STUDIES`.
+        names: keys of `STUDIES` or `AT_FULL_LENGTH`.
         seeds: of the nets.
-        num_images: how many of the first test images to use.
+        num_images: as of `make_study`.
         settings: study only the nets of these; by default of all that a study names.
 
     Returns:
@@ -254,7 +241,7 @@ def work(
         UserError: a net is not studied; or as `make_study` does; what was finished before is stored.
     """
     records = Records.all()
-    wanted = [(name, setting) for name in names for setting in lookup(STUDIES, name, "study")[1]]
+    wanted = [(name, setting) for name in names for setting in lookup(STUDIES | AT_FULL_LENGTH, name, "study")[1]]
     if settings is not None:
         studied = {setting: setting.name for _, setting in wanted}
         if strange := [setting.name for setting in settings if setting not in studied]:

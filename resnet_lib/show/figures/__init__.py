@@ -5,4 +5,14 @@ from resnet_lib.show.figures.ends import figure4, final_errors, folklore, rates,
 from resnet_lib.show.figures.inside import figure7, lesions, per_layer
 from resnet_lib.show.figures.live import gradient_shares, lines, parity
 from resnet_lib.show.figures.others import literature, others_lesions, others_responses
+from resnet_lib.show.figures.signals import (
+    landscape,
+    path_lengths,
+    per_block,
+    refinement,
+    resets,
+    shattering,
+    steps_in_training,
+    sums_of_steps,
+)
 from resnet_lib.show.figures.training import cases, curves, figure6

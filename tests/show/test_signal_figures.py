@@ -1,0 +1,83 @@
+"""Figures of chapter 17 draw what the studies say."""
+
+from math import comb
+
+import pytest
+from samples import made_up_study
+
+from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.settings import resnet
+from resnet_lib.runs.store import Records
+from resnet_lib.show import figures, tables
+from resnet_lib.show.figures.signals import path_shares, steps_of_trained
+
+RECORDS = Records.committed()
+CONFIG = resnet(20).at(PROFILES["paper"], 0)
+
+
+def drawn(figure: figures.Figure) -> dict[tuple[str, str], list[float]]:
+    """(panel, line) -> its heights."""
+    return {
+        (axes.get_title(loc="left"), str(line.get_label())): [float(y) for y in line.get_ydata()]
+        for axes in figure.axes
+        for line in axes.lines
+    }
+
+
+def values(study: str) -> dict[str, float]:
+    found = RECORDS.study(study, CONFIG)
+    return dict(zip(found.label, found.value, strict=True))
+
+
+def test_sums_are_those_of_the_steps_of_each_net() -> None:
+    trained = steps_of_trained(RECORDS)
+    assert len(trained) == 9 and "this book/ResNet-20" in trained and not any("plain" in name for name in trained)
+    lines = drawn(figures.sums_of_steps({1: [0.5], 2: [0.25, 0.5]}, RECORDS, ""))
+    assert lines["", "untrained"] == [0.5, 0.75]
+    assert lines["", "trained, akamaster"] == [sum(s) for name, s in trained.items() if name.startswith("akamaster")]
+    table = tables.steps(RECORDS)
+    assert list(table["sum of the steps"]) == [f"{sum(steps):.1f}" for steps in trained.values()]
+
+
+def test_shares_of_equal_paths_are_those_of_their_numbers() -> None:
+    study = made_up_study("gradient-paths", CONFIG, {"0": 2.0, "1": 2.0, "2": 2.0})
+    assert path_shares(study) == pytest.approx([25, 50, 25])
+    study = made_up_study("gradient-paths", CONFIG, {"0": 4.0, "1": 1.0, "2": 2.0})
+    assert path_shares(study) == pytest.approx([50, 25, 25])
+
+
+def test_the_number_of_paths_is_drawn_beside_their_shares() -> None:
+    lines = drawn(figures.path_lengths(RECORDS, 20, ""))
+    panel = "20 layers, 9 blocks"
+    assert lines[panel, "number of paths"] == [100 * comb(9, k) / 512 for k in range(10)]
+    assert lines[panel, "ResNet-20, this book"] == path_shares(RECORDS.study("gradient-paths", CONFIG))
+
+
+def test_what_is_read_off_stands_at_its_block() -> None:
+    figure = figures.refinement(RECORDS, (20,), "")
+    read, cosines = (
+        next(line for line in axes.lines if line.get_label() == "ResNet-20, this book") for axes in figure.axes
+    )
+    assert list(read.get_xdata()) == list(range(1, 10))
+    assert list(read.get_ydata())[-1] == values("read-off")["layer3.2"] == values("read-off")["whole net"]
+    assert list(cosines.get_xdata()) == [1, 2, 3, 5, 6, 8, 9]  # those that keep the shape
+    assert list(cosines.get_ydata()) == [100 * value for value in values("gradient-step").values()]
+
+
+def test_resets_go_from_the_stem_to_the_classifier() -> None:
+    lines, of = drawn(figures.resets(RECORDS, "")), values("reset-block")
+    line = lines["", "ResNet-20, this book"]
+    assert (len(line), line[0], line[1], line[-1]) == (11, of["stem"], of["layer1.0"], of["fc"])
+
+
+def test_the_thick_line_is_the_mean_of_the_thin_ones() -> None:
+    lines, of = drawn(figures.landscape(RECORDS, (20,), "")), values("filter-line")
+    thick = lines["20 layers", "ResNet-20, this book"]
+    assert thick[0] == pytest.approx((of["0: -0.5"] + of["1: -0.5"]) / 2)
+    assert min(thick) < 0.1 < max(thick)
+
+
+def test_moments_of_a_long_run_are_those_of_its_record() -> None:
+    lines, run = drawn(figures.steps_in_training(RECORDS, "")), RECORDS.get(CONFIG)
+    assert lines["ResNet-20 A", "0 iterations"] == list(run.probes_on_the_way[0].blocks.branch_ratio)
+    assert lines["ResNet-20 A", "64,000 iterations"] == list(run.probes.blocks.branch_ratio)
