@@ -89,6 +89,26 @@ SAID = (
         {("lesion-cheap", "small"): "supported", ("lesion-cheap-20", "small"): "supported"},
     ),
     Said(
+        "chapters/04_shortcuts.md",
+        "They are not: a projection in every block gives back nearly half of what shortcuts have gained.",
+        {("any-option-helps", "small"): "supported", ("options-alike", "small"): "refuted"},
+    ),
+    Said(
+        "chapters/04_shortcuts.md",
+        "And the finer order within the paper's table comes out the other way round:",
+        {("b-over-a", "small"): "refuted", ("c-over-b", "small"): "refuted"},
+    ),
+    Said(
+        "chapters/04_shortcuts.md",
+        "**Carrying less** does harm even at 32 layers, if it is half that is lost in every block:",
+        {("weaker-shortcuts-hurt", "small"): "supported", ("gates-hurt", "small"): "undecided"},
+    ),
+    Said(
+        "chapters/04_shortcuts.md",
+        "That it is *as bad as a plain net* is a stronger statement, and stays open:",
+        {("stage-only-is-plain", "small"): "undecided", ("shortcut-in-every-block", "small"): "supported"},
+    ),
+    Said(
         "chapters/06_bottleneck.md",
         "**Without shortcuts deep bottlenecks do not start.**",
         {("plain-bottlenecks-degrade", "smoke"): "did not start"},
