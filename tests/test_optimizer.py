@@ -64,6 +64,18 @@ def test_weights_of_layers_are_decayed_and_biases_and_batch_norms_are_not(optimi
     assert len(decayed["params"]) + len(others["params"]) == len(list(net.parameters()))
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+@pytest.mark.parametrize("length", [0.5, 40.0])
+def test_gradients_of_all_weights_together_are_cut_to_the_norm_of_the_recipe(optimizer: str, length: float) -> None:
+    net = build(resnet(8).net)
+    weights = list(net.parameters())
+    for weight in weights:
+        weight.grad = torch.ones_like(weight) * length / sum(w.numel() for w in weights) ** 0.5
+    make_optimizer(net, changed(PAPER_RECIPE, optimizer=optimizer, clip_norm=2.0)).step()
+    norm = torch.cat([weight.grad.flatten() for weight in weights]).norm().item()
+    assert norm == pytest.approx(min(length, 2.0), rel=1e-4)
+
+
 # The forms of momentum.
 
 

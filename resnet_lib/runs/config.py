@@ -138,6 +138,7 @@ class Recipe(Frozen):
     subtract: Literal["pixel mean", "channel mean", "nothing"] = "pixel mean"
     bn_statistics: Literal["moving", "re-estimated"] = "moving"  # re-estimated: over the training set, at the end
     on_divergence: Literal["stop", "record"] = "stop"  # record: a loss that is not finite is a result
+    clip_norm: Annotated[Finite, Field(gt=0)] | None = None  # longer gradients, of all weights, are cut to this norm
 
     @model_validator(mode="after")
     def _in_order(self) -> "Recipe":

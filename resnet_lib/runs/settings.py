@@ -56,6 +56,8 @@ class Setting:
             yield f"lr {recipe['lr']:g}"
         if "warmup_lr" in recipe:
             yield "warmed up"
+        if "clip_norm" in recipe:
+            yield f"gradients cut to {recipe['clip_norm']:g}"
         if "name" in data:
             yield f"{data['name']}"
         if "num_train" in data:

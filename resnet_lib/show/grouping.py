@@ -15,8 +15,9 @@ T, K = TypeVar("T"), TypeVar("K", bound=Hashable)
 
 
 def recipe_name(recipe: Recipe) -> str:
-    """The optimiser and its learning rate: SGD, lr 0.1."""
-    return f"{OPTIMIZER_NAMES[recipe.optimizer]}, lr {recipe.lr:g}"
+    """The optimiser and its learning rate: SGD, lr 0.1. If gradients are cut, that too."""
+    clipped = "" if recipe.clip_norm is None else f", gradients cut to {recipe.clip_norm:g}"
+    return f"{OPTIMIZER_NAMES[recipe.optimizer]}, lr {recipe.lr:g}{clipped}"
 
 
 def data_name(data: DataConfig) -> str:

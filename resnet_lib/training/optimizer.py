@@ -16,8 +16,20 @@ def lr_at(recipe: Recipe, iteration: int) -> float:
 def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Decays convolution and fully connected weights, and neither biases nor batch norm (unless `decayed` says all).
 
-    The paper does not say; see the README of fb.resnet.torch and section 5.1 of Goyal et al. (2017).
+    The paper does not say; see the README of fb.resnet.torch and section 5.1 of Goyal et al. (2017). If the recipe has
+    a `clip_norm`, gradients are cut to it before each step.
     """
+    optimizer = _optimizer(net, recipe)
+    if recipe.clip_norm is not None:
+
+        def clip(*_: object) -> None:
+            nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
+
+        optimizer.register_step_pre_hook(clip)
+    return optimizer
+
+
+def _optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     weights = [p for p in net.parameters() if p.dim() > 1]
     others = [p for p in net.parameters() if p.dim() <= 1]
     groups = [
