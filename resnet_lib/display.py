@@ -39,6 +39,14 @@ def clock(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def roughly(seconds: float) -> str:
+    """For a guess, to two digits: 41 s, 3 min, 2.1 h, 12 days."""
+    size, unit = next(
+        (each for each in ((86400, "days"), (3600, "h"), (60, "min")) if seconds >= 2 * each[0]), (1, "s")
+    )
+    return f"{two_digits(seconds / size)} {unit}"
+
+
 class Html(str):
     """Text that a notebook shows as it is marked up."""
 

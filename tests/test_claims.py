@@ -522,3 +522,9 @@ def test_edited_numbers_that_flip_a_stated_verdict_are_noticed(tmp_path: Path) -
         assert statuses(copied) != stated
         for path, whole in edited.items():
             path.write_text(whole)
+
+
+def test_every_committed_record_belongs_to_a_suite() -> None:
+    """One that none asks for any more would be shown nowhere, and still be shipped."""
+    strays = [record.config.name for record in Records.committed() if home(record.config) is None]
+    assert not strays

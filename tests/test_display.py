@@ -33,6 +33,22 @@ def test_two_digits(value: float, text: str) -> None:
     assert two_digits(value) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0.4 s"),
+        (41, "41 s"),
+        (119, "120 s"),
+        (120, "2 min"),
+        (7100, "120 min"),
+        (7560, "2.1 h"),
+        (1.45e6, "17 days"),
+    ],
+)
+def test_a_guess_of_a_time_has_two_digits(seconds: float, text: str) -> None:
+    assert display.roughly(seconds) == text
+
+
 def test_plain_text_aligns_columns() -> None:
     table = display.Table([("a", "1"), ("long name", "")], columns=["name", "x"])
     assert display.plain_text(table).splitlines() == ["name       x", "a          1", "long name"]

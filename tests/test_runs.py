@@ -13,7 +13,7 @@ from samples import made_up_record, python, tiny_config, tiny_dataset
 
 from resnet_lib.errors import UserError
 from resnet_lib.runs.config import NetConfig, RunConfig, changed
-from resnet_lib.runs.experiments import CHOOSING_SEEDS, CHOSEN, RATES, SUITES
+from resnet_lib.runs.experiments import BEST_OPTIMIZED, CHOOSING_SEEDS, CHOSEN, OPTIMIZED, RATES, SUITES
 from resnet_lib.runs.profiles import PAPER_RECIPE, PROFILES
 from resnet_lib.runs.records import PUBLISHED, STUDIES, RunRecord, load_record, load_study, save_record
 from resnet_lib.runs.settings import Setting, Share, plain, resnet
@@ -364,3 +364,13 @@ def test_each_net_has_the_rate_that_is_best_on_seeds_that_judge_nothing() -> Non
             assert len(runs) == len(CHOOSING_SEEDS), (net.name, rate)
             errors[number] = mean(run.final.train_error for run in runs)
         assert RATES[min(errors, key=errors.get)] == chosen, (net.name, errors)
+
+
+def test_the_deep_plain_net_has_the_optimiser_that_is_best_on_those_seeds() -> None:
+    small, records = PROFILES["small"], Records.committed()
+    errors = {}
+    for setting in OPTIMIZED:
+        runs = records.select(setting.at(small, seed) for seed in CHOOSING_SEEDS)
+        assert len(runs) == len(CHOOSING_SEEDS), setting.name
+        errors[setting] = mean(run.final.train_error for run in runs)
+    assert min(errors, key=errors.get) == BEST_OPTIMIZED, errors

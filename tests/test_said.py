@@ -135,6 +135,11 @@ SAID = (
     ),
     Said(
         "chapters/01_degradation.md",
+        "Under no optimiser does plain-56 come near its residual twin",
+        {("no-optimizer-cures", "small"): "supported", ("tuning-both", "small"): "supported"},
+    ),
+    Said(
+        "chapters/01_degradation.md",
         "Shortcuts remove most of what depth costs.",
         {("shortcuts-help", "small"): "supported", ("shortcuts-help", "quick"): "supported"},
     ),

@@ -6,7 +6,7 @@ Nothing here needs torch.
 from collections.abc import Iterator, Sequence
 from statistics import mean
 
-from resnet_lib.display import NO_RUN, Table, clock
+from resnet_lib.display import NO_RUN, Table, roughly
 from resnet_lib.evidence.claims import CLAIMS, Claim
 from resnet_lib.evidence.effects import added_by
 from resnet_lib.evidence.rule import MIN_SEEDS, MOST_SEEDS, Verdict, judge
@@ -79,7 +79,7 @@ def would_decide(verdict: Verdict, seconds: float | None = None) -> str:
     if verdict.more_seeds is None:
         return f"At this mean and spread even {MOST_SEEDS:,} seeds would not decide it."
     more = f"{verdict.more_seeds:,} more seed{'s' if verdict.more_seeds > 1 else ''}"
-    took = "" if seconds is None else f" (about {clock(verdict.more_seeds * seconds)})"
+    took = "" if seconds is None else f" (about {roughly(verdict.more_seeds * seconds)})"
     return f"At this mean and spread {more}{took} would decide it."
 
 

@@ -9,7 +9,7 @@ from small_book import PARAMETERS, TEXT, executed, lay_out
 from book import BookError
 from book.checks import check
 from book.notebooks import read_notebook, seal_pictures
-from book.texts import Contents, contents
+from book.texts import Contents, contents, folds
 
 
 def test_the_book_is_counted_from_its_texts(tmp_path: Path) -> None:
@@ -32,3 +32,18 @@ def test_the_first_cell_installs_from_the_one_line_that_names_the_repository(tmp
     (root / "_config.yml").write_text("title: no repository\n")
     with pytest.raises(BookError, match="no repository with a url"):
         check(root)
+
+
+@pytest.mark.parametrize(
+    ("source", "tags", "folded"),
+    [
+        ("import torch\nx = 1", [], True),
+        ("profile = 'best'", ["parameters"], True),
+        ("figure = figures.curves(pair)\nfigure", ["nbval-ignore-output"], True),
+        ("block(x)", [], False),
+        ("figure.series()", ["hide-cell"], False),
+        ("from resnet_lib import drawings\ndrawings.options()", ["remove-input"], False),
+    ],
+)
+def test_pages_fold_what_sets_up_and_what_plots(source: str, tags: list[str], folded: bool) -> None:
+    assert folds(nbformat.v4.new_code_cell(source, metadata={"tags": tags})) is folded

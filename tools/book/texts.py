@@ -70,7 +70,22 @@ def read_text(path: Path) -> NotebookNode:
     setup = nbformat.v4.new_code_cell(SETUP.format(url=repository(path.parent.parent)))
     setup.metadata.tags = ["remove-cell"]  # the pages do not show it: their readers have nothing to install
     notebook.cells.insert(first, setup)
+    for cell in filter(folds, code_cells(notebook)):
+        cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "hide-input"]
+        cell.metadata["mystnb"] = cell.metadata.get("mystnb", {}) | FOLDED
     return clean(notebook)
+
+
+FOLDED = {"code_prompt_show": "Show the code", "code_prompt_hide": "Hide the code"}
+
+
+def folds(cell: NotebookNode) -> bool:
+    """Whether the pages fold a cell's code away: what sets up and what plots does, what teaches stays open."""
+    tags = cell.metadata.get("tags", ())
+    if any(tag.startswith(("hide-", "remove-")) for tag in tags):
+        return False
+    lines = cell.source.splitlines()
+    return "parameters" in tags or lines[0].startswith(("import ", "from ")) or lines[-1] == "figure"
 
 
 def repository(root: Path) -> str:
