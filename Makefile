@@ -9,7 +9,7 @@ BOOK := PYTHONPATH=tools $(BIN)/python -m book
 # One thread to each worker: two that want both cores each spend their time waiting.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help reproduce test lint unit forged nbval notebooks alone verdicts seal campaign book conf pdf rendered clean
+.PHONY: help reproduce test lint unit forged nbval notebooks alone verdicts seal campaign book archive conf pdf rendered clean
 
 help:
 	@echo "make reproduce   run every chapter, retraining its nets, then print a report and build the book"
@@ -88,6 +88,10 @@ campaign: $(STAMP)
 
 book: $(STAMP)
 	$(BOOK) build $(if $(PLAIN),--plain)
+
+# As part of `make notebooks`, too: what archives want to know of the book, from what is there.
+archive: $(STAMP)
+	$(BOOK) archive
 
 # After a change of _config.yml.
 conf: $(STAMP)

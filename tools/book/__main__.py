@@ -7,6 +7,7 @@ from pathlib import Path
 import book
 from book import ROOT, BookError
 from book.alone import alone
+from book.archive import write as write_archive
 from book.checks import check, long_cells, ran
 from book.notebooks import seal_pictures
 from book.pages import build
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("alone", help="execute each notebook in an empty folder of a new environment, as on Colab")
     build = commands.add_parser("build", help="the pages, with warnings as errors, into build/book")
     build.add_argument("--plain", action="store_true", help="by Sphinx and conf.py, without jupyter-book")
+    commands.add_parser("archive", help="the metadata for archives, from what is there")
     commands.add_parser("conf", help="conf.py, the settings of Sphinx, from _config.yml")
     commands.add_parser("pdf", help="the whole book, printed by Chromium, into build/book.pdf")
     return parser
@@ -49,9 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
         match options.command:
             case "sync":
                 problems = sync(ROOT, options.names, options.fresh)
+                write_archive(ROOT)
             case "seal":
                 renew(committed_dir())
                 seal_pictures(ROOT / "notebooks")
+                write_archive(ROOT)
+            case "archive":
+                write_archive(ROOT)
             case "check":
                 for remark in long_cells(ROOT):
                     print(f"note: {remark}")
