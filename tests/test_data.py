@@ -1,20 +1,22 @@
 """Data sets arrive whole or not at all."""
 
+import dataclasses
 import errno
+import hashlib
 import socket
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from typing import BinaryIO
 
 import numpy as np
 import pytest
 import torch
+from hosts import serving
 from samples import Arrays, complaint, python
 
 from resnet_lib import data
-from resnet_lib.data.torchvision_compat import torchvision
+from resnet_lib.data.download import Archive
 from resnet_lib.errors import UserError
 from resnet_lib.files import cache_dir, locked, writable, write_atomically
 
@@ -220,67 +222,48 @@ def test_an_unknown_name_or_size_is_refused_with_the_right_ones() -> None:
         assert message == f"image size is 24; {name} can be had at {sizes} pixels"
 
 
-# The download. Only the loopback interface is used: a closed port, and a server that breaks off.
+# The download; hosts that fail in other ways are in test_download.py. Only the loopback interface is used.
 
 
-def is_helpful(message: str) -> bool:
-    return message.startswith("CIFAR-10 could not be downloaded (") and message.endswith(data.how_to_bring("cifar10"))
+def served_from(monkeypatch: pytest.MonkeyPatch, content: bytes, url: str) -> None:
+    archive = Archive("cifar.tar.gz", len(content), hashlib.sha256(content).hexdigest(), [url])
+    monkeypatch.setitem(data.SOURCES, "cifar10", dataclasses.replace(data.SOURCES["cifar10"], archive=archive))
 
 
+@pytest.mark.fault("truncated download")
 def test_without_network_the_message_says_how_to_bring_the_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"http://127.0.0.1:{port}/cifar.tar.gz")
-    assert is_helpful(complaint(lambda: data.load("cifar10", 32)))
+    served_from(monkeypatch, b"x" * 7_000_000, f"http://127.0.0.1:{port}/cifar.tar.gz")
+    message = complaint(lambda: data.load("cifar10", 32))
+    assert message.startswith(f"CIFAR-10 could not be downloaded (127.0.0.1:{port}: ")
+    assert message.endswith(data.how_to_bring("cifar10"))
     assert "RESNET_LIB_DATA" in data.how_to_bring("cifar10")
     announced = capsys.readouterr().err  # before the wait, not after it
-    assert "downloading 170 MB" in announced
+    assert "downloading 7 MB" in announced
     assert data.how_to_bring("cifar10") in announced
     assert data.locate("cifar10") is None
 
 
-@pytest.fixture(params=["Content-Length", "chunked"])
-def breaking_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Address of a server that promises more than it sends."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.protocol_version = "HTTP/1.1"
-            self.send_response(200)
-            if request.param == "chunked":
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                self.wfile.write(b"1000\r\nhalf a chunk")
-            else:
-                self.send_header("Content-Length", "1000")
-                self.end_headers()
-                self.wfile.write(b"half a file")
-            self.close_connection = True
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/cifar.tar.gz"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.mark.fault("truncated download")
-def test_a_download_that_breaks_off_is_not_taken_for_complete(
-    breaking_server: str, monkeypatch: pytest.MonkeyPatch
+def test_what_was_downloaded_is_unpacked_and_read_and_said_to_come_from_its_host(
+    arrays: Arrays,
+    tmp_path: Path,
+    torchvision_files: Callable[[Path, str, Arrays], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", breaking_server)
-    assert is_helpful(complaint(lambda: data.load("cifar10", 32)))
-    assert data.locate("cifar10") is None
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
+        archive.add(torchvision_files(tmp_path, "cifar10", arrays), "cifar-10-batches-py")
+    with serving(content := (tmp_path / "x.tar.gz").read_bytes()) as host:
+        served_from(monkeypatch, content, host.url)
+        dataset = data.load("cifar10", 32)
+    assert np.array_equal(dataset.train_images.permute(0, 2, 3, 1), arrays["x_train"])
+    assert f"CIFAR-10 came from {host.name}, with the publisher's checksum" in capsys.readouterr().err
+    left = {path.name for path in (cache_dir() / "data").rglob("*") if path.parent.name != "cifar-10-batches-py"}
+    assert left <= {"cifar-10-batches-py", "downloads", "cifar10.lock"}
 
 
 # Files: what is on disk is whole.

@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from resnet_lib.cli import bench, data, evaluate, nets, records, study, train, train_imagenet
+from resnet_lib.cli import bench, contribute, data, evaluate, nets, records, study, train, train_imagenet
 from resnet_lib.cli.options import Parser
 from resnet_lib.errors import UserError, reason, tell
 
@@ -55,7 +55,7 @@ def build_parser() -> Parser:
         sub.set_defaults(run=run)
         return sub
 
-    for module in (train, train_imagenet, study, records, data, nets, evaluate, bench):
+    for module in (train, train_imagenet, study, records, contribute, data, nets, evaluate, bench):
         module.add_to(command)
     return parser
 
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(f"resnet_lib: {UserError(place + reason(error))}; make it readable, or name another place")
         return 2
     except KeyboardInterrupt:
-        lasting = options.command in ("train", "train-imagenet", "study", "nets")
+        lasting = options.command in ("train", "contribute", "train-imagenet", "study", "nets")
         kept = "; what is finished is recorded, repeat the command to go on" if lasting else ""
         tell(f"resnet_lib: interrupted{kept}")
         return 130

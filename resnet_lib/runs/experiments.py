@@ -138,7 +138,7 @@ class Suite:
 
     def runs(self, profile: Profile, seeds: range | None = None) -> list[RunConfig]:
         """All runs, each once: seed by seed and witnesses first, so that what is done tells the most there can be."""
-        seeds = (self.seeds or range(profile.num_seeds)) if seeds is None else seeds
+        seeds = (self.seeds or profile.seeds) if seeds is None else seeds
         settings = dict.fromkeys((*(self.witnesses or ()), *self.settings))
         return list(dict.fromkeys(setting.at(profile, seed) for seed in seeds for setting in settings))
 

@@ -58,6 +58,12 @@ class Profile:
     imagenet_data: DataConfig
     imagenet_recipe: Recipe
     num_seeds: int
+    first_seed: int = 0  # readers' runs have others
+
+    @property
+    def seeds(self) -> range:
+        """Those of its runs."""
+        return range(self.first_seed, self.first_seed + self.num_seeds)
 
 
 SMOKE_RECIPE = changed(PAPER_RECIPE, iterations=200, milestones=(150,), crop_padding=0, log_every=25, eval_every=50)

@@ -105,7 +105,7 @@ class Setting:
 
     def runs(self, profile: Profile) -> list[RunConfig]:
         """One run for each seed of the profile."""
-        return [self.at(profile, seed) for seed in range(profile.num_seeds)]
+        return [self.at(profile, seed) for seed in profile.seeds]
 
 
 def _merged(old: Changes, new: dict[str, object]) -> Changes:

@@ -69,6 +69,10 @@ def set_alt(alt: str | None) -> Callable[[NotebookNode], None]:
             lambda nb: own_cells(nb)[2].outputs.clear(),
             "code cell 4: shows no figure, though it has an alt text for one",
         ),
+        "a measured time": (
+            lambda nb: own_cells(nb)[1].metadata.update(tags=["measures-time"]),
+            "code cell 3: keeps what it measured",
+        ),
         "no output": (strip_outputs, "no cell has an output"),
         "not executed": (set_count(None), "not those of one run"),
         "executed twice": (set_count(7), "not those of one run"),

@@ -1,5 +1,9 @@
 """Pages show all that their notebooks hold, and lead to the repository that serves them."""
 
+import re
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import nbformat
@@ -9,10 +13,12 @@ from docutils import nodes
 from docutils.utils import new_document
 from small_book import TEXT, executed, lay_out
 
+from book import ROOT, BookError, pages
 from book.extensions import pictures
 from book.notebooks import code_cells
 from book.page_checks import page_problems
-from book.pages import served_config
+from book.pages import MATHJAX_BUNDLE, PATCHES, UNUSED, drop_unused, jupyter_book, mend, served_config, sphinx
+from book.plain import conf
 from book.texts import repository
 
 
@@ -63,6 +69,8 @@ def test_whole_pages_have_no_problem(site: tuple[Path, Path]) -> None:
             "loads https://cdn.example/x.js",
         ),
         ("<article>", '<link rel="stylesheet" href="//fonts.example/x"><article>', "loads //fonts.example/x"),
+        ("<img", '<table class="dataframe"></table><img', "has a table that the keyboard cannot scroll"),
+        ("<article>", '<b id="a"></b><b id="a"></b><article>', "has the id a more than once"),
     ],
 )
 def test_a_damaged_page_is_told(site: tuple[Path, Path], old: str, new: str, problem: str) -> None:
@@ -110,3 +118,71 @@ def test_a_picture_gets_the_alternative_text_of_its_cell() -> None:
     described, bare = (BeautifulSoup(cell.astext(), "html.parser").select_one(".panels") for cell in cells)
     assert (described["role"], described["aria-label"]) == ("img", 'Red & "round", in the middle.')
     assert bare.attrs == {"class": ["panels"], "style": "x"}
+
+
+# What makes the pages, and what is changed in them.
+
+
+@pytest.mark.parametrize("found", ["2.1.5", None])
+def test_another_version_of_jupyter_book_is_refused_in_one_line(
+    found: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(name: str) -> str:
+        if found is None:
+            raise PackageNotFoundError(name)
+        return found
+
+    monkeypatch.setattr(pages, "version", version)
+    with pytest.raises(BookError, match=f"^jupyter-book 1 makes the pages, and {found or 'none'} is installed: .*"):
+        jupyter_book(lay_out(tmp_path, one=TEXT), tmp_path, "html")
+
+
+@pytest.mark.parametrize("make", [jupyter_book, sphinx])
+def test_a_build_that_ends_well_without_a_page_is_refused(
+    make: Callable[[Path, Path, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, "fine\n"))
+    with pytest.raises(BookError, match=r"^(sphinx|jupyter-book) made no page; what it said stands above$"):
+        make(lay_out(tmp_path, one=TEXT), tmp_path, "html")
+
+
+def test_conf_py_is_what_config_yml_gives() -> None:
+    assert (ROOT / "conf.py").read_text() == conf(ROOT), "run `make conf`"
+
+
+@pytest.fixture
+def themed(tmp_path: Path) -> Path:
+    """A build with all that is dropped or changed."""
+    for name in (MATHJAX_BUNDLE, *(pattern.replace("*", "x") for pattern in UNUSED)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "one.html").write_text(
+        '<script defer src="_static/scripts/fontawesome.js?digest=1"></script>\n'
+        '<div id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar"></div>\n'
+    )
+    (tmp_path / "two.html").write_text('<div role="list"><div class="citation" role="doc-biblioentry"></div></div>')
+    return tmp_path
+
+
+def test_pages_are_mended_and_lose_what_they_do_not_use(themed: Path) -> None:
+    drop_unused(themed)
+    mend(themed)
+    assert [str(path.relative_to(themed)) for path in (themed / "_static").rglob("*.*")] == [MATHJAX_BUNDLE]
+    assert "fontawesome" not in (text := (themed / "one.html").read_text())
+    assert BeautifulSoup(text, "html.parser").select_one(".bd-sidebar")["role"] == "complementary"
+    assert BeautifulSoup((themed / "two.html").read_text(), "html.parser").select_one(".citation")["role"] == "listitem"
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.what)
+def test_a_theme_that_writes_something_else_is_told(patch: pages.Patch, themed: Path) -> None:
+    for page in themed.glob("*.html"):
+        page.write_text(re.sub(patch.pattern, "", page.read_text()))
+    with pytest.raises(BookError, match=f"^the theme has changed: no page has {patch.what} as it was"):
+        mend(themed)
+
+
+@pytest.mark.parametrize("name", [MATHJAX_BUNDLE, *UNUSED])
+def test_a_theme_without_what_was_to_be_dropped_or_kept_is_told(name: str, themed: Path) -> None:
+    (themed / name.replace("*", "x")).unlink()
+    with pytest.raises(BookError, match=f"^the build has no {re.escape(name)}, "):
+        drop_unused(themed)

@@ -5,12 +5,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from bs4 import BeautifulSoup
 from pybtex.database import Entry, parse_file, parse_string
 
 from book import ROOT
 from book.extensions.how_to_cite import HowToCite
-from book.pages import mended
 from book.texts import chapter_texts
 
 REFERENCES = parse_file(str(ROOT / "book" / "references.bib")).entries
@@ -68,11 +66,6 @@ def test_the_book_is_cited_as_citation_cff_has_it(tmp_path: Path) -> None:
 def test_the_version_is_the_packages() -> None:
     (version,) = re.findall(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert f"Version {version}." in cited(ROOT)[0][0]
-
-
-def test_references_are_items_of_their_list() -> None:
-    page = mended('<div role="list"><div class="citation" id="a" role="doc-biblioentry"></div></div>')
-    assert BeautifulSoup(page, "html.parser").select_one(".citation")["role"] == "listitem"
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)

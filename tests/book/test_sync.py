@@ -24,7 +24,14 @@ time.sleep(0.3)
 print(retrain)
 ```
 """
-    root = lay_out(tmp_path, one=PARAMETERS + prints_twice + prints_twice, two=FAILING)
+    measures = """
+```{code-cell} ipython3
+:tags: [measures-time]
+
+time.monotonic_ns()
+```
+"""
+    root = lay_out(tmp_path, one=PARAMETERS + prints_twice + prints_twice + measures, two=FAILING)
     one, two = root / "notebooks" / "one.ipynb", root / "notebooks" / "two.ipynb"
     two.write_text("as it was")
     assert sync(root) == ["chapters/two.md: code cell 3: ZeroDivisionError: division by zero (its old notebook stays)"]
@@ -35,8 +42,9 @@ print(retrain)
     assert sorted(path.name for path in one.parent.iterdir()) == ["PICTURES.sha256", "one.ipynb", "two.ipynb"]
 
     notebook = read_notebook(one)
-    assert [[output.text for output in cell.outputs] for cell in own_cells(notebook)] == [[]] + [["best\nFalse\n"]] * 2
-    assert len({cell.id for cell in notebook.cells}) == 5
+    outputs = [[output.text for output in cell.outputs] for cell in own_cells(notebook)]
+    assert outputs == [[], ["best\nFalse\n"], ["best\nFalse\n"], []]
+    assert len({cell.id for cell in notebook.cells}) == 6
 
 
 def test_a_chapter_is_executed_again_when_its_cells_or_what_they_use_changed(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import book
 from book import ROOT, BookError
 from book.alone import alone
+from book.archive import write as write_archive
 from book.checks import check, long_cells, ran
 from book.notebooks import seal_pictures
 from book.pages import build
 from book.pdf import pdf
+from book.plain import conf
 from book.reproduce import reproduce
 from book.sync import sync
 from book.texts import contents
@@ -32,7 +34,10 @@ def parser() -> argparse.ArgumentParser:
     reproduce = commands.add_parser("reproduce", help="execute the notebooks anew into build/reproduce, training")
     reproduce.add_argument("--profile", default="smoke", help="schedule to train with (default: smoke)")
     commands.add_parser("alone", help="execute each notebook in an empty folder of a new environment, as on Colab")
-    commands.add_parser("build", help="the pages, with warnings as errors, into build/book")
+    build = commands.add_parser("build", help="the pages, with warnings as errors, into build/book")
+    build.add_argument("--plain", action="store_true", help="by Sphinx and conf.py, without jupyter-book")
+    commands.add_parser("archive", help="the metadata for archives, from what is there")
+    commands.add_parser("conf", help="conf.py, the settings of Sphinx, from _config.yml")
     commands.add_parser("pdf", help="the whole book, printed by Chromium, into build/book.pdf")
     return parser
 
@@ -46,9 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
         match options.command:
             case "sync":
                 problems = sync(ROOT, options.names, options.fresh)
+                write_archive(ROOT)
             case "seal":
                 renew(committed_dir())
                 seal_pictures(ROOT / "notebooks")
+                write_archive(ROOT)
+            case "archive":
+                write_archive(ROOT)
             case "check":
                 for remark in long_cells(ROOT):
                     print(f"note: {remark}")
@@ -63,9 +72,11 @@ def main(arguments: list[str] | None = None) -> int:
             case "alone":
                 problems = alone(ROOT)
             case "build":
-                problems = check(ROOT) or build(ROOT)
+                problems = check(ROOT) or build(ROOT, options.plain)
                 if not problems:
                     print(f"== book: {contents(ROOT)}")
+            case "conf":
+                (ROOT / "conf.py").write_text(conf(ROOT))
             case "pdf":
                 pdf(ROOT, ROOT / "build" / "book.pdf")
     except (BookError, OSError) as error:

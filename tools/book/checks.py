@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from book import BookError, first_line
 from book.notebooks import (
     PICTURES,
+    TIMED,
     clean,
     code_cells,
     has_figure,
@@ -98,6 +99,8 @@ def cell_problems(cell: NotebookNode) -> Iterator[str]:
     for text in (cell.source, *(output_text(output) for output in cell.outputs)):
         if found := ABSOLUTE_PATH.search(text):
             yield f"holds the absolute path {found[0]}"
+    if cell.outputs and TIMED in cell.metadata.get("tags", []):
+        yield "keeps what it measured, which is another at every execution: run `make notebooks`"
     for output in cell.outputs:
         if output.output_type == "error":
             yield f"raised {output.ename}"

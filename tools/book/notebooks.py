@@ -15,6 +15,7 @@ from book import BookError, first_line
 
 # Stated here, so that it does not depend on the machine; papermill needs the language to write parameters.
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+TIMED = "measures-time"  # the tag of a cell whose output no notebook keeps: it is another at every execution
 ORDER = "the outputs are not those of one run from the first cell to the last"
 
 

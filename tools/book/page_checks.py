@@ -1,6 +1,7 @@
 """What a reader of the built pages would miss: a page, a figure, an alternative text, the runs behind a number."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def page_problems(root: Path, pages: Path) -> list[str]:
         page = pages / f"{name}.html"
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
         found = [*image_problems(page, soup), *dead_links(page, soup), *offline_problems(soup)]
-        found += [*number_problems(name, soup), *unlinked_chapters(soup)]
+        found += [*number_problems(name, soup), *unlinked_chapters(soup), *markup_problems(soup)]
         notebook = root / f"{name}.ipynb"
         if notebook.exists():
             executed = read_notebook(notebook)
@@ -63,6 +64,16 @@ def number_problems(name: str, page: BeautifulSoup) -> Iterator[str]:
         shown = page.select_one("h1 .section-number")
         if shown is None or shown.text.strip(" .\N{NO-BREAK SPACE}") != str(due):
             yield f"has the number {shown.text.strip() if shown else 'none'}, and its file has {due}"
+
+
+def markup_problems(page: BeautifulSoup) -> Iterator[str]:
+    """What our extensions mend in what others write, and would miss without a word if those wrote it differently."""
+    for table in page.select(".cell_output table.dataframe"):
+        if not table.find_parent(tabindex="0") and not (table.find_parent(class_="output") or table).find("a"):
+            yield "has a table that the keyboard cannot scroll: see extensions/numbered_tables.py"
+    repeated = [name for name, times in Counter(part["id"] for part in page.select("[id]")).items() if times > 1]
+    if repeated:
+        yield f"has the id {repeated[0]} more than once: see extensions/exercises.py"
 
 
 def unlinked_chapters(page: BeautifulSoup) -> Iterator[str]:

@@ -1,4 +1,8 @@
-"""From executed notebooks to the book's pages: jupyter-book, and what it leaves to mend."""
+"""From executed notebooks to the book's pages: jupyter-book, and what it leaves to mend.
+
+jupyter-book 1 makes of _config.yml the settings of Sphinx, which makes the pages. conf.py holds the same settings, so
+that Sphinx can do without jupyter-book; `checks` holds it to _config.yml.
+"""
 
 import os
 import re
@@ -6,32 +10,64 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NamedTuple
 
 from book import BookError
 from book.page_checks import page_problems
 from book.texts import repository
 
 # MathJax comes as many ready-made bundles; the pages load this one, which finds its fonts beside itself.
-MATHJAX_BUNDLE = "tex-chtml.js"
+MATHJAX_BUNDLE = "_static/mathjax/tex-chtml.js"
+# What pages can do without, more than half of the built book. Font Awesome's script draws as pictures, on every page,
+# the icons that its font shows anyway.
+UNUSED = (
+    "_static/mathjax/*.js",
+    "_static/mathjax/input/mml",
+    "_static/mathjax/output/svg",
+    "_static/scripts/fontawesome.js*",
+)
 
 
-def build(root: Path) -> list[str]:
+class Patch(NamedTuple):
+    """A change of what the theme writes."""
+
+    what: str
+    pattern: str
+    to: str
+
+
+COLUMN = 'id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar"'
+PATCHES = (
+    Patch("the script that was dropped", r"<script [^>]*/fontawesome\.js[^>]*></script>\n?", ""),
+    # The theme leaves the title and search of the left column outside any landmark.
+    Patch("the left column", COLUMN, f'{COLUMN} role="complementary" aria-label="Book"'),
+    # A role of references that is deprecated, and that no item of a list may have.
+    Patch("an entry of the references", 'role="doc-biblioentry"', 'role="listitem"'),
+)
+
+
+def build(root: Path, plain: bool = False) -> list[str]:
     """Makes the pages in build/book, with warnings as errors; returns the problems.
 
     Always from nothing, since Sphinx repeats no warning for a page that it did not read again. The pages of
     the last good build stay until this one is good too.
+
+    Args:
+        root: the repository's folder.
+        plain: by Sphinx and conf.py, without jupyter-book.
     """
     target = root / "build" / "book"
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".book-") as folder:
         try:
-            pages = jupyter_book(root, Path(folder), "html")
+            pages = (sphinx if plain else jupyter_book)(root, Path(folder), "html")
+            drop_unused(pages)
+            mend(pages)
         except BookError as error:
             return [str(error)]
-        drop_unused_scripts(pages)
-        for page in pages.rglob("*.html"):
-            page.write_text(mended(page.read_text()))
         if problems := page_problems(root, pages):
             return problems
         shutil.rmtree(target, ignore_errors=True)
@@ -41,24 +77,55 @@ def build(root: Path) -> list[str]:
 
 
 def jupyter_book(root: Path, folder: Path, builder: str) -> Path:
-    """Runs a builder of jupyter-book, with warnings as errors, and returns where it left the pages in `folder`."""
+    """Runs a builder of jupyter-book, with warnings as errors, and returns where it left the pages in `folder`.
+
+    Raises:
+        BookError: jupyter-book is not there, or of a version that knows no _config.yml; it failed or made no page.
+    """
+    try:
+        found = version("jupyter-book")
+    except PackageNotFoundError:
+        found = "none"
+    if found.partition(".")[0] != "1":
+        raise BookError(
+            f"jupyter-book 1 makes the pages, and {found} is installed: pip install -r requirements.txt, "
+            "or `make book PLAIN=1` without it"
+        )
     config = folder / "_config.yml"
     config.write_text(served_config(root))
     command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "--path-output", folder]
     command += ["--config", config, "--toc", root / "_toc.yml", "--builder", builder]
+    return run([*command, "-W", "-n", "--keep-going", "--quiet"], root, folder / "_build" / builder)
+
+
+def sphinx(root: Path, folder: Path, builder: str) -> Path:
+    """Runs a builder of Sphinx, with warnings as errors, and returns where it left the pages in `folder`.
+
+    Raises:
+        BookError: it failed or made no page.
+    """
+    pages = folder / builder
+    command = [sys.executable, "-m", "sphinx", "-b", builder, "-d", folder / "doctrees", root, pages]
+    return run([*command, "-W", "-n", "--keep-going", "--quiet"], root, pages)
+
+
+def run(command: list[str | Path], root: Path, pages: Path) -> Path:
+    """Runs what makes pages, and returns where they are."""
     extensions = os.pathsep.join([str(root), str(root / "tools"), os.environ.get("PYTHONPATH", "")])
     result = subprocess.run(
-        [*command, "-W", "-n", "--keep-going", "--quiet"],
+        command,
         env=os.environ | {"PYTHONPATH": extensions},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    if result.returncode:
+    name = "sphinx" if "sphinx" in command else "jupyter-book"
+    if result.returncode or not any(pages.rglob("*.html")):
         print(result.stdout, end="", file=sys.stderr)
-        raise BookError(f"jupyter-book ended with status {result.returncode}; what it said stands above")
-    return folder / "_build" / builder
+        did = f"ended with status {result.returncode}" if result.returncode else "made no page"
+        raise BookError(f"{name} {did}; what it said stands above")
+    return pages
 
 
 def served_config(root: Path) -> str:
@@ -70,29 +137,36 @@ def served_config(root: Path) -> str:
     return text
 
 
-def drop_unused_scripts(pages: Path) -> None:
-    """Removes scripts that pages can do without, more than half of the built book.
+def drop_unused(pages: Path) -> None:
+    """Removes what pages can do without.
 
-    Of MathJax's bundles pages load one. Font Awesome's script draws as pictures, on every page, the icons that its font
-    shows anyway.
+    Raises:
+        BookError: it is not there, or what pages need is not: the theme or MathJax has changed.
     """
-    mathjax = pages / "_static" / "mathjax"
-    for script in mathjax.glob("*.js"):
-        if script.name != MATHJAX_BUNDLE:
-            script.unlink()
-    for unused in ("input/mml", "output/svg"):
-        shutil.rmtree(mathjax / unused)
-    for script in (pages / "_static" / "scripts").glob("fontawesome.js*"):
-        script.unlink()
+    if not (pages / MATHJAX_BUNDLE).is_file():
+        raise BookError(f"the build has no {MATHJAX_BUNDLE}, which pages load: see tools/book/pages.py")
+    for pattern in UNUSED:
+        unused = [path for path in pages.glob(pattern) if path != pages / MATHJAX_BUNDLE]
+        if not unused:
+            raise BookError(f"the build has no {pattern}, which was to be dropped: see tools/book/pages.py")
+        for path in unused:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def mended(page: str) -> str:
-    """A page's HTML without the script that was dropped, and with parts that say what they are to who hears them.
+def mend(pages: Path) -> None:
+    """Changes what the theme writes, so that parts of a page say what they are to who hears them.
 
-    The theme leaves the title and search of the left column outside any landmark. Sphinx gives references a role that
-    is deprecated, and that no item of a list may have.
+    Raises:
+        BookError: no page has what is to be changed: the theme has.
     """
-    column = 'id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar"'
-    page = re.sub(r"<script [^>]*/fontawesome\.js[^>]*></script>\n?", "", page)
-    page = page.replace(column, f'{column} role="complementary" aria-label="Book"')
-    return page.replace('role="doc-biblioentry"', 'role="listitem"')
+    made: Counter[Patch] = Counter()
+    for path in pages.rglob("*.html"):
+        page = path.read_text()
+        for patch in PATCHES:
+            page, times = re.subn(patch.pattern, patch.to, page)
+            made[patch] += times
+        path.write_text(page)
+    if missed := [patch.what for patch in PATCHES if not made[patch]]:
+        raise BookError(
+            f"the theme has changed: no page has {' or '.join(missed)} as it was; see PATCHES in tools/book/pages.py"
+        )

@@ -11,7 +11,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from book import BookError, clock
-from book.notebooks import code_cells, execute, order_problem, read_notebook, seal_pictures
+from book.notebooks import TIMED, code_cells, execute, order_problem, read_notebook, seal_pictures
 from book.texts import chapter_texts, read_text
 
 
@@ -82,5 +82,6 @@ def with_outputs(chapter: NotebookNode, executed: Path) -> NotebookNode | None:
     if [cell.source for cell in ours] != [cell.source for cell in theirs] or order_problem(notebook):
         return None
     for mine, other in zip(ours, theirs, strict=True):
-        mine.outputs, mine.execution_count = other.outputs, other.execution_count
+        mine.outputs = [] if TIMED in mine.metadata.get("tags", []) else other.outputs
+        mine.execution_count = other.execution_count
     return chapter

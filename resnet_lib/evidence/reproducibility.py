@@ -1,0 +1,83 @@
+"""What reproducing the paper cost and what of it was reproduced, summed up from all records of a folder."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from resnet_lib.display import Html, Table
+from resnet_lib.evidence.claims import CLAIMS
+from resnet_lib.evidence.ledger import best_verdict, cell, page_table, statement
+from resnet_lib.evidence.rule import Verdict
+from resnet_lib.evidence.verdicts import scale
+from resnet_lib.runs.records import STUDIES, PublishedStudy, RunRecord, Study, load_published, load_study
+from resnet_lib.runs.store import PUBLISHED, Records, committed_dir
+
+WATTS = 10.0  # of a busy core, an assumption
+"""A server of 200 to 300 W with 24 to 32 cores, all of it shared out over them. No record measures it."""
+FULL = 64_000  # iterations of the paper's schedule on CIFAR-10
+
+Measured = RunRecord | Study | PublishedStudy
+
+
+def core_hours(measured: Iterable[Measured]) -> float:
+    """Hours times the threads that were at work, of all that were made on a processor."""
+    return sum(made.seconds * made.threads * made.processes for made in (each.provenance for each in measured)) / 3600
+
+
+def studies(folder: Path) -> list[Study | PublishedStudy]:
+    """Everything that was measured on trained nets afterwards."""
+    found: list[Study | PublishedStudy] = [load_study(path) for path in sorted((folder / STUDIES).glob("*.json"))]
+    return found + [load_published(path) for path in sorted((folder / PUBLISHED).glob("*.json"))]
+
+
+def cost(folder: Path | None = None) -> Table:
+    """Core-hours by what was trained on, and the energy that they took if a core draws `WATTS`.
+
+    Times are those that the clock showed, so runs that shared a core with others count it more than once.
+    """
+    folder = folder or committed_dir()
+    records = list(Records(folder))
+    groups: dict[str, Sequence[Measured]] = {}
+    for record in records:
+        steps = record.config.recipe.iterations
+        length = "in full" if steps >= FULL and record.config.data.name == "cifar10" else "shortened"
+        groups.setdefault(f"training, {record.config.data.name}, {length}", []).append(record)
+    groups |= {"measuring trained nets": studies(folder)}
+    rows = [_cost(what, group) for what, group in sorted(groups.items())]
+    everything = [each for group in groups.values() for each in group]
+    return Table([*rows, _cost("all", everything)])
+
+
+def _cost(what: str, group: Sequence[Measured]) -> dict[str, object]:
+    hours = core_hours(group)
+    return {
+        "what": what,
+        "records": f"{len(group):,}",
+        "core-hours": f"{hours:,.1f}",
+        f"kWh at {WATTS:g} W a core": f"{hours * WATTS / 1000:.2f}",
+    }
+
+
+def not_reproduced(records: Records) -> Html:
+    """The claims that the nearest runs to the paper's schedule do not support, and what they say instead."""
+    rows = []
+    for claim in CLAIMS.values():
+        verdict = best_verdict(claim, records)
+        if verdict.status != "supported":
+            rows.append(f"<tr>{statement(claim)}{cell(verdict, claim.unit, _where(verdict))}</tr>")
+    return page_table(["claim", "nearest to the paper's schedule"], rows)
+
+
+def _where(verdict: Verdict) -> str:
+    return "; ".join(filter(None, (scale(verdict), verdict.why)))
+
+
+def reproduced(records: Records) -> Table:
+    """How many claims have which verdict by the runs nearest to the paper's schedule, by the scale of these runs."""
+    judged = [best_verdict(claim, records) for claim in CLAIMS.values()]
+    labels = dict.fromkeys(scale(verdict) for verdict in judged)
+    return Table(
+        {"decided on": label, "claims": len(here)}
+        | {status: sum(v.status == status for v in here) for status in dict.fromkeys(v.status for v in judged)}
+        for label in labels
+        if (here := [verdict for verdict in judged if scale(verdict) == label])
+    )

@@ -1,0 +1,111 @@
+"""What archives are told is what is there: metadata, the container, the paper's first lines."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import yaml
+
+from book import ROOT
+from book.archive import metadata, provenance
+from resnet_lib.runs.seal import read_seal
+
+CITED = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+RECORDS = ROOT / "resnet_lib" / "records"
+
+
+@pytest.fixture(scope="module")
+def crate() -> dict[str, dict]:
+    """The entities of the committed crate, by their names."""
+    graph = json.loads((ROOT / "ro-crate-metadata.json").read_text())["@graph"]
+    return {unquote(entity["@id"]): entity for entity in graph}
+
+
+def listed(value: object) -> list[dict]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_the_committed_metadata_are_what_is_there() -> None:
+    odd = [name for name, content in metadata(ROOT).items() if (ROOT / name).read_text() != content]
+    assert odd == [], "run `make archive`"
+
+
+def test_version_and_licence_are_the_same_everywhere() -> None:
+    assert CITED["version"] == PROJECT["version"]
+    assert CITED["license"] == PROJECT["license"]
+    assert [who["name"] for who in CITED["authors"]] == [who["name"] for who in PROJECT["authors"]]
+
+
+def test_every_record_is_in_the_crate_with_its_digest_and_who_made_it(crate: dict[str, dict]) -> None:
+    made_by = {
+        unquote(result["@id"]): entity
+        for entity in crate.values()
+        if entity["@type"] == "CreateAction"
+        for result in listed(entity["result"])
+    }
+    seal = read_seal(RECORDS)
+    assert seal
+    for name, digest in seal.items():
+        path = f"resnet_lib/records/{name}"
+        assert crate[path]["sha256"] == digest
+        if name.endswith(".json"):
+            made = json.loads((RECORDS / name).read_text())["provenance"]
+            action = made_by[path]
+            assert action["endTime"] == made["date"]
+            assert made["device"] in action["description"]
+            assert f"torch {made['torch']}" in action["description"]
+            assert str(made["git_commit"]) in crate[action["instrument"]["@id"]]["name"]
+            assert made["data_digest"] in crate[action["object"]["@id"]]["name"]
+
+
+def test_the_crate_refers_to_nothing_that_is_not_in_it(crate: dict[str, dict]) -> None:
+    parts = {unquote(entity["@id"]) for entity in crate["./"]["hasPart"]}
+    assert parts == {name for name, entity in crate.items() if entity["@type"] == "File"}
+    assert [name for name in parts if not (ROOT / name).is_file()] == []
+    named = [value for entity in crate.values() for values in entity.values() for value in listed(values)]
+    referred = {unquote(value["@id"]) for value in named if isinstance(value, dict)}
+    assert {name for name in referred - crate.keys() if not name.startswith("https://w3id.org/ro/crate/")} == set()
+
+
+def test_changed_code_and_the_parts_of_a_run_are_said(tmp_path: Path) -> None:
+    part = {"iteration": 400, "date": "2030-01-02", "device": "an older machine"}
+    made = {
+        "package": "1", "git_commit": "abc", "git_dirty": True, "python": "3", "torch": "2", "device": "a machine",
+        "threads": 2, "precision": "fp32", "compiled": True, "data_digest": "d", "date": "2030-01-03", "seconds": 1,
+        "images_per_second": 2, "segments": [part],
+    }  # fmt: skip
+    record = {"config": {"data": {"name": "wine"}}, "provenance": made}
+    (tmp_path / "one.json").write_text(json.dumps(record))
+    (tmp_path / "one.safetensors").touch()
+    record["provenance"]["seconds"] = 5
+    (tmp_path / "two.json").write_text(json.dumps(record))
+    action, code, _ = provenance(tmp_path, ["one.json", "two.json"])
+    assert [result["@id"] for result in action["result"]] == ["one.json", "one.safetensors", "two.json"]
+    assert action["description"].startswith("a machine, 2 threads, fp32, Python 3, torch 2, compiled; ")
+    assert action["description"].endswith("400 iterations on, 2030-01-02, an older machine")
+    assert code["name"] == "resnet_lib 1, commit abc, changed"
+
+
+def test_the_paper_begins_as_the_book_is_cited_and_cites_what_is_there() -> None:
+    _, head, text = (ROOT / "paper.md").read_text().split("---\n", 2)
+    said = yaml.safe_load(head)
+    assert said["title"] == CITED["title"]
+    assert [who["name"] for who in said["authors"]] == [who["name"] for who in CITED["authors"]]
+    assert said["date"] == f"{CITED['date-released']:%-d %B %Y}"
+    references = (ROOT / said["bibliography"]).read_text()
+    assert [key for key in re.findall(r"@(\w+)", text) if f"{{{key}," not in references] == []
+
+
+def test_containers_have_a_python_that_the_package_allows_and_targets_that_there_are() -> None:
+    container, binder = (ROOT / "Dockerfile").read_text(), (ROOT / "binder" / "runtime.txt").read_text()
+    least = PROJECT["requires-python"].removeprefix(">=")
+    assert re.findall(r"FROM python:(\d+\.\d+)|python-(\d+\.\d+)", container + binder) == [(least, ""), ("", least)]
+    makefile = (ROOT / "Makefile").read_text()
+    stamp = re.search(r"STAMP := (.*)", makefile)[1]
+    assert f"RUN make {stamp}" in container
+    assert f"touch {stamp}" in (ROOT / "binder" / "postBuild").read_text()
+    assert 'CMD ["make", "reproduce"]' in container
