@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import book
-from book import ROOT, BookError
+from book import ROOT, BookError, classroom
 from book.alone import alone
 from book.checks import check, long_cells, ran
 from book.notebooks import seal_pictures
@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--profile", default="smoke", help="schedule to train with (default: smoke)")
     commands.add_parser("alone", help="execute each notebook in an empty folder of a new environment, as on Colab")
     commands.add_parser("build", help="the pages, with warnings as errors, into build/book")
+    commands.add_parser("slides", help="slides, lab and prediction sheet for a classroom, into build/teaching")
     commands.add_parser("pdf", help="the whole book, printed by Chromium, into build/book.pdf")
     return parser
 
@@ -66,6 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
                 problems = check(ROOT) or build(ROOT)
                 if not problems:
                     print(f"== book: {contents(ROOT)}")
+            case "slides":
+                folder = ROOT / "build" / classroom.FOLDER
+                print(f"== classroom: {', '.join(classroom.build(ROOT, folder))} in {folder}")
             case "pdf":
                 pdf(ROOT, ROOT / "build" / "book.pdf")
     except (BookError, OSError) as error:
