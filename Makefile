@@ -9,7 +9,7 @@ BOOK := PYTHONPATH=tools $(BIN)/python -m book
 # One thread to each worker: two that want both cores each spend their time waiting.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help reproduce test lint unit forged nbval notebooks alone verdicts seal campaign book pdf rendered clean
+.PHONY: help reproduce test lint unit forged nbval notebooks alone verdicts seal campaign book slides pdf rendered clean
 
 help:
 	@echo "make reproduce   run every chapter, retraining its nets, then print a report and build the book"
@@ -19,6 +19,7 @@ help:
 	@echo "make notebooks   make the committed notebooks from the texts in chapters/, executed where something changed"
 	@echo "                 FRESH=1 executes all of them"
 	@echo "make book        build the pages from the committed notebooks"
+	@echo "make slides      slides, lab and prediction sheet for a classroom, from teaching/ (make book has them, too)"
 	@echo "make pdf         print the whole book as build/book.pdf (needs Chromium)"
 	@echo "make rendered    look at the built pages in Chromium: accessibility, offline, weight, two widths, keyboard"
 	@echo "make forged      try many forged files of each kind, more than make test does"
@@ -87,6 +88,9 @@ campaign: $(STAMP)
 
 book: $(STAMP)
 	$(BOOK) build
+
+slides: $(STAMP)
+	$(BOOK) slides
 
 pdf: $(STAMP)
 	$(BOOK) pdf

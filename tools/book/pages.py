@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from book import BookError
+from book import BookError, classroom
 from book.page_checks import page_problems
 from book.texts import repository
 
@@ -29,6 +29,7 @@ def build(root: Path) -> list[str]:
             pages = jupyter_book(root, Path(folder), "html")
         except BookError as error:
             return [str(error)]
+        classroom.build(root, pages / classroom.FOLDER)
         drop_unused_scripts(pages)
         for page in pages.rglob("*.html"):
             page.write_text(mended(page.read_text()))
