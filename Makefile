@@ -9,7 +9,8 @@ BOOK := PYTHONPATH=tools $(BIN)/python -m book
 # One thread to each worker: two that want both cores each spend their time waiting.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help reproduce test lint unit forged nbval notebooks alone verdicts seal campaign book archive conf pdf rendered clean
+.PHONY: help reproduce test lint unit forged nbval notebooks alone verdicts seal campaign
+.PHONY: book slides archive conf pdf rendered clean
 
 help:
 	@echo "make reproduce   run every chapter, retraining its nets, then print a report and build the book"
@@ -20,6 +21,7 @@ help:
 	@echo "                 FRESH=1 executes all of them"
 	@echo "make book        build the pages from the committed notebooks"
 	@echo "                 PLAIN=1 does it by Sphinx and conf.py, without jupyter-book"
+	@echo "make slides      slides, lab and prediction sheet for a classroom, from teaching/ (make book has them, too)"
 	@echo "make pdf         print the whole book as build/book.pdf (needs Chromium)"
 	@echo "make rendered    look at the built pages in Chromium: accessibility, offline, weight, two widths, keyboard"
 	@echo "make forged      try many forged files of each kind, more than make test does"
@@ -96,6 +98,9 @@ archive: $(STAMP)
 # After a change of _config.yml.
 conf: $(STAMP)
 	$(BOOK) conf
+
+slides: $(STAMP)
+	$(BOOK) slides
 
 pdf: $(STAMP)
 	$(BOOK) pdf

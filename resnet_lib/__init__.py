@@ -17,7 +17,7 @@ MODULES = {
         "jobs": ("campaign", "studies"),
         "evidence": ("claims", "claims_log", "diagnosis", "effects", "ledger", "rule", "why"),
         "speed": ("bench", "scaling"),
-        "show": ("drawings", "explore", "figures", "tables", "toys"),
+        "show": ("drawings", "explore", "figures", "lab", "tables", "toys"),
     }.items()
     for name in names
 }

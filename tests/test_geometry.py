@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from resnet_lib.evidence import ledger
+from resnet_lib.evidence import facts, ledger
 from resnet_lib.evidence.claims import TO_COVER
 from resnet_lib.evidence.facts import FACTS
 from resnet_lib.nets import geometry, models
 from resnet_lib.nets.geometry import Cost, cost, extent, gradient_map, output_shape, receptive_field, side_with, windows
+from resnet_lib.runs.paper import paper_table
 from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures
@@ -141,6 +142,16 @@ def test_table_1_would_not_agree_with_the_stride_in_the_3x3(monkeypatch: pytest.
 
     monkeypatch.setattr(geometry, "table1_cost", late)
     assert not FACTS["table1-costs"].check()[0]
+
+
+def test_there_would_be_one_resnet_50_if_the_stride_stayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geometry, "move_stride", lambda net: net)
+    assert not FACTS["two-resnet50s"].check()[0]
+
+
+def test_testing_would_not_outweigh_depth_if_scales_gained_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts, "paper_table", lambda _number: paper_table(3))
+    assert not FACTS["testing-outweighs-depth"].check()[0]
 
 
 def test_choices_would_not_be_independent_if_the_kernel_moved_the_stride(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from resnet_lib.evidence import why
 from resnet_lib.nets import geometry, models, probes, surgery
-from resnet_lib.runs.paper import paper
+from resnet_lib.runs.paper import paper, paper_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +178,39 @@ def _identity_is_free() -> tuple[bool, str]:
     )
 
 
+def _two_resnet50s() -> tuple[bool, str]:
+    """The stride of a bottleneck in its first 1x1 layer, as Table 1's costs have it, or in its 3x3 layer."""
+    with torch.device("meta"):
+        net = models.ImageNetNet(50, "B")
+    moved = geometry.move_stride(net)
+    here, there = ([tensor.shape for tensor in one.state_dict().values()] for one in (net, moved))
+    costs = [f"{geometry.cost(one, (3, 224, 224)).multiply_adds / 1e9:.2f}" for one in (net, moved)]
+    printed = paper()["paper"]["table1"]["flops_e9"][50]
+    return here == there and costs[0] != costs[1], (
+        f"with the stride in the first 1×1 layer of a bottleneck ResNet-50 takes {costs[0]} billion multiply-adds, "
+        f"with the stride in the 3×3 layer {costs[1]} billion; the paper prints {printed:g}. "
+        f"{'All' if here == there else 'Not all'} {len(here)} tensors of the one fit the other."
+    )
+
+
+def _testing_outweighs_depth() -> tuple[bool, str]:
+    """Top-1 errors on ImageNet of the nets of 50, 101 and 152 layers: one crop, ten crops, several scales."""
+    one_crop = paper()["author_repo_S3"]["val_1crop"]
+    nets = {depth: f"ResNet-{depth}" for depth in (50, 101, 152)}
+    ways = [
+        {depth: one_crop[depth][0] for depth in nets},
+        *({depth: paper_table(number)[net][0] for depth, net in nets.items()} for number in (3, 4)),
+    ]
+    least = min(ways[0][depth] - ways[2][depth] for depth in nets)
+    most = max(way[50] - way[152] for way in ways)
+    crops, scales = ways[1][152], ways[2][50]
+    return least > most, (
+        f"testing at several scales in place of one crop takes at least {least:.1f} points off the error of each net; "
+        f"going from 50 to 152 layers takes off at most {most:.1f}, however they are tested. ResNet-50 at several "
+        f"scales has {scales:.2f}%, ResNet-152 with ten crops {crops:.2f}%."
+    )
+
+
 FACTS: dict[str, Fact] = {
     fact.name: fact
     for fact in (
@@ -239,6 +272,22 @@ FACTS: dict[str, Fact] = {
             chapter="04_shortcuts",
             covers=("S4", "note 4"),
             check=_shapes_must_agree,
+        ),
+        Fact(
+            name="two-resnet50s",
+            statement="Two nets are called ResNet-50: they differ in their cost, and the weights of one fit the other.",
+            source="section 3.3, Table 1; torchvision",
+            chapter="06_bottleneck",
+            covers=("paper Table 1",),
+            check=_two_resnet50s,
+        ),
+        Fact(
+            name="testing-outweighs-depth",
+            statement="Testing a net at several scales gains more than a hundred layers do.",
+            source="Tables 3 and 4; the authors' page",
+            chapter="09_imagenet",
+            covers=(),
+            check=_testing_outweighs_depth,
         ),
         Fact(
             name="branch-shrinks-with-depth",

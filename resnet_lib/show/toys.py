@@ -173,20 +173,31 @@ def guesses(records: Records) -> Html:
     paper's schedule.
     """
     records = records.noting()
-    entries = [entry for note in NOTES if (entry := next(_judged(note, records), None))]
+    entries = to_guess(records)
     items = "\n".join(
         f'<li data-verdict="{verdict}"><p>{escape(entry.statement)}</p>\n<details><summary>The verdict</summary>'
         f'<p>{told} <a href="#{anchor(entry.name)}">In the ledger</a></p></details></li>'
         for entry, verdict, told in entries
     )
-    counts = Counter(verdict for _, verdict, _ in entries)
-    usual, hits = counts.most_common(1)[0]
-    always = f"Who always says “{ANSWERS[usual]}” has {hits}."
     shown = f'<ol class="guesses">\n{items}\n</ol>\n{runs_line(records.given)}'
-    return carrier("guesses", shown, {"answers": ANSWERS, "always": always})
+    return carrier("guesses", shown, {"answers": ANSWERS, "always": always(entries)})
 
 
-def _judged(note: str, records: Records) -> Iterator[tuple[Claim | Fact, str, str]]:
+Guess = tuple[Claim | Fact, str, str]  # with its verdict, and how a page tells it
+
+
+def to_guess(records: Records) -> list[Guess]:
+    """A claim or fact of each reading note; see `guesses`."""
+    return [entry for note in NOTES if (entry := next(_judged(note, records), None))]
+
+
+def always(entries: Sequence[Guess]) -> str:
+    """How many are right for who says the same of all."""
+    usual, hits = Counter(verdict for _, verdict, _ in entries).most_common(1)[0]
+    return f"Who always says “{ANSWERS[usual]}” has {hits}."
+
+
+def _judged(note: str, records: Records) -> Iterator[Guess]:
     """The claims and facts that cover a note and have a verdict: with it, and how a page tells it."""
     for entry in covering(note):
         if isinstance(entry, Fact):

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import book
-from book import ROOT, BookError
+from book import ROOT, BookError, classroom
 from book.alone import alone
 from book.archive import write as write_archive
 from book.checks import check, long_cells, ran
@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--plain", action="store_true", help="by Sphinx and conf.py, without jupyter-book")
     commands.add_parser("archive", help="the metadata for archives, from what is there")
     commands.add_parser("conf", help="conf.py, the settings of Sphinx, from _config.yml")
+    commands.add_parser("slides", help="slides, lab and prediction sheet for a classroom, into build/teaching")
     commands.add_parser("pdf", help="the whole book, printed by Chromium, into build/book.pdf")
     return parser
 
@@ -77,6 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
                     print(f"== book: {contents(ROOT)}")
             case "conf":
                 (ROOT / "conf.py").write_text(conf(ROOT))
+            case "slides":
+                folder = ROOT / "build" / classroom.FOLDER
+                print(f"== classroom: {', '.join(classroom.build(ROOT, folder))} in {folder}")
             case "pdf":
                 pdf(ROOT, ROOT / "build" / "book.pdf")
     except (BookError, OSError) as error:

@@ -7,7 +7,7 @@ import time
 import venv
 from pathlib import Path
 
-from book import clock
+from book import classroom, clock
 from book.notebooks import order_problem, read_notebook
 from book.texts import chapter_texts, repository
 
@@ -31,14 +31,15 @@ def alone(root: Path) -> list[str]:
         subprocess.run([*pip, "install", "--constraint", root / "requirements.txt", *COLAB_HAS], check=True)
         bare = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "RESNET_LIB"))}
         here, there = f"git+{repository(root)}", f"git+file://{clone}"
-        for text in chapter_texts(root):
+        notebooks = [root / "notebooks" / f"{text.stem}.ipynb" for text in chapter_texts(root)]
+        for path in (*notebooks, root / classroom.FOLDER / "lab_solutions.ipynb"):
             start = time.monotonic()
             subprocess.run([*pip, "uninstall", "--yes", "resnet-lib"], check=True, stderr=subprocess.DEVNULL)
             with tempfile.TemporaryDirectory() as folder:
-                notebook = Path(folder, f"{text.stem}.ipynb")
-                source = (root / "notebooks" / notebook.name).read_text()
+                notebook = Path(folder, path.name)
+                source = path.read_text()
                 if here not in source:
-                    problems.append(f"{text.stem}: no cell installs the package from {repository(root)}")
+                    problems.append(f"{path.stem}: no cell installs the package from {repository(root)}")
                     continue
                 notebook.write_text(source.replace(here, there))
                 result = subprocess.run(
@@ -49,11 +50,11 @@ def alone(root: Path) -> list[str]:
                     text=True,
                 )
                 if result.returncode:
-                    problems.append(f"{text.stem}: {(result.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+                    problems.append(f"{path.stem}: {(result.stderr.strip().splitlines() or ['no reason given'])[-1]}")
                 elif problem := order_problem(read_notebook(notebook)):
-                    problems.append(f"{text.stem}: {problem}")
+                    problems.append(f"{path.stem}: {problem}")
             taken = time.monotonic() - start
             if taken > SECONDS:
-                problems.append(f"{text.stem}: took {clock(taken)}, more than {clock(SECONDS)}")
-            print(f"{text.stem}: ran alone in {clock(taken)}", flush=True)
+                problems.append(f"{path.stem}: took {clock(taken)}, more than {clock(SECONDS)}")
+            print(f"{path.stem}: ran alone in {clock(taken)}", flush=True)
     return problems

@@ -8,6 +8,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 
+from book import classroom
 from book.checks import alt_problem
 from book.extensions.chapters import NAMED, NUMBERED
 from book.extensions.run_pages import FOLDER
@@ -21,7 +22,7 @@ def page_problems(root: Path, pages: Path) -> list[str]:
     listed = set(toc_pages(root))
     built = {str(path.relative_to(pages).with_suffix("")) for path in pages.rglob("*.html")}
     built -= {"index", "genindex", "search"}  # Sphinx's own, as are those in folders like _static
-    built = {name for name in built if not name.startswith(("_", f"{FOLDER}/"))}
+    built = {name for name in built if not name.startswith(("_", f"{FOLDER}/", f"{classroom.FOLDER}/"))}
     problems = [f"_toc.yml lists {name}, which was not built" for name in sorted(listed - built)]
     problems += [f"{name} was built, but is not in _toc.yml" for name in sorted(built - listed)]
     problems += run_problems(pages, root / "resnet_lib" / "records")

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from book import BookError
+from book import BookError, classroom
 from book.page_checks import page_problems
 from book.texts import repository
 
@@ -68,6 +68,7 @@ def build(root: Path, plain: bool = False) -> list[str]:
             mend(pages)
         except BookError as error:
             return [str(error)]
+        classroom.build(root, pages / classroom.FOLDER)
         if problems := page_problems(root, pages):
             return problems
         shutil.rmtree(target, ignore_errors=True)

@@ -10,7 +10,7 @@ from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import by_setting, studied, training_spread
+from resnet_lib.show.grouping import by_setting, studied, testing_spread, training_spread
 
 if TYPE_CHECKING:  # these need torch
     from resnet_lib.nets.probes import LayerStatistics
@@ -106,3 +106,21 @@ def growth(profile: Profile, records: Records) -> Table:
                     }
                 )
     return Table(rows).from_runs(records.given)
+
+
+def copying(profile: Profile, records: Records) -> Table:
+    """The plain net of 56 layers that is written down, copying layers and all, beside the one that is trained.
+
+    Test errors, mean ± deviation over seeds. The batch norms of the layers that copy know the statistics of what
+    reaches them, as trained ones would; `growth` has more ways to deepen a net (sections 1 and 3.1).
+    """
+    records = records.noting()
+    found = [dict(zip(s.label, s.value, strict=True)) for s in studied("growth", profile, records, [plain(20)])]
+    starts = {
+        "plain-20, trained": "whole net",
+        "the same net, with 36 more layers that copy": "dirac, settled",
+        "that net, trained on a little": "dirac, settled, trained on",
+    }
+    errors = {net: spread([study[start] for study in found]) for net, start in starts.items()}
+    errors["plain-56, trained from random weights"] = testing_spread(records.select(plain(56).runs(profile)))
+    return Table({"net": net, "test error (%)": error} for net, error in errors.items()).from_runs(records.given)

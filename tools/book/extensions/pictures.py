@@ -11,6 +11,11 @@ from sphinx.application import Sphinx
 PANELS = '<div class="panels"'  # see resnet_lib/show/pictures.py
 
 
+def described(html: str, alt: str) -> str:
+    """A picture's HTML whose panels are one image with this alternative text; other HTML stays as it is."""
+    return html.replace(PANELS, f'{PANELS} role="img" aria-label="{escape(" ".join(alt.split()))}"')
+
+
 def describe(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
     """Makes one image, with its alternative text, of the panels of each picture."""
     for cell in doctree.findall(nodes.container):
@@ -18,8 +23,7 @@ def describe(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
         for output in cell.findall(nodes.raw) if alt else ():
             text = output.astext()
             if PANELS in text:
-                said = f'{PANELS} role="img" aria-label="{escape(" ".join(alt.split()))}"'
-                output.children = [nodes.Text(text.replace(PANELS, said))]
+                output.children = [nodes.Text(described(text, alt))]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
