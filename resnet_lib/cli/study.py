@@ -14,7 +14,8 @@ def add_to(command: AddCommand) -> None:
         "study", run_study, "measure trained nets with blocks deleted, exchanged or added, where that is missing"
     )
     known = "delete-block, swap-blocks, growth (default: these); of nets trained to the end also read-off, "
-    known += "gradient-step, gradient-paths, filter-line, reset-block"
+    known += "gradient-step, gradient-paths, filter-line, reset-block; what trains a run anew: one-bit, one-bit-bf16, "
+    known += "again"
     sub.add_argument("studies", nargs="*", metavar="STUDY", help=known)
     sub.add_argument("--net", nargs="+", metavar="N", help="only of these nets: plain-20, resnet-56 (default: all)")
     add_shared(sub, "--profile", "--seeds", "--json")
@@ -39,7 +40,7 @@ def run_study(options: argparse.Namespace) -> int:
         return 0
     for study in found:
         whole, *others = study.value
-        if study.label[0] != studies.WHOLE:
+        if study.label[0] != studies.WHOLE or study.study in studies.TRAINED_ANEW:
             print(f"{study.name}: {min(study.value):.3g} to {max(study.value):.3g}")
             continue
         print(f"{study.name}: test error {whole:.2f}%, of the changed nets {min(others):.2f}% to {max(others):.2f}%")

@@ -1,4 +1,4 @@
-"""What is measured on trained nets after their run: lesions and growth. Each result is a `runs.Study`.
+"""What is measured on trained nets after their run, such as lesions and growth. Each result is a `runs.Study`.
 
 `python -m resnet_lib study --profile smoke` makes those that are missing, from the weights that the runs have left
 (beside the committed records, or in the cache), and trains a net again that has left none.
@@ -18,6 +18,7 @@ from resnet_lib.errors import UserError, lookup
 from resnet_lib.jobs import campaign, weights
 from resnet_lib.jobs.examined import WHOLE, Examined, Trained, test_error
 from resnet_lib.jobs.full_length import MEASURES
+from resnet_lib.jobs.twins import FROM_THE_START
 from resnet_lib.nets import surgery
 from resnet_lib.nets.probes import as_in_training
 from resnet_lib.runs.config import RunConfig, changed
@@ -187,19 +188,29 @@ AT_FULL_LENGTH = {
 """The same for what is only measured on nets that were trained to the end."""
 
 
+TRAINED_ANEW = {name: (measure.of, (resnet(20),)) for name, measure in FROM_THE_START.items()}
+"""The same for what trains a run again, and others beside it."""
+
+EVERY = STUDIES | AT_FULL_LENGTH | TRAINED_ANEW
+
+
 def make_study(study: str, config: RunConfig, num_images: int | None = None) -> Study:
     """Measures one trained net.
 
     Args:
-        study: a key of `STUDIES` or `AT_FULL_LENGTH`.
+        study: a key of `EVERY`.
         config: the run whose net it is.
         num_images: how many of the first test images to use; by default as many as the study names, or `NUM_IMAGES`.
 
     Raises:
         UserError: unknown study; or as `load_trained` does.
     """
-    measure, _ = lookup(STUDIES | AT_FULL_LENGTH, study, "study")
-    trained = load_trained(config, num_images or (MEASURES[study].images if study in MEASURES else NUM_IMAGES))
+    measure, _ = lookup(EVERY, study, "study")
+    if study in FROM_THE_START:
+        trained = _trained(config, None, num_images or NUM_IMAGES)
+        trained = replace(trained, hardware=Hardware.choose(precision=FROM_THE_START[study].precision))
+    else:
+        trained = load_trained(config, num_images or (MEASURES[study].images if study in MEASURES else NUM_IMAGES))
     if study in MEASURES:  # some look at gradients, and each counts every digit
         trained = replace(trained, hardware=Hardware.choose(precision="fp32"))
     started = time.perf_counter()
@@ -229,7 +240,7 @@ def work(
 
     Args:
         profile: at which the nets were trained.
-        names: keys of `STUDIES` or `AT_FULL_LENGTH`.
+        names: keys of `EVERY`.
         seeds: of the nets.
         num_images: as of `make_study`.
         settings: study only the nets of these; by default of all that a study names.
@@ -241,7 +252,7 @@ def work(
         UserError: a net is not studied; or as `make_study` does; what was finished before is stored.
     """
     records = Records.all()
-    wanted = [(name, setting) for name in names for setting in lookup(STUDIES | AT_FULL_LENGTH, name, "study")[1]]
+    wanted = [(name, setting) for name in names for setting in lookup(EVERY, name, "study")[1]]
     if settings is not None:
         studied = {setting: setting.name for _, setting in wanted}
         if strange := [setting.name for setting in settings if setting not in studied]:
