@@ -14,6 +14,7 @@ from samples import tiny_config, tiny_dataset
 
 from resnet_lib import data, training
 from resnet_lib.cli import main
+from resnet_lib.cli import study as cli_study
 from resnet_lib.evidence.rule import MIN_SEEDS
 from resnet_lib.jobs import campaign, studies
 from resnet_lib.jobs.studies import WHOLE, Trained
@@ -22,6 +23,7 @@ from resnet_lib.nets import models, surgery
 from resnet_lib.runs.experiments import LESIONED
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import load_study
+from resnet_lib.runs.seal import read_seal, renew
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, committed_dir, local_dir
 from resnet_lib.show import tables
@@ -184,6 +186,27 @@ def test_what_is_stored_is_not_made_again(monkeypatch: pytest.MonkeyPatch, capsy
     expected = f": test error {whole:.2f}%, of the changed nets {min(others):.2f}% to {max(others):.2f}%"
     assert swapped.startswith("swap-blocks_plain-20_") and swapped.endswith(expected)
     assert grown.startswith("growth_plain-20_")
+
+
+def test_studies_go_into_the_book_and_its_seal_when_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that this machine had made before, too."""
+    book = tmp_path / "book"
+    book.mkdir()
+    renew(book)
+
+    def make(name: str, config: object, _: int | None) -> object:
+        return committed().model_copy(update={"study": name, "config": config})
+
+    monkeypatch.setattr(studies, "make_study", make)
+    monkeypatch.setattr(Records, "all", lambda: Records(local_dir()))
+    monkeypatch.setattr(cli_study, "committed_dir", lambda: book)
+    assert main(["study", "growth", "--net", "plain-20", "--seeds", "1"]) == 0
+    assert main(["study", "growth", "--net", "plain-20", "--seeds", "2", "--into-book"]) == 0
+    stored = sorted((book / "studies").iterdir())
+    assert len(stored) == 2
+    assert sorted(read_seal(book)) == [path.relative_to(book).as_posix() for path in stored]
 
 
 def committed() -> object:

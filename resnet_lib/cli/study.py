@@ -6,6 +6,7 @@ import json
 from resnet_lib.cli.options import AddCommand, add_shared, positive, setting
 from resnet_lib.errors import lookup
 from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.store import committed_dir
 
 
 def add_to(command: AddCommand) -> None:
@@ -18,6 +19,7 @@ def add_to(command: AddCommand) -> None:
     known += "again"
     sub.add_argument("studies", nargs="*", metavar="STUDY", help=known)
     sub.add_argument("--net", nargs="+", metavar="N", help="only of these nets: plain-20, resnet-56 (default: all)")
+    sub.add_argument("--into-book", action="store_true", help="store what is made in the package, for the book to show")
     add_shared(sub, "--profile", "--seeds", "--json")
     text = "test images to use (default: what a study needs, mostly 2000)"
     sub.add_argument("--images", type=positive, metavar="M", help=text)
@@ -34,7 +36,8 @@ def run_study(options: argparse.Namespace) -> int:
     settings = options.net and [setting(name) for name in options.net]
     seeds = options.seeds or range(profile.num_seeds)
     torch.set_num_threads(1)  # as the runs are made: the result then does not depend on the number of cores
-    found = studies.work(profile, names, seeds, options.images, settings)
+    folder = committed_dir() if options.into_book else None
+    found = studies.work(profile, names, seeds, options.images, settings, folder)
     if options.json:
         print(json.dumps([study.model_dump(mode="json") for study in found]))
         return 0

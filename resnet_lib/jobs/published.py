@@ -26,8 +26,7 @@ from resnet_lib.jobs.examined import WHOLE, Examined
 from resnet_lib.jobs.full_length import MEASURES
 from resnet_lib.nets.models import CifarNet
 from resnet_lib.runs.published import PublishedNet, Publisher
-from resnet_lib.runs.records import PUBLISHED, PublishedStudy, TestImages, save_study
-from resnet_lib.runs.seal import read_seal, renew
+from resnet_lib.runs.records import PUBLISHED, PublishedStudy, TestImages
 from resnet_lib.runs.store import Records
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.provenance import begin_segment, provenance
@@ -314,8 +313,6 @@ def work(nets: Sequence[PublishedNet], folder: Path) -> list[PublishedStudy]:
         for study in studies_of(net):
             if Records(folder).published(study, net.name) is None:
                 made.append(make_study(study, net))
-                path = save_study(made[-1], folder)
-                if read_seal(folder) is not None:
-                    renew(folder, [path])
+                studies.store(made[-1], folder)
                 say(f"{made[-1].name}: {made[-1].provenance.seconds:.0f} s")
     return made

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -24,7 +25,8 @@ from resnet_lib.nets.probes import as_in_training
 from resnet_lib.runs.config import RunConfig, changed
 from resnet_lib.runs.experiments import LESIONED
 from resnet_lib.runs.profiles import Profile
-from resnet_lib.runs.records import Study, save_study
+from resnet_lib.runs.records import PublishedStudy, Study, save_study
+from resnet_lib.runs.seal import read_seal, renew
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
 from resnet_lib.training.hardware import Hardware
@@ -229,12 +231,20 @@ def make_study(study: str, config: RunConfig, num_images: int | None = None) -> 
     )
 
 
+def store(study: Study | PublishedStudy, folder: Path) -> None:
+    """Writes a study into a folder of records; if that has a seal, it then has the study, too."""
+    path = save_study(study, folder)
+    if read_seal(folder) is not None:
+        renew(folder, [path])
+
+
 def work(
     profile: Profile,
     names: Sequence[str],
     seeds: range,
     num_images: int | None = None,
     settings: Sequence[Setting] | None = None,
+    folder: Path | None = None,
 ) -> list[Study]:
     """Makes and stores the studies that are missing, seed by seed.
 
@@ -244,6 +254,7 @@ def work(
         seeds: of the nets.
         num_images: as of `make_study`.
         settings: study only the nets of these; by default of all that a study names.
+        folder: of records, where studies are stored that it does not have; by default this machine's.
 
     Returns:
         All that were asked for, those that were there already, too.
@@ -251,7 +262,7 @@ def work(
     Raises:
         UserError: a net is not studied; or as `make_study` does; what was finished before is stored.
     """
-    records = Records.all()
+    records, folder = Records.all(), folder or local_dir()
     wanted = [(name, setting) for name in names for setting in lookup(EVERY, name, "study")[1]]
     if settings is not None:
         studied = {setting: setting.name for _, setting in wanted}
@@ -265,7 +276,8 @@ def work(
             study = records.study(name, config)
             if study is None:
                 study = make_study(name, config, num_images)
-                save_study(study, local_dir())
                 campaign.say(f"{study.name}: {study.provenance.seconds:.0f} s")
+            if Records(folder).study(name, config) is None:
+                store(study, folder)
             found.append(study)
     return found
