@@ -1,7 +1,8 @@
 """What a teacher needs to know of the chapters, from their texts: a Sphinx extension with three directives.
 
-`chapter-times` lists how long each takes, `paper-map` says where each part of the paper is, `lab-links` leads to the lab. What a chapter is about, it says itself: in the table of what is tested, in the
-sources of its claims, and in the captions that name a figure or table as the paper's.
+`chapter-times` lists how long each takes, `paper-map` says where each part of the paper is, `lab-links` leads to the
+lab. What a chapter is about, it says itself: in the table of what is tested, in the sources of its claims, and in the
+captions that name a figure or table as the paper's.
 """
 
 import re
