@@ -63,8 +63,9 @@ def slides(root: Path, text: Path, records: Records) -> str:
             return f'<div class="shown" tabindex="0">{shown[name]}</div>'
         if (entry := (CLAIMS | FACTS).get(name)) is None:
             raise BookError(f"{text}: no chapter shows {name}, and no claim is called so")
-        lines = (f"- {line}" for line in ledger.told(entry, records, brief))
-        return render("\n".join([f"**{entry.statement}**", "", *lines]))
+        told = [f"**{entry.statement}**", ""]
+        told += [f"Measured: {entry.effect.text}.", ""] if name in CLAIMS else []
+        return render("\n".join([*told, *(f"- {line}" for line in ledger.told(entry, records, brief))]))
 
     parts = text.read_text(encoding="utf-8").split("\n---\n")
     title = parts[0].strip().splitlines()[0].removeprefix("# ")

@@ -1,8 +1,8 @@
 """What a teacher needs to know of the chapters, from their texts: a Sphinx extension with three directives.
 
-`chapter-times` lists how long each takes and what of the paper it is about, `paper-map` says where each part of the
-paper is, `lab-links` leads to the lab. What a chapter is about, it says itself: in the table of what is tested, in the
-sources of its claims, and in the captions that name a figure or table as the paper's.
+`chapter-times` lists how long each takes, `paper-map` says where each part of the paper is, `lab-links` leads to the
+lab. What a chapter is about, it says itself: in the table of what is tested, in the sources of its claims, and in the
+captions that name a figure or table as the paper's.
 """
 
 import re
@@ -68,13 +68,12 @@ def chapters(root: Path) -> dict[int, tuple[str, str]]:
 
 
 def times(root: Path) -> list[list[str]]:
-    """A row for each chapter: what it is called, how long it takes, its exercises, what of the paper it is about."""
+    """A row for each chapter: what it is called, how long it takes, how many exercises it has."""
     rows = []
     for number, (name, text) in chapters(root).items():
         title = re.search(r"^# (.*)$", text, re.MULTILINE)[1]
-        parts = [part for part in PARTS if part in treated(name, text)]
         link = f"{number} [{title}](/notebooks/{name}.ipynb)"
-        rows.append([link, f"{minutes(text)}", f"{text.count(':::{exercise}')}", ", ".join(parts)])
+        rows.append([link, f"{minutes(text)}", f"{text.count(':::{exercise}')}"])
     return rows
 
 
@@ -95,9 +94,7 @@ class ChapterTimes(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Called by docutils."""
-        return self.parse_text_to_nodes(
-            markdown(["chapter", "minutes", "exercises", "of the paper"], times(Path(self.env.srcdir)))
-        )
+        return self.parse_text_to_nodes(markdown(["chapter", "minutes", "exercises"], times(Path(self.env.srcdir))))
 
 
 class PaperMap(SphinxDirective):
