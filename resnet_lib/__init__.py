@@ -15,7 +15,7 @@ MODULES = {
         "data": ("tabular",),
         "runs": ("experiments", "paper"),
         "jobs": ("campaign", "studies"),
-        "evidence": ("claims", "claims_log", "diagnosis", "effects", "ledger", "rule"),
+        "evidence": ("challenges", "claims", "claims_log", "diagnosis", "effects", "ledger", "rule"),
         "speed": ("bench", "scaling"),
         "show": ("drawings", "explore", "figures", "tables", "toys"),
     }.items()
