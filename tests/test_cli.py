@@ -1,5 +1,6 @@
 """The command line tells in text and in JSON what is recorded, and each mistake takes one line and status 2."""
 
+import dataclasses
 import functools
 import io
 import json
@@ -16,7 +17,6 @@ from samples import BENCHMARK, made_up_record, python
 from resnet_lib import cli
 from resnet_lib.cli import main, options
 from resnet_lib.data.sets import SOURCES, how_to_bring
-from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.errors import UserError
 from resnet_lib.evidence.claims import CLAIMS
 from resnet_lib.jobs.campaign import cost
@@ -219,7 +219,8 @@ def test_without_network_the_last_line_says_how_to_bring_the_file(
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"http://127.0.0.1:{port}/cifar.tar.gz")
+    archive = dataclasses.replace(SOURCES["cifar10"].archive, urls=[f"http://127.0.0.1:{port}/cifar.tar.gz"])
+    monkeypatch.setitem(SOURCES, "cifar10", dataclasses.replace(SOURCES["cifar10"], archive=archive))
     status, out, err = command(*arguments.split())
     assert (status, out) == (2, "")
     assert "Traceback" not in err

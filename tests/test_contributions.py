@@ -171,7 +171,7 @@ def under_another_name(contents: dict[str, bytes]) -> None:
         (lambda contents: contents.update({"../evil": b"x"}), "../evil should not be in it"),
         (under_another_name, "those of Grace Hopper"),
         (lambda contents: contents.pop(CREDIT), f"it has no {CREDIT}"),
-        (lambda contents: contents.update({CREDIT: b"by: ["}), f"{CREDIT} is no credit ("),
+        (lambda contents: contents.update({CREDIT: b"by: ["}), f"{CREDIT}: it is no {CREDIT} ("),
         (edited(git_dirty=True), "it was not made by committed code"),
         (edited(git_commit=None), "it was not made by committed code"),
         (edited(data_digest="0123"), "it was made from other images: their digest is 0123, and here "),

@@ -23,6 +23,8 @@ from book.checks import output_text
 from book.notebooks import code_cells, execute, read_notebook
 from resnet_lib import data, training
 from resnet_lib.cli import main
+from resnet_lib.data import sets
+from resnet_lib.data.download import Archive
 from resnet_lib.data.torchvision_compat import torchvision
 from resnet_lib.errors import UserError
 from resnet_lib.nets import probes
@@ -234,12 +236,21 @@ def test_weights_whose_download_breaks_off_are_not_kept(tmp_path: Path, monkeypa
 
 
 class SlowDownload:
-    """Stands for torchvision's CIFAR10: unpacks into a folder, file by file."""
+    """Stands for what brings the archive, and for what unpacks it into a folder, file by file."""
 
     made = 0
 
-    def __init__(self, root: str, train: bool, download: bool) -> None:
-        type(self).made += 1
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sets, "download", self.download)
+        monkeypatch.setattr(torchvision.datasets.utils, "extract_archive", self.unpack)
+
+    def download(self, archive: Archive, path: Path) -> str:
+        self.made += 1
+        path.parent.mkdir()
+        path.touch()
+        return "somewhere"
+
+    def unpack(self, packed: str, root: str) -> None:
         folder = Path(root, "cifar-10-batches-py")
         folder.mkdir(parents=True)
         for number in range(3):
@@ -249,21 +260,20 @@ class SlowDownload:
 
 @pytest.mark.fault("two processes sharing the cache")
 def test_a_data_set_is_downloaded_once_and_seen_when_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SlowDownload, "made", 0)
-    monkeypatch.setattr(torchvision.datasets, "CIFAR10", SlowDownload)
+    slow = SlowDownload(monkeypatch)
     with ThreadPoolExecutor(2) as pool:
         fetching = [pool.submit(data.fetch, "cifar10") for _ in range(2)]
         while not all(future.done() for future in fetching):
             if seen := data.locate("cifar10"):
                 assert len(list(seen.iterdir())) == 3
     (folder,) = {future.result() for future in fetching}
-    assert SlowDownload.made == 1
+    assert slow.made == 1
     assert folder == data.locate("cifar10")
 
 
 @pytest.mark.fault("killed process")
 def test_what_a_killed_download_left_is_cleared_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torchvision.datasets, "CIFAR10", SlowDownload)
+    SlowDownload(monkeypatch)
     left = tmp_path / "cache" / "data" / "cifar10.partial" / "cifar-10-batches-py"
     left.mkdir(parents=True)
     (left / "half").touch()

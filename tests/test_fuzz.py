@@ -32,13 +32,15 @@ from torch import Tensor
 from resnet_lib import data
 from resnet_lib.data.sets import SOURCES
 from resnet_lib.errors import UserError
+from resnet_lib.evidence import challenges
 from resnet_lib.evidence.comparison import opened
-from resnet_lib.jobs import weights
+from resnet_lib.jobs import contributions, weights
 from resnet_lib.jobs.exchange import bring_in
 from resnet_lib.nets.build import build
 from resnet_lib.nets.pretrained import load_weights
 from resnet_lib.runs import seal
 from resnet_lib.runs.config import RunConfig
+from resnet_lib.runs.contributions import load_credit
 from resnet_lib.runs.records import RunRecord, load_record, load_study
 from resnet_lib.training import TimeLimitReached, checkpoints, make_optimizer, train
 from resnet_lib.training.hardware import Hardware
@@ -621,6 +623,8 @@ LOADERS: dict[str, Load] = {
     "record.json": load_record,
     "study.json": load_study,
     "a.zip": lambda path: bring_in(path, path.parent / "records"),
+    "contribution.zip": lambda path: contributions.check(path, challenges.runs),
+    "credit.yml": load_credit,
     "weights.pt": read_weights,
     "weights.safetensors": read_weights,
     "run.safetensors": lambda path: weights.read(path, CONFIG),

@@ -14,7 +14,8 @@ from resnet_lib.display import Html, clock
 from resnet_lib.errors import UserError, lookup
 from resnet_lib.evidence.claims import CLAIMS, Claim
 from resnet_lib.evidence.effects import Difference, Level, lesion_cost
-from resnet_lib.evidence.ledger import cell, page_table, statement
+from resnet_lib.evidence.ledger import cell, page_table, scales, statement
+from resnet_lib.evidence.rule import DECIDED
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.contributions import BLOCK, Credit, contributions
 from resnet_lib.runs.profiles import PROFILES, Profile
@@ -53,11 +54,15 @@ def can_be_taken_on(claim: Claim) -> bool:
 
 
 def open_challenges(records: Records) -> Iterator[Challenge]:
-    """The undecided claims that so many seeds as one contributor has could decide, of each scale the quickest first."""
-    for profile in PROFILES.values():
+    """The undecided claims that a contributor's seeds could decide: by scale, the paper's first, and then by time."""
+    decided: set[str] = set()  # nearer to the paper's schedule, which makes the question idle
+    for profile in scales():
         found = []
         for claim in filter(can_be_taken_on, CLAIMS.values()):
             verdict = claim.verdict(profile, records)
+            if claim.name in decided or verdict.status in DECIDED:
+                decided.add(claim.name)
+                continue
             if verdict.more_seeds is None or (needed := verdict.num_seeds + verdict.more_seeds) > BLOCK:
                 continue
             took = [[run.provenance.seconds for run in records.select(s.runs(profile))] for s in settings(claim)]

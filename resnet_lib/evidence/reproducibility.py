@@ -13,6 +13,12 @@ from resnet_lib.runs.store import PUBLISHED, Records, committed_dir
 
 WATTS = 10.0  # of a busy core, an assumption
 """A server of 200 to 300 W with 24 to 32 cores, all of it shared out over them. No record measures it."""
+TITLES = {
+    "cifar10": "CIFAR-10",
+    "fashion-mnist-mini": "images of clothes",
+    "tiny-imagenet-25": "Tiny ImageNet",
+    "tiny-imagenet-100": "Tiny ImageNet",
+}
 FULL = 64_000  # iterations of the paper's schedule on CIFAR-10
 
 Measured = RunRecord | Study | PublishedStudy
@@ -38,11 +44,13 @@ def cost(folder: Path | None = None) -> Table:
     records = list(Records(folder))
     groups: dict[str, Sequence[Measured]] = {}
     for record in records:
-        steps = record.config.recipe.iterations
-        length = "in full" if steps >= FULL and record.config.data.name == "cifar10" else "shortened"
-        groups.setdefault(f"training, {record.config.data.name}, {length}", []).append(record)
+        data = record.config.data.name
+        what = TITLES.get(data, "tables of features")
+        if data == "cifar10":
+            what += ", in full" if record.config.recipe.iterations >= FULL else ", shortened"
+        groups.setdefault(f"training on {what}", []).append(record)
     groups |= {"measuring trained nets": studies(folder)}
-    rows = [_cost(what, group) for what, group in sorted(groups.items())]
+    rows = sorted((_cost(what, group) for what, group in groups.items()), key=lambda row: row["what"])
     everything = [each for group in groups.values() for each in group]
     return Table([*rows, _cost("all", everything)])
 

@@ -53,7 +53,7 @@ def check(path: Path, due: Due) -> tuple[Credit, dict[Path, bytes]]:
     contents = _contents(path)
     if CREDIT not in contents:
         raise UserError(f"{path}: it has no {CREDIT}; `contribute train` makes one that does")
-    credit = read_credit(contents.pop(CREDIT), str(path))
+    credit = read_credit(contents.pop(CREDIT), f"{path}: {CREDIT}")
     with boundary(lambda reason: f"{path}: {reason}"):
         configs = due(credit)
     wanted = {_place(config, ".json"): config for config in configs}

@@ -58,8 +58,14 @@ def read_credit(content: bytes, where: str) -> Credit:
     Raises:
         UserError: it is malformed; the line begins with `where`.
     """
-    with boundary(lambda reason: f"{where}: {CREDIT} is no credit ({reason}); make the contribution anew"):
+    with boundary(lambda reason: f"{where}: it is no {CREDIT} ({reason}); make the contribution anew"):
         return Credit.model_validate(yaml.safe_load(content))
+
+
+def load_credit(path: Path) -> Credit:
+    """The credit in a file; raises as `read_credit` does."""
+    with boundary(lambda reason: f"{path}: cannot be read ({reason}); make the contribution anew"):
+        return read_credit(read_regular(path, MOST_CREDIT), str(path))
 
 
 def contributed_dir() -> Path:
@@ -70,4 +76,4 @@ def contributed_dir() -> Path:
 def contributions(folder: Path | None = None) -> dict[Path, Credit]:
     """The place of each contribution in a folder, by default those that ship with the package, and its credit."""
     paths = sorted((folder or contributed_dir()).glob(f"*/{CREDIT}"))
-    return {path.parent: read_credit(read_regular(path, MOST_CREDIT), str(path.parent)) for path in paths}
+    return {path.parent: load_credit(path) for path in paths}

@@ -1,0 +1,48 @@
+"""What the attempt cost and what came of it, summed up from records."""
+
+from pathlib import Path
+
+import pytest
+from samples import made_up_record, made_up_study, tiny_config
+
+from resnet_lib.evidence import reproducibility
+from resnet_lib.evidence.claims import CLAIMS
+from resnet_lib.evidence.reproducibility import WATTS, cost, not_reproduced, reproduced
+from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.records import RunRecord, save_record, save_study
+from resnet_lib.runs.settings import plain
+from resnet_lib.runs.store import Records
+
+
+def took(record: RunRecord, seconds: float, threads: int) -> RunRecord:
+    made = record.provenance.model_copy(update={"seconds": seconds, "threads": threads})
+    return record.model_copy(update={"provenance": made})
+
+
+def test_core_hours_count_threads_and_measurements_and_become_energy(tmp_path: Path) -> None:
+    save_record(took(made_up_record(tiny_config()), 3600, 2), tmp_path)
+    save_record(took(made_up_record(plain(20).at(PROFILES["paper"], 0)), 7200, 1), tmp_path)
+    save_record(took(made_up_record(plain(20).at(PROFILES["quick"], 0)), 1800, 1), tmp_path)
+    save_study(made_up_study("lesion", tiny_config(), {"none": 1.0}), tmp_path)
+    rows = cost(tmp_path).to_dict("records")
+    assert [(row["what"], row["records"], row["core-hours"]) for row in rows] == [
+        ("measuring trained nets", "1", "0.0"),
+        ("training on CIFAR-10, in full", "1", "2.0"),
+        ("training on CIFAR-10, shortened", "1", "0.5"),
+        ("training on images of clothes", "1", "2.0"),
+        ("all", "4", "4.5"),
+    ]
+    assert float(rows[-1][f"kWh at {WATTS:g} W a core"]) == pytest.approx(4.5 * WATTS / 1000, abs=0.006)
+
+
+def test_what_is_not_reproduced_is_every_claim_that_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = Records.committed()
+    table = reproduced(records)
+    supported = int(table["supported"].sum())
+    assert int(table["claims"].sum()) == len(CLAIMS)
+    assert 0 < supported < len(CLAIMS)
+    assert (
+        not_reproduced(records).count("<tr id=") + not_reproduced(records).count("<tr><td>") == len(CLAIMS) - supported
+    )
+    monkeypatch.setattr(reproducibility, "CLAIMS", {})
+    assert "<td>" not in not_reproduced(records)
