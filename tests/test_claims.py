@@ -29,6 +29,7 @@ from resnet_lib.evidence.effects import (
     halfway_error,
     lesion_cost,
     median_response,
+    one_bit_apart,
     paired,
     quotient,
     train_error,
@@ -230,6 +231,9 @@ def told(numbers: dict[Setting, Sequence[float]], folder: Path, of: Measure = tr
             if of is lesion_cost:
                 blocks = {"whole net": 20.0, "layer1.0": 29 + value, "layer1.1": 20 + value, "layer1.2": 19 + value}
                 save_study(made_up_study("delete-block", config, blocks), folder)
+            elif of is one_bit_apart:
+                differ = {"whole net": 20.0, "one bit, differ": 8 * value, "another seed, differ": 8.0}
+                save_study(made_up_study("one-bit", config, differ), folder)
             else:
                 save_record(made_up_record(config, **AS_RECORDED[of](value)), folder)
     return Records(folder)
@@ -250,6 +254,10 @@ def test_each_measure_finds_its_number(of: Measure, tmp_path: Path) -> None:
 def test_a_lesion_costs_the_median_over_blocks(tmp_path: Path) -> None:
     records = told({A: [4, 6], B: [1, 2]}, tmp_path, lesion_cost)
     assert Difference("", A, B, lesion_cost).per_seed(SMOKE, records) == [3, 4]
+
+
+def test_one_bit_is_compared_with_another_seed(tmp_path: Path) -> None:
+    assert computed(A, {A: [0.5, 1.25]}, tmp_path, one_bit_apart) == [0.5, 1.25]
 
 
 def test_a_difference_is_the_worse_sides_number_minus_the_betters(tmp_path: Path) -> None:
@@ -338,6 +346,7 @@ WORDS |= {
     branch_ratio: "deviation of F(x) over that of x",
     weakest_gradient: "smallest gradient",
     lesion_cost: "deleting one adds",
+    one_bit_apart: "answers differently",
 }
 WORDS |= {flattery: "minus the lowest of all evaluations"}
 

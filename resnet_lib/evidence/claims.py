@@ -12,6 +12,7 @@ from resnet_lib.evidence.effects import (
     Effect,
     Level,
     RightDiagnoses,
+    SamplingOverHalf,
     Together,
     added_by,
     branch_ratio,
@@ -21,6 +22,7 @@ from resnet_lib.evidence.effects import (
     halfway_error,
     lesion_cost,
     median_response,
+    one_bit_apart,
     quotient,
     test_error,
     weakest_gradient,
@@ -753,6 +755,33 @@ CLAIMS |= in_chapter(
             better=transformer(2, "none"),
         ),
         of_learned=True,
+    ),
+)
+CLAIMS |= in_chapter(
+    "18_how_much_is_noise",
+    Claim(
+        name="one-bit-a-new-seed",
+        statement="One changed bit of one weight, before training, is about as good as a new seed.",
+        source="Summers & Dinneen 2021, 2103.04514",
+        effect=Level(
+            "test images that ResNet-20 with one bit changed answers differently, over those that another seed does, "
+            "both trained in fp32",
+            resnet(20),
+            of=one_bit_apart,
+        ),
+        unit="times another seed's",
+    ),
+    *(
+        Claim(
+            name=f"scatter-is-sampling-{depth}",
+            statement=f"Of the variance that the test error of ResNet-{depth} has over seeds, most is the test set's "
+            "sampling.",
+            source="Jordan 2023, 2304.01910",
+            effect=SamplingOverHalf("by how much the sampling part exceeds half of the variance", resnet(depth)),
+            threshold=0.0,
+            unit="squared points",
+        )
+        for depth in (20, 56)
     ),
 )
 

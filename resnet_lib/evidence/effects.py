@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from resnet_lib.evidence import diagnosis
+from resnet_lib.evidence import diagnosis, noise
 from resnet_lib.evidence.rule import Rule, Verdict, judge, judge_share
 from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import PublishedStudy, RunRecord, Study
@@ -75,11 +75,23 @@ def lesion_cost(study: Study) -> float:
     return median(errors.values()) - whole
 
 
+def one_bit_apart(study: Study) -> float:
+    """How many test images one changed bit answers differently, over how many another seed does; of "one-bit"."""
+    values = dict(zip(study.label, study.value, strict=True))
+    return values["one bit, differ"] / values["another seed, differ"]
+
+
+OF_STUDIES = {lesion_cost: "delete-block", one_bit_apart: "one-bit"}
+"""Measures of studies -> of which."""
+
+
 def measured(setting: Setting, profile: Profile, records: Records, of: Measure) -> Values:
     """A number of each seed of a setting that is recorded, or whose net was studied if the number is of that."""
     runs = setting.runs(profile)
-    studies = (records.study("delete-block", run) for run in runs)
-    found = filter(None, studies) if of is lesion_cost else records.select(runs)
+    if of in OF_STUDIES:
+        found = filter(None, (records.study(OF_STUDIES[of], run) for run in runs))
+    else:
+        found = records.select(runs)
     return {each.config.seed: number for each in found if (number := of(each)) is not None}
 
 
@@ -196,6 +208,22 @@ class Difference(Effect):
 
     def _as_level(self) -> Level:
         return Level(self.text, Together((self.worse, self.better), by=gap), self.of)
+
+
+@dataclass(frozen=True)
+class SamplingOverHalf(Effect):
+    """By how much the test set's sampling makes up more than half of the variance over seeds, in squared points."""
+
+    setting: Setting
+
+    def per_seed(self, profile: Profile, records: Records) -> list[float]:
+        """See `Effect`; of the seeds that tell which images are right. A single one has no variance."""
+        runs = [run for run in records.select(self.setting.runs(profile)) if run.test_images is not None]
+        return noise.sampling_less_half(noise.wrong_images(runs)) if len(runs) > 1 else []
+
+    def compared(self, profile: Profile, records: Records) -> list[Setting]:
+        """See `Effect`."""
+        return [self.setting]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Claims settled by arithmetic, by construction, or on untrained nets (`why`): no run is needed.
+"""Claims settled by arithmetic, by construction, or on untrained nets (`why`): no run of ours is needed.
 
 Each fact is checked anew wherever it is shown; a test checks all of them.
 """
@@ -9,7 +9,7 @@ from functools import cache
 
 import torch
 
-from resnet_lib.evidence import why
+from resnet_lib.evidence import noise, why
 from resnet_lib.nets import geometry, models, probes, surgery
 from resnet_lib.runs.paper import paper
 
@@ -266,6 +266,24 @@ FACTS: dict[str, Fact] = {
             chapter="17_why_shortcuts_work",
             covers=(),
             check=why.gradients_shatter,
+        ),
+        Fact(
+            name="best-of-five",
+            statement="The 6.43% that the paper prints for ResNet-110 is what the best of five such runs is expected "
+            "to be.",
+            source="Table 6",
+            chapter="18_how_much_is_noise",
+            covers=(),
+            check=noise.best_of_five,
+        ),
+        Fact(
+            name="no-outlier-among-resnet-56",
+            statement="The worst errors that others report of single runs of ResNet-56 are no outliers.",
+            source="8.22 and 8.42 in the repositories AmroAbujabal/resnet-cifar-repro and "
+            "akamaster/pytorch_resnet_cifar10",
+            chapter="18_how_much_is_noise",
+            covers=(),
+            check=noise.no_outlier,
         ),
     )
 }

@@ -1,0 +1,159 @@
+"""How much of a difference is noise, for chapter 18: the parts of a scatter, the seeds that it takes, the best of n.
+
+Nothing here needs torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import inf
+from statistics import mean, stdev
+
+import numpy as np
+from scipy.integrate import quad
+from scipy.stats import chi2, nct, norm
+from scipy.stats import t as student_t
+
+from resnet_lib.evidence.rule import LEVEL
+from resnet_lib.runs.literature import paper_error, reports
+from resnet_lib.runs.paper import table6_error
+from resnet_lib.runs.records import RunRecord
+
+MOST_SEEDS = 10_000
+
+
+def deviation_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95% interval of the standard deviation of what some normal values were drawn from."""
+    freedom = len(values) - 1
+    squares = freedom * stdev(values) ** 2
+    low, high = (float(chi2.ppf(level, freedom)) for level in (1 - LEVEL / 2, LEVEL / 2))
+    return (squares / low) ** 0.5, (squares / high) ** 0.5
+
+
+def wrong_images(records: Sequence[RunRecord]) -> np.ndarray | None:
+    """Which test images the net of each run gets wrong, bool (runs, images); None if a record does not tell."""
+    if not records or any(record.test_images is None for record in records):
+        return None
+    return np.array([~record.test_images.unpacked() for record in records])
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Variances of the test error over seeds, in squared points: `total` = `between` + `sampling`.
+
+    `between` is what would be left on ever so many test images: how much nets truly differ. It is estimated without
+    bias, and may come out below zero. `sampling` comes from images that are now right, now wrong, each by itself.
+    """
+
+    total: float
+    between: float
+    sampling: float
+
+
+def scatter(wrong: np.ndarray) -> Scatter:
+    """The parts of the scatter over seeds, from which images each net gets wrong: bool (seeds, images).
+
+    `between` is the covariance of the error on one half of the images with that on the other, over seeds, averaged
+    over all ways to halve. That is the mean covariance of two different images, which needs no halving (Jordan 2023).
+    """
+    errors = 100 * wrong.astype(float)
+    images = errors.shape[1]
+    total = float(errors.mean(axis=1).var(ddof=1))
+    each = float(errors.var(axis=0, ddof=1).mean())  # variance of one image's error over seeds, mean over images
+    between = (images * total - each) / (images - 1)
+    return Scatter(total, between, total - between)
+
+
+def sampling_less_half(wrong: np.ndarray) -> list[float]:
+    """For each seed: by how much the sampling part exceeds half of the variance; their mean is that of `scatter`."""
+    errors = 100 * wrong.astype(float)
+    seeds, images = errors.shape
+    apart = (errors - errors.mean(axis=0)) * (seeds / (seeds - 1)) ** 0.5
+    total = apart.mean(axis=1) ** 2
+    between = (images * total - (apart**2).mean(axis=1)) / (images - 1)
+    return [float(value) for value in total / 2 - between]
+
+
+def share_of_one_right(wrong: np.ndarray) -> float:
+    """Of the test images in percent, those that only one of two nets gets right; mean over all pairs of seeds."""
+    seeds = len(wrong)
+    pairs = [(wrong[one] != wrong[two]).mean() for one in range(seeds) for two in range(one)]
+    return 100 * float(np.mean(pairs))
+
+
+def power(difference: float, deviation: float, seeds: int) -> float:
+    """How often so many seeds show a true difference: Student's two-sided test at 5% of differences of pairs.
+
+    Args:
+        difference: the true mean of the differences.
+        deviation: of the differences over seeds.
+        seeds: of each net, two or more.
+    """
+    bound = student_t.ppf(1 - LEVEL / 2, seeds - 1)
+    return float(nct.sf(bound, seeds - 1, abs(difference) / deviation * seeds**0.5))
+
+
+def seeds_needed(difference: float, deviation: float, often: float = 0.95) -> float:
+    """The least number of seeds of each net with which a true difference is found that often; infinite beyond 10,000.
+
+    Args:
+        difference: in points, of either sign.
+        deviation: of the differences of pairs, over seeds. Of nets that are independent it is the square root of the
+            sum of the squares of their own deviations.
+        often: the power wanted.
+    """
+    low, high = 1, MOST_SEEDS  # too few, enough
+    if power(difference, deviation, high) < often:
+        return inf
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(difference, deviation, middle) >= often else (middle, high)
+    return high
+
+
+@cache
+def best_of(count: int) -> tuple[float, float]:
+    """By how much the best of so many normal draws is expected to beat their mean, and its deviation; in deviations."""
+
+    def moment(exponent: int) -> float:
+        return quad(lambda x: count * x**exponent * norm.pdf(x) * norm.cdf(x) ** (count - 1), -9, 9)[0]
+
+    return moment(1), (moment(2) - moment(1) ** 2) ** 0.5
+
+
+def farthest(values: Sequence[float]) -> tuple[float, float]:
+    """How many deviations the largest value lies above the mean, and from where on it is an outlier (Grubbs, 5%)."""
+    count = len(values)
+    bound = student_t.ppf(1 - LEVEL / count, count - 2)
+    return (max(values) - mean(values)) / stdev(values), float(
+        (count - 1) / count**0.5 * (bound**2 / (count - 2 + bound**2)) ** 0.5
+    )
+
+
+def repeated_by_others(depth: int) -> dict[str, tuple[float, ...]]:
+    """The errors of the single runs of a residual net that others trained several times, by their source."""
+    found = {report.source: report.errors.get(depth) for report in reports() if report.kind == "residual"}
+    return {source: errors for source, errors in found.items() if isinstance(errors, tuple)}
+
+
+def best_of_five() -> tuple[bool, str]:
+    """The paper's printed error of ResNet-110 against what the best of five draws is expected to be."""
+    printed, drawn = float(table6_error(110).partition("(")[0]), paper_error(110)
+    by, give_or_take = best_of(drawn.runs)
+    expected, deviation = drawn.mean - by * drawn.deviation, give_or_take * drawn.deviation
+    evidence = (
+        f"of {drawn.runs} normal draws with mean and deviation {drawn} the lowest is expected at {expected:.2f}, give "
+        f"or take {deviation:.2f}. The paper prints {printed:.2f}. The rule asks for less than that give or take."
+    )
+    return abs(printed - expected) < deviation, evidence
+
+
+def no_outlier() -> tuple[bool, str]:
+    """The largest error that others report of a single ResNet-56 among all such errors."""
+    runs = [error for errors in repeated_by_others(56).values() for error in errors]
+    out, bound = farthest(runs)
+    evidence = (
+        f"the largest of {len(runs)} errors, {max(runs):.2f}, lies {out:.2f} deviations above their mean of "
+        f"{mean(runs):.2f}. Of so many normal draws one lies beyond {bound:.2f} in 5% of all cases (Grubbs)."
+    )
+    return out < bound, evidence
