@@ -15,7 +15,7 @@ MODULES = {
         "data": ("tabular",),
         "runs": ("experiments", "paper"),
         "jobs": ("campaign", "studies"),
-        "evidence": ("claims", "claims_log", "diagnosis", "effects", "ledger", "rule", "why"),
+        "evidence": ("claims", "claims_log", "diagnosis", "effects", "ledger", "noise", "rule", "why"),
         "speed": ("bench", "scaling"),
         "show": ("drawings", "explore", "figures", "tables", "toys"),
     }.items()

@@ -4,6 +4,15 @@ from resnet_lib.show.figures.canvas import Figure
 from resnet_lib.show.figures.ends import figure4, final_errors, folklore, rates, settings
 from resnet_lib.show.figures.inside import figure7, lesions, per_layer
 from resnet_lib.show.figures.live import gradient_shares, lines, parity
+from resnet_lib.show.figures.noise import (
+    best_of,
+    how_often_wrong,
+    others_runs,
+    parts_of_scatter,
+    seed_scatter,
+    seeds_needed,
+    twins,
+)
 from resnet_lib.show.figures.others import literature, others_lesions, others_responses
 from resnet_lib.show.figures.signals import (
     landscape,

@@ -5,6 +5,7 @@ from resnet_lib.show.grouping import data_name, longer_runs, studied
 from resnet_lib.show.tables.compared import against_paper, distances, figure7, table3_scaled, table6
 from resnet_lib.show.tables.departures import best_epochs, folklore, prices
 from resnet_lib.show.tables.inside import GROWTH, gradients, growth, layers, lesions
+from resnet_lib.show.tables.noise import best_of, elsewhere, parts_of_scatter, seed_scatter, seeds_needed, twins
 from resnet_lib.show.tables.others import literature, others_deletions, others_lesions, others_nets, others_responses
 from resnet_lib.show.tables.published import (
     evaluation,
