@@ -3,7 +3,7 @@
 Nothing here needs torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import inf
@@ -17,7 +17,7 @@ from scipy.stats import t as student_t
 from resnet_lib.evidence.rule import LEVEL, MIN_SEEDS
 from resnet_lib.runs.literature import Report, paper_error, reports
 from resnet_lib.runs.paper import table6_error
-from resnet_lib.runs.profiles import PROFILES, Profile
+from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.settings import resnet
 from resnet_lib.runs.store import Records
@@ -139,27 +139,35 @@ def repeated_by_others(depth: int) -> list[Report]:
     return [report for report in told if report.error(depth).deviation is not None]
 
 
-def paired_errors(profile: Profile, records: Records) -> list[tuple[float, float]]:
-    """The test errors of ResNet-20 and ResNet-56 with the same seed, in percent, for each seed that both have."""
-    nets = [records.select(net.runs(profile)) for net in (resnet(20), resnet(56))]
-    first, second = ({run.config.seed: run.final.test_error for run in runs} for runs in nets)
-    return [(first[seed], second[seed]) for seed in sorted(first.keys() & second.keys())]
+Pair = tuple[RunRecord, RunRecord]
 
 
-def deviations(records: Records) -> dict[str, float]:
+def compared(records: Records) -> dict[str, list[Pair]]:
+    """The runs of ResNet-20 and ResNet-56 that share a seed, by scale, where there are seeds enough."""
+    found = {}
+    for profile in PROFILES.values():
+        first, second = ({run.config.seed: run for run in records.select(resnet(d).runs(profile))} for d in (20, 56))
+        pairs = [(first[seed], second[seed]) for seed in sorted(first.keys() & second.keys())]
+        if len(pairs) >= MIN_SEEDS:
+            found[profile.label] = pairs
+    return found
+
+
+def deviations(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, float]:
     """Deviation over seeds of the difference between the test errors of ResNet-20 and 56, in points, by scale.
 
     For the paper's schedule it is from what others report of both nets, as if they were independent.
     """
-    pairs = {profile.label: paired_errors(profile, records) for profile in PROFILES.values()}
     found = {
-        scale: stdev(one - other for one, other in errors)
-        for scale, errors in pairs.items()
-        if len(errors) >= MIN_SEEDS
+        scale: stdev(one.final.test_error - other.final.test_error for one, other in runs)
+        for scale, runs in pairs.items()
     }
     others = next(report for report in repeated_by_others(56) if report in repeated_by_others(20))
     both = [others.error(depth).deviation for depth in (20, 56)]
-    return found | {f"CIFAR-10, in full, by {others.source}": sum(value**2 for value in both) ** 0.5}
+    return found | {OF_OTHERS: sum(value**2 for value in both) ** 0.5}
+
+
+OF_OTHERS = f"{PROFILES['paper'].label} (others)"
 
 
 def best_of_five() -> tuple[bool, str]:

@@ -1,6 +1,7 @@
 """How much is noise, for chapter 18: scatter over seeds and its parts, twins, seeds needed, and the best of n."""
 
 from collections.abc import Sequence
+from itertools import chain
 from statistics import mean
 
 import numpy as np
@@ -37,7 +38,7 @@ INVISIBLE = 1e-10  # a distance below which the axis does not go: nets that are 
 @styled
 def seed_scatter(records: Records, title: str) -> Figure:
     """Test error of each seed minus the mean over seeds, of plain and residual nets of 20 and 56 layers, by scale."""
-    records = records.noting()
+    shown: list[RunRecord] = []
     rows = {
         f"{depth} layers, {profile.label}": (depth, profile)
         for depth in (20, 56)
@@ -48,7 +49,9 @@ def seed_scatter(records: Records, title: str) -> Figure:
     for axes, (kind, settings) in zip(all_axes, KINDS.items(), strict=True):
         axes.axvline(0, color="0.5", lw=0.8)
         for row, (name, (depth, profile)) in enumerate(rows.items()):
-            errors = [run.final.test_error for run in records.select(settings[depth == 56].runs(profile))]
+            runs = records.select(settings[depth == 56].runs(profile))
+            errors = [run.final.test_error for run in runs]
+            shown += runs
             apart = sorted(error - mean(errors) for error in errors)
             look = {"color": depth_color(depth), "ms": 4, "alpha": 0.6, "gid": MEASURED_ON_X}
             axes.plot(apart, [row] * len(apart), "o", label=name, **look)
@@ -58,7 +61,7 @@ def seed_scatter(records: Records, title: str) -> Figure:
         axes.set(title=kind, xlim=(-25, 35), xlabel="test error minus its mean (points)")
     name_rows(all_axes, list(rows))
     figure.headline(title)
-    figure.from_runs(records.given, "A dot per seed; the axis is linear from −1 to 1 and logarithmic beyond. ")
+    figure.from_runs(shown, "A dot per seed; the axis is linear from −1 to 1 and logarithmic beyond. ")
     return figure
 
 
@@ -142,22 +145,21 @@ def twins(profile: Profile, records: Records, title: str) -> Figure:
 def seeds_needed(records: Records, title: str, often: float = 0.95) -> Figure:
     """How many seeds of each net it takes to find a difference that often, by its size, at each scale."""
     figure, (axes,) = new_figure(height=3.8)
-    records = records.noting()
+    pairs = noise.compared(records)
     sizes = [float(size) for size in np.geomspace(0.1, 10, 41)]
     looks = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), ("#000000", "-"))
-    for (scale, deviation), (color, style) in zip(noise.deviations(records).items(), looks, strict=False):
+    for (scale, deviation), (color, style) in zip(noise.deviations(pairs).items(), looks, strict=False):
         needed = [noise.seeds_needed(size, deviation, often) for size in sizes]
-        axes.plot(sizes, needed, style, color=color, lw=2, label=f"{scale} (± {deviation:.2f})")
+        axes.plot(sizes, needed, style, color=color, lw=2, label=scale)
     axes.axvline(0.5, color="0.5", ls=":", lw=1.2)
     axes.set(xscale="log", xlabel="true difference (points)", ylabel="seeds of each net")
     log_axis(axes)
     axes.set_ylim(2, 3000)
     axes.set_xticks((0.1, 0.2, 0.5, 1, 2, 5, 10), ("0.1", "0.2", "0.5", "1", "2", "5", "10"))
     axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper")
+    axes.legend()
     figure.headline(title)
-    legend = "In brackets the deviation of the differences over seeds. Dotted: half a point. "
-    figure.from_runs(records.given, legend)
+    figure.from_runs(chain.from_iterable(chain(*pairs.values())), "Dotted: half a point. ")
     return figure
 
 

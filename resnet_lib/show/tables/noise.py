@@ -1,6 +1,7 @@
 """Chapter 18: the scatter over seeds and its parts in numbers, twins, and the seeds that a difference takes."""
 
 from collections.abc import Sequence
+from itertools import chain
 from math import inf
 from statistics import correlation, mean, stdev
 
@@ -16,13 +17,14 @@ from resnet_lib.show.grouping import grouped, studied
 
 def seed_scatter(records: Records) -> Table:
     """Test error over seeds of the nets of 20 and 56 layers at each scale: mean, deviation with interval, extremes."""
-    records = records.noting()
-    rows = []
+    rows, shown = [], []
     for profile in PROFILES.values():
         for net in (plain(20), plain(56), resnet(20), resnet(56)):
-            errors = [run.final.test_error for run in records.select(net.runs(profile))]
-            if len(errors) < MIN_SEEDS:
+            runs = records.select(net.runs(profile))
+            if len(runs) < MIN_SEEDS:
                 continue
+            shown += runs
+            errors = [run.final.test_error for run in runs]
             low, high = noise.deviation_interval(errors)
             rows.append(
                 {
@@ -36,7 +38,7 @@ def seed_scatter(records: Records) -> Table:
                     "highest (%)": f"{max(errors):.2f}",
                 }
             )
-    return Table(rows).from_runs(records.given)
+    return Table(rows).from_runs(shown)
 
 
 def parts_of_scatter(records: Sequence[RunRecord]) -> Table:
@@ -103,11 +105,10 @@ def elsewhere(profile: Profile, records: Records) -> Table:
 
 def seeds_needed(records: Records, sizes: Sequence[float] = (0.25, 0.5, 1, 2), often: float = 0.95) -> Table:
     """Seeds of each net that find a true difference of so many points that often, ResNet-20 against 56, by scale."""
-    records = records.noting()
-    pairs = {profile.label: noise.paired_errors(profile, records) for profile in PROFILES.values()}
+    pairs = noise.compared(records)
     rows = []
-    for scale, deviation in noise.deviations(records).items():
-        errors = pairs.get(scale, [])
+    for scale, deviation in noise.deviations(pairs).items():
+        errors = [(one.final.test_error, other.final.test_error) for one, other in pairs.get(scale, ())]
         row = {
             "runs on": scale,
             "seeds there are": len(errors) or "",
@@ -116,7 +117,7 @@ def seeds_needed(records: Records, sizes: Sequence[float] = (0.25, 0.5, 1, 2), o
         }
         needed = {size: noise.seeds_needed(size, deviation, often) for size in sizes}
         rows.append(row | {f"{size:g} points": "never" if n == inf else f"{n:,}" for size, n in needed.items()})
-    return Table(rows).from_runs(records.given)
+    return Table(rows).from_runs(chain.from_iterable(chain(*pairs.values())))
 
 
 def best_of(counts: Sequence[int] = (2, 3, 5, 10, 20)) -> Table:
