@@ -97,7 +97,7 @@ def power(difference: float, deviation: float, seeds: int) -> float:
 
 
 def seeds_needed(difference: float, deviation: float, often: float = 0.95) -> float:
-    """The least number of seeds of each net with which a true difference is found that often; infinite beyond 10,000.
+    """The least number of seeds of each net that finds a true difference that often: 3 or more, infinite beyond 10,000.
 
     Args:
         difference: in points, of either sign.
@@ -105,7 +105,7 @@ def seeds_needed(difference: float, deviation: float, often: float = 0.95) -> fl
             sum of the squares of their own deviations.
         often: the power wanted.
     """
-    low, high = 1, MOST_SEEDS  # too few, enough
+    low, high = MIN_SEEDS - 1, MOST_SEEDS  # too few for a verdict, enough
     if power(difference, deviation, high) < often:
         return inf
     while high - low > 1:
