@@ -110,6 +110,11 @@ SAID = (
     ),
     Said(
         "chapters/18_how_much_is_noise.md",
+        "with each of the three seeds, after no more than 400 iterations, though three are too few for a verdict.",
+        {("one-bit-a-new-seed", "small"): "undecided"},
+    ),
+    Said(
+        "chapters/18_how_much_is_noise.md",
         "In between, the ten seeds do not settle which part of ResNet-56's variance is the larger.",
         {("scatter-is-sampling-56", "small"): "undecided"},
     ),
