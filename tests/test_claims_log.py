@@ -39,7 +39,7 @@ def test_days_only_rise() -> None:
 
 
 def history() -> list[str]:
-    """The log as each commit had it, oldest first; empty where there is no history."""
+    """The log as each commit of the main line had it, oldest first; empty where there is no history."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -48,7 +48,7 @@ def history() -> list[str]:
         return done.stdout if done.returncode == 0 else ""
 
     path = FILE.relative_to(PACKAGE.parent).as_posix()
-    commits = git("log", "--format=%H", "--reverse", "--diff-filter=AM", "--", path).split()
+    commits = git("log", "--first-parent", "--format=%H", "--reverse", "--diff-filter=AM", "--", path).split()
     return [git("show", f"{commit}:{path}") for commit in commits]
 
 

@@ -132,6 +132,21 @@ SAID = (
         {("transformer-degrades", "smoke"): "supported", ("transformer-shortcuts-help", "smoke"): "supported"},
     ),
     Said(
+        "chapters/18_how_much_is_noise.md",
+        "No seed is better than another as far as this test set can tell, and nothing is gained by picking one.",
+        {("scatter-is-sampling-20", "small"): "supported"},
+    ),
+    Said(
+        "chapters/18_how_much_is_noise.md",
+        "with each of the three seeds, after no more than 400 iterations, though three are too few for a verdict.",
+        {("one-bit-a-new-seed", "small"): "undecided"},
+    ),
+    Said(
+        "chapters/18_how_much_is_noise.md",
+        "In between, the ten seeds do not settle which part of ResNet-56's variance is the larger.",
+        {("scatter-is-sampling-56", "small"): "undecided"},
+    ),
+    Said(
         "chapters/01_degradation.md",
         "It appears on CIFAR-10 at a tenth of the paper's schedule, and within a minute on other, smaller images;",
         DEGRADES,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain
+from math import inf
 from statistics import mean
 
 import numpy as np
@@ -149,8 +150,9 @@ def seeds_needed(records: Records, title: str, often: float = 0.95) -> Figure:
     sizes = [float(size) for size in np.geomspace(0.1, 10, 41)]
     looks = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), ("#000000", "-"))
     for (scale, deviation), (color, style) in zip(noise.deviations(pairs).items(), looks, strict=False):
-        needed = [noise.seeds_needed(size, deviation, often) for size in sizes]
-        axes.plot(sizes, needed, style, color=color, lw=2, label=scale)
+        needed = {size: noise.seeds_needed(size, deviation, often) for size in sizes}
+        known = {size: seeds for size, seeds in needed.items() if seeds < inf}
+        axes.plot(list(known), list(known.values()), style, color=color, lw=2, label=scale)
     axes.axvline(0.5, color="0.5", ls=":", lw=1.2)
     axes.set(xscale="log", xlabel="true difference (points)", ylabel="seeds of each net")
     log_axis(axes)
