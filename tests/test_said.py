@@ -202,8 +202,9 @@ SAID = (
     ),
     Said(
         ESSAY,
-        "Four can be told from luck. Two of them cost: a warm-up that never ends, and dropping the halvings altogether. "
-        "Two gain, on these pictures: subtracting the mean colour or nothing at all, in place of the mean image.",
+        "Four can be told from luck. Two of them cost: a warm-up that never ends, and dropping the halvings "
+        "altogether. Two gain, on these pictures: subtracting the mean colour or nothing at all, in place of the mean "
+        "image.",
         {(claim, "small"): price for claim, price in PRICES.items()},
     ),
     Said(
