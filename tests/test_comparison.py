@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 from pathlib import Path
 
@@ -179,3 +180,40 @@ def test_what_names_no_records_is_refused_and_is_no_option_of_gits(
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "stolen").exists()
     assert not (PACKAGE / "stolen").exists()
+
+
+# Pieces that mean something to git, to a shell or to a terminal, and words of no meaning.
+PIECES = ("", "-", "--output=F", "HEAD", "@", "^{tree}", "^{/x}", ":", ":/", "..", "~9999", "@{-1}", "@{99 years ago}")
+PIECES += (
+    "refs/",
+    "*",
+    "$(touch F)",
+    "`touch F`",
+    "|",
+    ";",
+    "\n",
+    "\0",
+    "\x1b[2J",
+    "\udcff",
+    "é",
+    " ",
+    "deadbeef",
+    "0" * 40,
+)
+
+
+@pytest.mark.fault("file from a stranger")
+def test_whatever_is_typed_for_a_commit_is_looked_up_or_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = random.Random(0)
+    for _ in range(100):
+        name = "".join(draw.choices(PIECES, k=draw.randint(1, 3)))
+        try:
+            with opened(name) as found:
+                assert next(iter(found))
+        except UserError as error:
+            assert str(error).isprintable(), name
+            assert len(str(error)) < 500, name
+    assert not [path for path in tmp_path.iterdir() if path.name != "cache"]
