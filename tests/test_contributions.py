@@ -217,3 +217,10 @@ def test_challenges_say_what_decides_them(book: Records) -> None:
 @pytest.mark.parametrize("place", places.contributions(), ids=lambda place: place.name)
 def test_each_accepted_contribution_is_what_it_claims(place: Path) -> None:
     contributions.check(place, challenges.runs)
+
+
+def test_no_challenge_needs_more_than_runs() -> None:
+    """Studies of trained nets, and cases that were held back, nobody can send in."""
+    needs_more = {name for name, claim in CLAIMS.items() if not challenges.can_be_taken_on(claim)}
+    assert {"lesion-cheap", "one-bit-a-new-seed", "diagnosis-right"} <= needs_more
+    assert "degradation" not in needs_more

@@ -13,7 +13,7 @@ from statistics import mean
 from resnet_lib.display import Html, clock
 from resnet_lib.errors import UserError, lookup
 from resnet_lib.evidence.claims import CLAIMS, Claim
-from resnet_lib.evidence.effects import Difference, Level, lesion_cost
+from resnet_lib.evidence.effects import OF_STUDIES, Difference, Level
 from resnet_lib.evidence.ledger import cell, page_table, scales, statement
 from resnet_lib.evidence.rule import DECIDED
 from resnet_lib.runs.config import RunConfig
@@ -50,7 +50,7 @@ def settings(claim: Claim) -> list[Setting]:
 
 def can_be_taken_on(claim: Claim) -> bool:
     """Whether records of new seeds alone decide it, without studies of trained nets or cases that were held back."""
-    return isinstance(claim.effect, Level | Difference) and claim.effect.of is not lesion_cost
+    return isinstance(claim.effect, Level | Difference) and claim.effect.of not in OF_STUDIES
 
 
 def open_challenges(records: Records) -> Iterator[Challenge]:
