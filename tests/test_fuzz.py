@@ -233,11 +233,13 @@ CONTENTS = st.one_of(
 
 
 def zipped(entries: list[tuple[str, bytes]], method: int = zipfile.ZIP_STORED) -> bytes:
-    """A zip archive, in which a name may come twice."""
+    """A zip archive, in which a name may come twice, or have a NUL in it."""
     buffer = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "w", method) as archive:
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "w") as archive:
         for name, content in entries:
-            archive.writestr(name, content)
+            entry = zipfile.ZipInfo()
+            entry.filename = name  # a name that is given at once is cut off at a NUL
+            archive.writestr(entry, content, method)
     return buffer.getvalue()
 
 
