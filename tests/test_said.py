@@ -54,9 +54,15 @@ SAID = (
     ),
     Said(
         "chapters/13_ledger.md",
-        "A shortcut over a single layer is some use there, and blocks that start as the identity, a later idea, cost "
-        "more than they bring unless the rate is too large.",
-        {("one-layer", "small"): "refuted", ("zero-init-helps", "small"): "refuted"},
+        "A shortcut over a single layer is some use there. The shortcut options come in the opposite order: the fewer "
+        "projections, the better. And blocks that start as the identity, a later idea, cost more than they bring "
+        "unless the rate is too large.",
+        {
+            ("one-layer", "small"): "refuted",
+            ("b-over-a", "small"): "refuted",
+            ("c-over-b", "small"): "refuted",
+            ("zero-init-helps", "small"): "refuted",
+        },
     ),
     Said(
         "chapters/01_degradation.md",
