@@ -137,7 +137,7 @@ SAID = (
     Said(
         "chapters/12_beyond_convolutions.md",
         "Without shortcuts the deeper net fits its own training images worse; with them it does not.",
-        {("transformer-degrades", "smoke"): "supported", ("transformer-shortcuts-help", "smoke"): "supported"},
+        {("transformer-degrades", "small"): "supported", ("transformer-shortcuts-help", "small"): "supported"},
     ),
     Said(
         "chapters/18_how_much_is_noise.md",
