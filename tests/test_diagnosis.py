@@ -16,14 +16,13 @@ from resnet_lib.evidence.diagnosis import (
     FINE,
     OVERFITS,
     TOO_RIGID,
-    TUNED_ON,
     UNDECIDED,
     diagnose,
     judged,
 )
 from resnet_lib.evidence.effects import RightDiagnoses
 from resnet_lib.runs.config import RunConfig, changed
-from resnet_lib.runs.experiments import CASES, SUITES
+from resnet_lib.runs.experiments import CASES, CHOOSING_SEEDS, CONSTRUCTED, SUITES
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, TrainCurve, save_record
 from resnet_lib.runs.settings import Setting, fully_connected, plain, resnet
@@ -262,13 +261,36 @@ def test_every_setting_is_a_case_or_the_second_run_of_one() -> None:
     assert all(case.second.net.head or case.second.net.depth > 1 for case in CASES if case.second)
 
 
-def test_only_held_back_seeds_count(save: Save) -> None:
-    for seed in range(4):
+def test_every_seed_counts_that_nothing_was_chosen_by(save: Save) -> None:
+    for seed in (0, 1, *CHOOSING_SEEDS):
         records = save(seed)
-    assert TUNED_ON == (0, 1)
     assert shares(SMOKE, records) == [100, 100]
-    assert len(judged(records.select(SUITE.runs(SMOKE)))) == 4 * len(CASES)
+    assert len(judged(records.select(SUITE.runs(SMOKE)))) == 2 * len(CASES)
     assert shares(PROFILES["quick"], records) == []
+
+
+def test_each_threshold_lies_halfway_between_the_runs_it_separates() -> None:
+    """Those of the seeds that judge nothing, on a scale of ratios, with room to spare."""
+    runs = Records.committed().select(SUITES["thresholds"].runs(PROFILES["small"]))
+    assert len(runs) == len(CONSTRUCTED) * len(CHOOSING_SEEDS)
+    sides: dict[float, tuple[list[float], list[float]]] = {
+        threshold: ([], []) for threshold in (diagnosis.HIGH_TRAINING, diagnosis.WIDE_GAP, diagnosis.HEAD_HELPS)
+    }
+    for case in CASES:
+        second = diagnosis.of_setting(runs, case.second)
+        for seed, first in diagnosis.of_setting(runs, case.setting).items():
+            guessing = learning.guessing_error(first)
+            train, test = first.final.train_error, first.final.test_error
+            sides[diagnosis.HIGH_TRAINING][case.second is not None].append(train / guessing)
+            if case.second is None:
+                sides[diagnosis.WIDE_GAP][case.built == OVERFITS].append((test - train) / guessing)
+            else:
+                headed = second[seed].final
+                left = max(headed.train_error / train, headed.test_error / test)
+                sides[diagnosis.HEAD_HELPS][case.built == CANNOT_FIT].append(left)
+    for threshold, (below, above) in sides.items():
+        assert max(below) < min(above) / 1.5, (threshold, below, above)
+        assert threshold == pytest.approx((max(below) * min(above)) ** 0.5, rel=0.1), (below, above)
 
 
 @pytest.mark.parametrize("wrong", range(len(CLEAR)))
@@ -300,13 +322,13 @@ def test_a_case_is_left_out_without_its_second_run(save: Save) -> None:
 # Tables and the figure.
 
 
-def test_the_table_marks_held_back_seeds_and_errors(save: Save) -> None:
+def test_the_table_marks_errors(save: Save) -> None:
     save(1)
     records = save(2)
     unfit = next(case.setting for case in CASES if case.built == CANNOT_FIT)
     save_record(run(5, 8, unfit.at(SMOKE, 2)), records.folders[0])
     table = tables.diagnoses(records.select(SUITE.runs(SMOKE)))
-    assert list(table["seed"]) == ["1"] * 4 + ["2, held back"] * 4
+    assert list(table["seed"]) == [1] * 4 + [2] * 4
     assert list(table["right"]) == ["yes"] * 5 + ["no"] + ["yes"] * 2
     assert list(table["from the curves alone"])[:4] == [FINE, UNDECIDED, OVERFITS, UNDECIDED]
     assert list(table["with the second run"])[4:] == [FINE, FINE, OVERFITS, TOO_RIGID]

@@ -118,6 +118,7 @@ CASES = (
         second=_parity[1].called("with a head: 3 FC on parity"),
     ),
 )
+CONSTRUCTED = tuple(setting for case in CASES for setting in case[1:] if setting)
 
 
 @dataclass(frozen=True)
@@ -320,8 +321,16 @@ SUITES = {
             "diagnoses",
             "Cases of chapter 10",
             "reading note 10",
-            settings=tuple(setting for case in CASES for setting in case[1:] if setting),
+            settings=CONSTRUCTED,
             witnesses=CASES[-1][1:],
+        ),
+        Suite(
+            "thresholds",
+            "What the diagnosis of chapter 10 was adjusted to",
+            "reading note 10",
+            settings=CONSTRUCTED,
+            witnesses=(),
+            seeds=CHOOSING_SEEDS,
         ),
     )
 }
