@@ -556,7 +556,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="vgg-head-on-images",
-        statement="A head in VGG's way, flattened with two hidden layers, gains nothing either.",
+        statement="A head like VGG's, with two hidden layers on flattened maps, gains nothing either.",
         source="reading note 9",
         covers=("note 9",),
         effect=Difference(

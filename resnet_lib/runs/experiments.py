@@ -252,7 +252,7 @@ SUITES = {
             ),
             witnesses=(resnet(29, "B", block="bottleneck"), plain(29, block="bottleneck")),
         ),
-        # One, two and three fully connected layers, and VGG's way, with all images and with a tenth.
+        # One, two and three fully connected layers, and a head like VGG's, with all images and with a tenth.
         Suite(
             "heads",
             "Heads",
