@@ -71,7 +71,7 @@ SAID = (
     ),
     Said(
         "chapters/03_residual_formulation.md",
-        "The paper's words deny an advantage, and here there is one.",
+        "The paper denies an advantage, and here there is one, seed by seed,",
         {("one-layer", "small"): "refuted"},
     ),
     Said(
@@ -81,7 +81,8 @@ SAID = (
     ),
     Said(
         "chapters/03_residual_formulation.md",
-        "What does hold is the sense of it, that a block changes its input by less than the input itself.",
+        "Figure 7 does not come out in short runs, though its core does: a block changes its input by less than the input "
+        "itself.",
         {("branches-small", "small"): "supported", ("responses-smaller", "small"): "undecided"},
     ),
     Said(
