@@ -128,6 +128,14 @@ def test_a_page_fits_the_screen(page: Page, name: str, screen: str) -> None:
 LEAST_TEXT = 11  # pixels, on a phone
 
 
+@pytest.mark.parametrize("lesson", sorted((BUILT / "teaching").glob("lesson_*.html")), ids=lambda path: path.stem)
+def test_no_slide_is_higher_than_a_projector(page: Page, lesson: Path) -> None:
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(lesson.as_uri(), wait_until="load")
+    heights = page.locator("section").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
+    assert [number for number, height in enumerate(heights, start=1) if height > 721] == []
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_text_in_pictures_can_be_read_on_a_phone(page: Page, name: str) -> None:
     """As large as it is drawn there, within its picture, and whole."""
