@@ -93,6 +93,7 @@ ENVIRONMENT := build/environment-$(RESOLUTION)
 TESTS ?= tests --ignore=tests/book --ignore=tests/test_cluster.py
 NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
 environment:
+	rm -rf build/lib # of an earlier build: what was removed since would be installed, too
 	$(PYTHON) -m venv --clear $(ENVIRONMENT)
 	$(ENVIRONMENT)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(ENVIRONMENT)/bin/uv pip install --python $(ENVIRONMENT) --resolution $(RESOLUTION) .
