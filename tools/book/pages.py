@@ -95,8 +95,9 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def article(page: Path) -> str:
-    """What of a page is its own."""
-    return str(BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").select_one("article"))
+    """What of a page is its own; all of it where nothing else is around, as on slides."""
+    page = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    return str(page.select_one("article") or page)
 
 
 def make(root: Path, folder: Path, plain: bool) -> Path:
