@@ -10,7 +10,7 @@ from book.alone import alone
 from book.archive import write as write_archive
 from book.checks import check, long_cells, ran
 from book.notebooks import seal_pictures
-from book.pages import build
+from book.pages import build, same
 from book.pdf import pdf
 from book.plain import conf
 from book.reproduce import reproduce
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("alone", help="execute each notebook in an empty folder of a new environment, as on Colab")
     build = commands.add_parser("build", help="the pages, with warnings as errors, into build/book")
     build.add_argument("--plain", action="store_true", help="by Sphinx and conf.py, without jupyter-book")
+    commands.add_parser("same", help="are the pages in build/book those that Sphinx makes without jupyter-book?")
     commands.add_parser("archive", help="the metadata for archives, from what is there")
     commands.add_parser("conf", help="conf.py, the settings of Sphinx, from _config.yml")
     commands.add_parser("slides", help="slides, lab and prediction sheet for a classroom, into build/teaching")
@@ -76,6 +77,10 @@ def main(arguments: list[str] | None = None) -> int:
                 problems = check(ROOT) or build(ROOT, options.plain)
                 if not problems:
                     print(f"== book: {contents(ROOT)}")
+            case "same":
+                problems = same(ROOT)
+                if not problems:
+                    print("== pages: jupyter-book and Sphinx by itself make the same")
             case "conf":
                 (ROOT / "conf.py").write_text(conf(ROOT))
             case "slides":

@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
+from bs4 import BeautifulSoup
+
 from book import BookError, classroom
 from book.page_checks import page_problems
 from book.texts import repository
@@ -63,18 +65,48 @@ def build(root: Path, plain: bool = False) -> list[str]:
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".book-") as folder:
         try:
-            pages = (sphinx if plain else jupyter_book)(root, Path(folder), "html")
-            drop_unused(pages)
-            mend(pages)
+            pages = make(root, Path(folder), plain)
         except BookError as error:
             return [str(error)]
-        classroom.build(root, pages / classroom.FOLDER)
         if problems := page_problems(root, pages):
             return problems
         shutil.rmtree(target, ignore_errors=True)
         pages.replace(target)
     print(f"open {target / 'index.html'}")
     return []
+
+
+def same(root: Path) -> list[str]:
+    """Makes the pages by Sphinx alone as well; returns which differ from those that `build` left in build/book."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return differences(root / "build" / "book", make(root, Path(folder), plain=True))
+        except BookError as error:
+            return [str(error)]
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """The pages that are in one of two folders only, or whose article differs; menus and footers do not count."""
+    these, those = ({str(path.relative_to(pages)): path for path in pages.rglob("*.html")} for pages in (one, other))
+    problems = [f"{name} is in {one} only" for name in sorted(these.keys() - those.keys())]
+    problems += [f"{name} is in {other} only" for name in sorted(those.keys() - these.keys())]
+    common = sorted(these.keys() & those.keys())
+    return problems + [f"{name} differs" for name in common if article(these[name]) != article(those[name])]
+
+
+def article(page: Path) -> str:
+    """What of a page is its own; all of it where nothing else is around, as on slides."""
+    page = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    return str(page.select_one("article") or page)
+
+
+def make(root: Path, folder: Path, plain: bool) -> Path:
+    """The pages as readers get them, in `folder`."""
+    pages = (sphinx if plain else jupyter_book)(root, folder, "html")
+    drop_unused(pages)
+    mend(pages)
+    classroom.build(root, pages / classroom.FOLDER)
+    return pages
 
 
 def jupyter_book(root: Path, folder: Path, builder: str) -> Path:
