@@ -10,7 +10,7 @@ BOOK := PYTHONPATH=tools $(BIN)/python -m book
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: help reproduce test lint unit forged nbval notebooks alone verdicts seal campaign
-.PHONY: book slides archive conf pdf rendered clean
+.PHONY: book translations slides archive conf pdf rendered clean
 
 help:
 	@echo "make reproduce   run every chapter, retraining its nets, then print a report and build the book"
@@ -21,6 +21,8 @@ help:
 	@echo "                 FRESH=1 executes all of them"
 	@echo "make book        build the pages from the committed notebooks"
 	@echo "                 PLAIN=1 does it by Sphinx and conf.py, without jupyter-book"
+	@echo "make translations  bring the catalogues in locale/ up to date after a text has changed, and say what to translate"
+	@echo "                 PAGE=notebooks/13_ledger begins that of another page"
 	@echo "make slides      slides, lab and prediction sheet for a classroom, from teaching/ (make book has them, too)"
 	@echo "make pdf         print the whole book as build/book.pdf (needs Chromium)"
 	@echo "make rendered    look at the built pages in Chromium: accessibility, offline, weight, two widths, keyboard"
@@ -90,6 +92,10 @@ campaign: $(STAMP)
 
 book: $(STAMP)
 	$(BOOK) build $(if $(PLAIN),--plain)
+
+# After a change of a translated page's text; the pages themselves are part of the book.
+translations: $(STAMP)
+	$(BOOK) translations $(PAGE)
 
 # As part of `make notebooks`, too: what archives want to know of the book, from what is there.
 archive: $(STAMP)
