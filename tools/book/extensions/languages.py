@@ -7,7 +7,7 @@ links to the same page in other languages. Of pages that are not translated only
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.locale import init
+from sphinx.locale import get_translation, init
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.nodes import extract_messages
+from sphinx_exercise.nodes import exercise_title, solution_title
 from sphinx_external_toc.events import InsertToctrees
 
 from book.extensions.page_heads import published_at
@@ -79,6 +80,8 @@ class MarkWords(SphinxTransform):
 
     def apply(self) -> None:
         """Called by Sphinx for each page."""
+        for title in self.document.findall(lambda node: isinstance(node, exercise_title | solution_title)):
+            title["translatable"] = False  # by the extension's own catalogue
         for cell in list(self.document.findall(is_part("cell_code"))):
             cell.replace_self(Cell("", *cell.children, **cell.attributes))
         for output in self.document.findall(is_part("mime_bundle")):
@@ -91,8 +94,8 @@ class MarkWords(SphinxTransform):
                     text.parent.replace(text, [said, nodes.Text(text[len(text.rstrip()) :])])
 
 
-def is_part(kind: str):
-    """Whether a node is that part of a notebook."""
+def is_part(kind: str) -> Callable[[nodes.Node], bool]:
+    """Tells whether a node is that part of a notebook."""
     return lambda node: isinstance(node, nodes.container) and node.get("nb_element") == kind
 
 
@@ -155,8 +158,11 @@ def lags(said: Iterable[str], catalogue: Mapping[str, str]) -> Iterator[str]:
 
 
 def offer_languages(app: Sphinx, page: str, _template: str, context: dict[str, object], _doctree: object) -> None:
-    """Leads from a page to the same page in other languages, in its header and in its head."""
-    found = catalogues(Path(app.srcdir))
+    """Leads from a page to the same page in other languages, in its header and in its head.
+
+    The single page, which becomes the PDF, is alone.
+    """
+    found = catalogues(Path(app.srcdir)) if app.builder.name == "html" else {}
     ours, up = app.config.language, "../" * page.count("/")
     address = published_at(str(app.config.html_theme_options.get("repository_url", "")))
     links, heads = [], []
@@ -173,10 +179,14 @@ def offer_languages(app: Sphinx, page: str, _template: str, context: dict[str, o
 
 
 def find_words(app: Sphinx, config: Config) -> None:
-    """Lets the theme find the links' template, and extensions the catalogues that they come without."""
+    """Lets the theme find the links' template, and theme and extensions the words that they come without."""
     config.templates_path.append(str(TEMPLATES))
-    for path in Path(*config.locale_dirs, config.language, "LC_MESSAGES").glob("*.mo") if config.translated else ():
-        app.add_message_catalog(path.stem, path.parents[2])
+    if config.language != "en":
+        for path in Path(config.locale_dirs[0], config.language, "LC_MESSAGES").glob("*.mo"):
+            app.add_message_catalog(path.stem, path.parents[2])
+        say, theme = get_translation("sphinx"), config.html_theme_options
+        theme["search_bar_text"] = say(theme["search_bar_text"])
+        config.togglebutton_hint, config.togglebutton_hint_hide = say("Click to show"), say("Click to hide")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -186,6 +196,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     for transform in (MarkWords, HoldToCatalogue, SayLanguages):
         app.add_transform(transform)
     InsertToctrees.default_priority = MarkWords.default_priority  # so that captions of parts are translated, too
-    app.connect("config-inited", find_words)
+    app.connect("config-inited", find_words, priority=400)  # before other extensions say them
     app.connect("html-page-context", offer_languages, priority=600)  # after the theme has listed what its header has
     return {"parallel_read_safe": True, "parallel_write_safe": True}
