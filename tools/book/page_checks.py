@@ -15,7 +15,7 @@ from book.extensions.run_pages import FOLDER
 from book.notebooks import code_cells, is_image, read_notebook
 from book.run_links import dead_links, link_problems, listed_runs, run_problems
 from book.texts import toc_pages
-from book.translations import catalogues, folder_of
+from book.translations import catalogues, folder_of, tag
 
 
 def page_problems(root: Path, pages: Path) -> list[str]:
@@ -40,6 +40,8 @@ def page_problems(root: Path, pages: Path) -> list[str]:
         found = [*image_problems(page, soup), *dead_links(page, soup), *offline_problems(soup)]
         found += [*number_problems(source, soup), *unlinked_chapters(soup), *markup_problems(soup)]
         found += lost_addresses(page, soup) if name in translated else []
+        tags = {"en", *(tag(language) for language, those in catalogues(root).items() if source in those)}
+        found += switch_problems(page, soup, tags)
         notebook = root / f"{source}.ipynb"
         if notebook.exists():
             executed = read_notebook(notebook)
@@ -50,7 +52,7 @@ def page_problems(root: Path, pages: Path) -> list[str]:
 
 
 def lost_addresses(path: Path, page: BeautifulSoup) -> Iterator[str]:
-    """What a translated page, whose addresses were changed, leads to or loads in vain, and places that are not there."""
+    """What a translated page, whose addresses were changed, leads to or loads in vain."""
     for part in page.select("[href], [src], [action]"):
         address = next(part[name] for name in ("href", "src", "action") if name in part.attrs)
         file, _, place = address.partition("#")
@@ -61,6 +63,17 @@ def lost_addresses(path: Path, page: BeautifulSoup) -> Iterator[str]:
             yield f"its address {address} leads nowhere"
         elif place and f'id="{place}"' not in file.read_text(encoding="utf-8"):
             yield f"its address {address} leads to no place on that page"
+
+
+def switch_problems(path: Path, page: BeautifulSoup, languages: set[str]) -> Iterator[str]:
+    """Whether a page leads to itself in each of its other languages."""
+    links = {link["hreflang"]: link["href"] for link in page.select("a.language")}
+    own = page.html["lang"] if page.html else "en"
+    if links.keys() != languages - {own}:
+        yield f"leads to itself in {sorted(links)}, not in {sorted(languages - {own})}"
+    for address in links.values():
+        if not (path.parent / address).is_file():
+            yield f"its address {address} leads nowhere"
 
 
 def figure_problems(notebook: NotebookNode, page: BeautifulSoup) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """The book in other languages, by the catalogues in locale/: a page that has one is translated, and no other.
 
-A catalogue has each sentence of a page with its translation, as gettext does. The translated pages are made by Sphinx in
-a folder of the built book that is named after the language. What stands on them is in that language; what they lead to
-and load is, but for one another, in the book beside them. `extensions.languages` holds pages to their catalogues.
+A catalogue has each paragraph of a page with its translation, as gettext keeps them. Sphinx makes the translated pages,
+which stand in a folder of the built book that is named after the language. What they lead to and load is, but for one
+another, in the book around that folder. `extensions.languages` holds pages to their catalogues.
 """
 
 import re
@@ -38,7 +38,7 @@ def catalogues(root: Path) -> dict[str, dict[str, Path]]:
     for path in sorted((root / "locale").glob("*/LC_MESSAGES/*/*.po")):
         language, _, *parts = path.relative_to(root / "locale").with_suffix("").parts
         if language not in NAMES:
-            raise BookError(f"{path}: how is {language} called by who reads it? See NAMES in tools/book/translations.py")
+            raise BookError(f"{path}: NAMES in tools/book/translations.py does not say what {language} is called")
         if (page := "/".join(parts)) not in toc_pages(root):
             raise BookError(f"{path}: _toc.yml lists no page {page}")
         found.setdefault(language, {})[page] = path
@@ -93,17 +93,22 @@ def build(root: Path, folder: Path, pages: Path) -> None:
 
 def in_language(root: Path, folder: Path, language: str, found: dict[str, Path]) -> Path:
     """Makes the pages in a language, and of the others their titles, and returns where they are."""
-    words = folder / "locale"
-    for path in (root / "locale" / language).rglob("*.po"):
-        target = words / path.relative_to(root / "locale").with_suffix(".mo")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as file:
-            write_mo(file, read(path))
+    words = compiled(root, language, folder / "locale")
     settings = {"language": language, "locale_dirs": str(words), "translated": ",".join(found)}
     title = yaml.safe_load((root / "_config.yml").read_text())["title"]
     known = translated(read(found[first])) if (first := toc_pages(root)[0]) in found else {}
     settings["html_title"] = known.get(title, title)
     return sphinx(root, folder, "html", **settings)
+
+
+def compiled(root: Path, language: str, folder: Path) -> Path:
+    """Compiles the catalogues of a language into a folder, as gettext reads them, and returns it."""
+    for path in (root / "locale" / language).rglob("*.po"):
+        target = folder / path.relative_to(root / "locale").with_suffix(".mo")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            write_mo(file, read(path))
+    return folder
 
 
 def beside(html: str, name: str, own: Collection[str]) -> str:
@@ -133,7 +138,7 @@ def update(root: Path, language: str, pages: Collection[str] = ()) -> Iterator[s
         BookError: the book has no such page, or Sphinx failed.
     """
     if unknown := set(pages) - set(toc_pages(root)):
-        raise BookError(f"_toc.yml lists no page {', '.join(sorted(unknown))}: they are called like {toc_pages(root)[1]}")
+        raise BookError(f"_toc.yml lists no {', '.join(sorted(unknown))}; a page's name is like {toc_pages(root)[1]}")
     found = [*dict.fromkeys([*catalogues(root).get(language, {}), *pages])]
     with tempfile.TemporaryDirectory() as folder:
         said = sphinx(root, Path(folder), "gettext", translated=",".join(found))

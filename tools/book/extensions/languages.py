@@ -1,8 +1,9 @@
 """Pages in other languages than English, by the catalogues in locale/: a Sphinx extension.
 
-Sphinx itself puts translations in the place of what they translate. This adds what it leaves out: words in a code cell's
-metadata and in the verdicts that a cell puts out, a warning of each message without a translation, and on every page
-links to the same page in other languages. Of pages that are not translated only the titles are read, which costs little.
+Sphinx itself puts translations in the place of what they translate. This adds what it leaves out: words in a code
+cell's metadata and in the verdicts that a cell puts out, a warning of each message without a translation, and on every
+page links to the same page in other languages. Of pages that are not translated only the titles are read, which costs
+little.
 """
 
 import json
@@ -72,8 +73,8 @@ class Cell(nodes.container, addnodes.translatable):
 class MarkWords(SphinxTransform):
     """Tells what is said in a code cell's outputs from what was computed there.
 
-    Of verdicts the statement and the words in emphasis are to be translated, and the numbers are not. Tables and pictures
-    stay as they are.
+    Of verdicts the statement and the words in emphasis are to be translated, and the numbers are not. Tables and
+    pictures stay as they are.
     """
 
     default_priority = 5  # before Sphinx looks for what is to be translated
@@ -185,7 +186,7 @@ def find_words(app: Sphinx, config: Config) -> None:
         for path in Path(config.locale_dirs[0], config.language, "LC_MESSAGES").glob("*.mo"):
             app.add_message_catalog(path.stem, path.parents[2])
         say, theme = get_translation("sphinx"), config.html_theme_options
-        theme["search_bar_text"] = say(theme["search_bar_text"])
+        theme["search_bar_text"] = say(theme.get("search_bar_text", "Search"))
         config.togglebutton_hint, config.togglebutton_hint_hide = say("Click to show"), say("Click to hide")
 
 
