@@ -171,7 +171,7 @@ def test_page_and_catalogue_are_held_together(said: list[str], words: dict[str, 
     [
         ("14_notes.html#s1", "14_notes.html#s1"),  # translated, too
         ("#s1", "#s1"),
-        ("13_ledger.html", "../13_ledger.html"),
+        ("13_ledger.html", "../../notebooks/13_ledger.html"),
         ("../_static/custom.css?v=1", "../../_static/custom.css?v=1"),
         ("../book/references.html#id1", "../../book/references.html#id1"),
         ("../../notebooks/14_notes.html", "../../notebooks/14_notes.html"),  # leads out of the folder already

@@ -24,11 +24,10 @@ def page_problems(root: Path, pages: Path) -> list[str]:
     built = {str(path.relative_to(pages).with_suffix("")) for path in pages.rglob("*.html")}
     built -= {"index", "genindex", "search"}  # Sphinx's own, as are those in folders like _static
     built = {name for name in built if not name.startswith(("_", f"{FOLDER}/", f"{classroom.FOLDER}/"))}
-    due = {f"{folder_of(language)}/{page}": page for language, found in catalogues(root).items() for page in found}
+    languages = catalogues(root)
+    due = {f"{folder_of(language)}/{page}": page for language, those in languages.items() for page in those}
     problems = [f"{name} has a catalogue and was not built" for name in sorted(due.keys() - built)]
-    languages = tuple(f"{folder_of(language)}/" for language in catalogues(root))
-    translated = {name for name in built if name.startswith(languages)}
-    built -= translated
+    built -= {name for name in built if name.startswith(tuple(f"{folder_of(language)}/" for language in languages))}
     problems += [f"_toc.yml lists {name}, which was not built" for name in sorted(listed - built)]
     problems += [f"{name} was built, but is not in _toc.yml" for name in sorted(built - listed)]
     problems += run_problems(pages, root / "resnet_lib" / "records")
@@ -37,10 +36,10 @@ def page_problems(root: Path, pages: Path) -> list[str]:
         if not (page := pages / f"{name}.html").is_file():
             continue
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-        found = [*image_problems(page, soup), *dead_links(page, soup), *offline_problems(soup)]
+        found = [*image_problems(page, soup), *offline_problems(soup)]
+        found += (lost_addresses if name in due else dead_links)(page, soup)
         found += [*number_problems(source, soup), *unlinked_chapters(soup), *markup_problems(soup)]
-        found += lost_addresses(page, soup) if name in translated else []
-        tags = {"en", *(tag(language) for language, those in catalogues(root).items() if source in those)}
+        tags = {"en", *(tag(language) for language, those in languages.items() if source in those)}
         found += switch_problems(page, soup, tags)
         notebook = root / f"{source}.ipynb"
         if notebook.exists():

@@ -35,11 +35,12 @@ def catalogues(root: Path) -> dict[str, dict[str, Path]]:
         BookError: a language is not known by name, or a catalogue is of no page of the book.
     """
     found: dict[str, dict[str, Path]] = {}
+    pages = toc_pages(root)
     for path in sorted((root / "locale").glob("*/LC_MESSAGES/*/*.po")):
         language, _, *parts = path.relative_to(root / "locale").with_suffix("").parts
         if language not in NAMES:
             raise BookError(f"{path}: NAMES in tools/book/translations.py does not say what {language} is called")
-        if (page := "/".join(parts)) not in toc_pages(root):
+        if (page := "/".join(parts)) not in pages:
             raise BookError(f"{path}: _toc.yml lists no page {page}")
         found.setdefault(language, {})[page] = path
     return found
@@ -123,8 +124,9 @@ def beside(html: str, name: str, own: Collection[str]) -> str:
     def moved(found: re.Match[str]) -> str:
         file = normpath(join(dirname(name), found[2]))
         stays = not found[2] or file in own or file.startswith("..")
-        return found[0] if stays else f'{found[1]}="../{found[2]}'
+        return found[0] if stays else f'{found[1]}="{out}{file}'
 
+    out = "../" * (name.count("/") + 1)
     return ADDRESS.sub(moved, html).replace(CONTENT_ROOT, f"{CONTENT_ROOT}../")
 
 

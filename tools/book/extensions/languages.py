@@ -9,6 +9,7 @@ little.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -74,13 +75,15 @@ class MarkWords(SphinxTransform):
     """Tells what is said in a code cell's outputs from what was computed there.
 
     Of verdicts the statement and the words in emphasis are to be translated, and the numbers are not. Tables and
-    pictures stay as they are.
+    pictures stay as they are, and so does a book of which nothing is to be translated.
     """
 
     default_priority = 5  # before Sphinx looks for what is to be translated
 
     def apply(self) -> None:
         """Called by Sphinx for each page."""
+        if not self.config.translated:
+            return
         for title in self.document.findall(lambda node: isinstance(node, exercise_title | solution_title)):
             title["translatable"] = False  # by the extension's own catalogue
         for cell in list(self.document.findall(is_part("cell_code"))):
@@ -114,7 +117,7 @@ class SayLanguages(SphinxTransform):
 
     def apply(self) -> None:
         """Called by Sphinx for each page."""
-        if self.app.builder.name == "gettext":
+        if self.config.language == "en":
             return
         for output in self.document.findall(is_part("cell_code_output")):
             for part in output.findall(lambda node: isinstance(node, nodes.Element) and "translatable" in node):
@@ -158,12 +161,15 @@ def lags(said: Iterable[str], catalogue: Mapping[str, str]) -> Iterator[str]:
             yield f"translated, but not said any more: “{message}”. Run `make translations`"
 
 
+offered = cache(catalogues)  # the same for each page
+
+
 def offer_languages(app: Sphinx, page: str, _template: str, context: dict[str, object], _doctree: object) -> None:
     """Leads from a page to the same page in other languages, in its header and in its head.
 
     The single page, which becomes the PDF, is alone.
     """
-    found = catalogues(Path(app.srcdir)) if app.builder.name == "html" else {}
+    found = offered(Path(app.srcdir)) if app.builder.name == "html" else {}
     ours, up = app.config.language, "../" * page.count("/")
     address = published_at(str(app.config.html_theme_options.get("repository_url", "")))
     links, heads = [], []
