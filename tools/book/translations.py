@@ -96,6 +96,7 @@ def in_language(root: Path, folder: Path, language: str, found: dict[str, Path])
     """Makes the pages in a language, and of the others their titles, and returns where they are."""
     words = compiled(root, language, folder / "locale")
     settings = {"language": language, "locale_dirs": str(words), "translated": ",".join(found)}
+    settings["smartquotes"] = "0"  # else the apostrophes of what stays English become brackets
     title = yaml.safe_load((root / "_config.yml").read_text())["title"]
     known = translated(read(found[first])) if (first := toc_pages(root)[0]) in found else {}
     settings["html_title"] = known.get(title, title)
