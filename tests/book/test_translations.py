@@ -133,7 +133,7 @@ def test_all_that_a_page_says_is_translated_and_what_it_computed_is_not(built) -
     assert page.select_one(".cell_output")["lang"] == "en"
     assert [part.text for part in line.select("[lang=zh-TW]")] == ["站得住腳。", "成立"]
     assert page.select_one(".panels")["aria-label"] == "又紅又圓。"
-    assert [part.text for part in page.select("summary span")] == ["顯示", "隱藏"]
+    assert [part.text for part in page.select("summary p")] == ["顯示", "隱藏"]
 
 
 def test_a_page_offers_its_other_languages(built) -> None:
