@@ -12,7 +12,7 @@ TWO_WORKERS := -n 2 --dist loadfile --durations=10 --durations-min=10
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO_WORKERS)
 
 .PHONY: help reproduce test install lint unit forged nbval notebooks alone environment verdicts seal campaign
-.PHONY: book same slides archive conf pdf rendered workflows clean
+.PHONY: book same translations slides archive conf pdf rendered workflows clean
 
 help:
 	@echo "make reproduce   run every chapter, retraining its nets, then print a report and build the book"
@@ -25,6 +25,8 @@ help:
 	@echo "make book        build the pages from the committed notebooks"
 	@echo "                 PLAIN=1 does it by Sphinx and conf.py, without jupyter-book"
 	@echo "make same        hold the pages that Sphinx makes without jupyter-book to those of make book"
+	@echo "make translations  bring the catalogues in locale/ up to date after a text has changed, and say what to translate"
+	@echo "                 PAGE=notebooks/13_ledger begins that of another page"
 	@echo "make slides      slides, lab and prediction sheet for a classroom, from teaching/ (make book has them, too)"
 	@echo "make pdf         print the whole book as build/book.pdf (needs Chromium)"
 	@echo "make rendered    look at the built pages in Chromium: accessibility, offline, weight, two widths, keyboard"
@@ -122,6 +124,10 @@ book: $(STAMP)
 
 same: $(STAMP)
 	$(BOOK) same
+
+# After a change of a translated page's text; the pages themselves are part of the book.
+translations: $(STAMP)
+	$(BOOK) translations $(PAGE)
 
 # As part of `make notebooks`, too: what archives want to know of the book, from what is there.
 archive: $(STAMP)

@@ -142,8 +142,8 @@ SAID = (
     ),
     Said(
         "chapters/09_imagenet.md",
-        "at 18 layers the two kinds of net do not end alike. The residual one is ahead early, as the paper says, and still "
-        "ahead at the end.",
+        "at 18 layers the two kinds of net do not end alike. The residual one is ahead early, as the paper says, and "
+        "still ahead at the end.",
         {("resnet-18-comparable", "small"): "refuted", ("resnet-18-faster", "small"): "supported"},
     ),
     Said(

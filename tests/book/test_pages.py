@@ -14,21 +14,12 @@ from docutils import nodes
 from docutils.utils import new_document
 from small_book import TEXT, executed, lay_out
 
-from book import ROOT, BookError, pages
+from book import ROOT, BookError, builders, pages
+from book.builders import jupyter_book, served_config, sphinx
 from book.extensions import pictures
 from book.notebooks import code_cells
 from book.page_checks import page_problems
-from book.pages import (
-    MATHJAX_BUNDLE,
-    PATCHES,
-    UNUSED,
-    differences,
-    drop_unused,
-    jupyter_book,
-    mend,
-    served_config,
-    sphinx,
-)
+from book.pages import MATHJAX_BUNDLE, PATCHES, UNUSED, differences, drop_unused, mend
 from book.plain import conf
 from book.texts import repository
 
@@ -143,7 +134,7 @@ def test_another_version_of_jupyter_book_is_refused_in_one_line(
             raise PackageNotFoundError(name)
         return found
 
-    monkeypatch.setattr(pages, "version", version)
+    monkeypatch.setattr(builders, "version", version)
     with pytest.raises(BookError, match=f"^jupyter-book 1 makes the pages, and {found or 'none'} is installed: .*"):
         jupyter_book(lay_out(tmp_path, one=TEXT), tmp_path, "html")
 

@@ -29,7 +29,7 @@ PAGES = sorted(
     for path in BUILT.rglob("*.html")
     if not path.relative_to(BUILT).parts[0].startswith("_") and path.name not in OWN
 )
-CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
+CHAPTERS = [name for name in PAGES if "notebooks/" in name]  # in all languages
 MOST_BYTES = 3_000_000  # of a page with all that it loads
 WIDTHS = {"phone": 360, "desktop": 1440}
 
@@ -119,7 +119,7 @@ def test_a_page_fits_the_screen(page: Page, name: str, screen: str) -> None:
     page.set_viewport_size({"width": WIDTHS[screen], "height": 900})
     read(page, name)
     SHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SHOTS / f"{Path(name).stem}-{screen}.png", full_page=True)
+    page.screenshot(path=SHOTS / f"{name.removesuffix('.html').replace('/', '-')}-{screen}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[screen]
 
 
@@ -429,3 +429,29 @@ def test_the_first_page_claims_shows_and_leads_on_in_one_screen(page: Page) -> N
     for part in ("article h1", "article .panels", ".scoreboard", ".sd-card:has-text('Rely')"):
         box = page.locator(part).first.bounding_box()
         assert box["y"] + box["height"] <= 960, part
+
+
+# ----------------------------------------------------------------------------------------------------- other languages
+
+
+def test_a_page_leads_to_itself_in_another_language_and_back(page: Page) -> None:
+    for screen in WIDTHS.values():
+        page.set_viewport_size({"width": screen, "height": 900})
+        page.goto((BUILT / "index.html").as_uri(), wait_until="load")
+        page.wait_for_url("**/00_measured.html")
+        page.get_by_role("link", name="繁體中文").click()
+        page.wait_for_url("**/zh-tw/notebooks/00_measured.html")
+        assert page.locator("html").get_attribute("lang") == "zh-TW"
+        assert page.locator(".explore-depth").get_by_role("slider").is_visible()  # the script is found from here, too
+        page.get_by_role("link", name="English").click()
+        page.wait_for_url(lambda url: url.endswith("/00_measured.html") and "zh-tw" not in url)
+        assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_what_is_not_translated_is_read_aloud_in_english(page: Page) -> None:
+    read(page, "zh-tw/notebooks/14_reading_notes.html")
+    line = page.locator(".cell_output li").first
+    assert line.evaluate("part => part.closest('[lang]').lang") == "en"
+    assert {part.get_attribute("lang") for part in line.locator("[lang]").all()} == {"zh-TW"}
+    said = line.locator("em [lang]").first
+    assert said.evaluate("part => getComputedStyle(part).fontStyle") == "normal"

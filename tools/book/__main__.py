@@ -16,6 +16,7 @@ from book.plain import conf
 from book.reproduce import reproduce
 from book.sync import sync
 from book.texts import contents
+from book.translations import update
 from resnet_lib.runs.seal import renew
 from resnet_lib.runs.store import committed_dir
 
@@ -40,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("archive", help="the metadata for archives, from what is there")
     commands.add_parser("conf", help="conf.py, the settings of Sphinx, from _config.yml")
     commands.add_parser("slides", help="slides, lab and prediction sheet for a classroom, into build/teaching")
+    translate = commands.add_parser("translations", help="bring the catalogues of translated pages up to date")
+    translate.add_argument("pages", nargs="*", help="pages to begin with, as notebooks/13_ledger")
+    translate.add_argument("--language", default="zh_TW", help="as gettext calls it (default: zh_TW)")
     commands.add_parser("pdf", help="the whole book, printed by Chromium, into build/book.pdf")
     return parser
 
@@ -86,6 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
             case "slides":
                 folder = ROOT / "build" / classroom.FOLDER
                 print(f"== classroom: {', '.join(classroom.build(ROOT, folder))} in {folder}")
+            case "translations":
+                for message in update(ROOT, options.language, options.pages):
+                    print(f"to translate: {message}")
             case "pdf":
                 pdf(ROOT, ROOT / "build" / "book.pdf")
     except (BookError, OSError) as error:
