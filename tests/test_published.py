@@ -404,7 +404,8 @@ def test_what_is_stored_is_not_measured_again(
     monkeypatch.setattr(published, "LESIONED_DEPTHS", (14,))
     made = published.work([net], tmp_path / "records")
     names = [study.study for study in made]
-    assert names == ["whole-net", "black-border", "delete-block", "swap-blocks", "delete-at-random"]
+    lesions = ["delete-block", "swap-blocks", "delete-at-random", "deletion-curve"]
+    assert names == ["whole-net", "black-border", *lesions, "gradient-paths"]
     assert [line.partition("_")[0] for line in capsys.readouterr().err.splitlines()] == names
     assert published.work([net], tmp_path / "records") == []
     assert Records(tmp_path / "none", tmp_path / "records").published("swap-blocks", net.name) == made[3]
@@ -413,7 +414,7 @@ def test_what_is_stored_is_not_measured_again(
 
 def test_only_nets_of_the_depths_that_the_book_looks_into_are_damaged() -> None:
     assert published.studies_of(NETS["akamaster/ResNet-44"]) == ["whole-net", "black-border"]
-    assert published.studies_of(NETS["akamaster/ResNet-56"])[2:] == list(published.LESIONS)
+    assert published.studies_of(NETS["akamaster/ResNet-56"])[2:] == [*published.LESIONS, "gradient-paths"]
     assert published.studies_of(NETS["a-martyn/ResNet-56"])[2:] == [*published.LESIONS, *ALONG]
 
 

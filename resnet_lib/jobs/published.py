@@ -201,6 +201,7 @@ LESIONS: dict[str, Callable[[Examined], dict[str, float]]] = {
     "delete-block": studies.delete_block,
     "swap-blocks": studies.swap_blocks,
     "delete-at-random": studies.delete_at_random,
+    "deletion-curve": studies.deletion_curve,
 }
 LESIONED_DEPTHS = (20, 56)  # those of our own nets that are looked into
 
