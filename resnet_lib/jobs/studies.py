@@ -36,8 +36,9 @@ from resnet_lib.training.provenance import begin_segment, provenance
 from resnet_lib.training.recording import PROBE_IMAGES
 
 NUM_IMAGES = 2000  # test images, if there are so many
+FEWER_IMAGES = {"deletion-curve": 1000} | {name: measure.images for name, measure in MEASURES.items()}
 RANDOM_BLOCKS, RANDOM_DRAWS = (2, 4, 8), 5
-FROM_ONE_TO_MOST = (1, 2, 3, 4, 5, 6, 8, 12, 16, 20, 24)  # blocks; a net of 56 layers has 25 to lose, one of 20 has 7
+FROM_ONE_TO_MOST = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24)  # blocks; a net of 56 layers has 25 to lose, one of 20 has 7
 GROWN_DEPTH = 56
 GROWTH_ITERATIONS = 50
 
@@ -211,7 +212,7 @@ def make_study(study: str, config: RunConfig, num_images: int | None = None) -> 
     Args:
         study: a key of `EVERY`.
         config: the run whose net it is.
-        num_images: how many of the first test images to use; by default as many as the study names, or `NUM_IMAGES`.
+        num_images: how many of the first test images to use; by default those of `FEWER_IMAGES`, or `NUM_IMAGES`.
 
     Raises:
         UserError: unknown study; or as `load_trained` does.
@@ -221,7 +222,7 @@ def make_study(study: str, config: RunConfig, num_images: int | None = None) -> 
         trained = _trained(config, None, num_images or NUM_IMAGES)
         trained = replace(trained, hardware=Hardware.choose(precision=FROM_THE_START[study].precision))
     else:
-        trained = load_trained(config, num_images or (MEASURES[study].images if study in MEASURES else NUM_IMAGES))
+        trained = load_trained(config, num_images or FEWER_IMAGES.get(study, NUM_IMAGES))
     if study in MEASURES:  # some look at gradients, and each counts every digit
         trained = replace(trained, hardware=Hardware.choose(precision="fp32"))
     started = time.perf_counter()

@@ -5,11 +5,12 @@ from math import comb
 import pytest
 from samples import made_up_study
 
+from resnet_lib.evidence.effects import path_shares
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.settings import resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
-from resnet_lib.show.figures.signals import path_shares, steps_of_trained
+from resnet_lib.show.figures.signals import steps_of_trained
 
 RECORDS = Records.committed()
 CONFIG = resnet(20).at(PROFILES["paper"], 0)

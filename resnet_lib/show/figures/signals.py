@@ -6,6 +6,7 @@ from statistics import mean
 
 from matplotlib.axes import Axes
 
+from resnet_lib.evidence.effects import path_shares
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.published import PublishedNet
 from resnet_lib.runs.records import PublishedStudy, Study
@@ -221,16 +222,6 @@ def refinement(records: Records, depths: Sequence[int], title: str) -> Figure:
             shown += found
         all_axes[2 * row].set_ylabel("error (%), or 100 × cosine")
     return _finish(figure, shown, "Grey lines: where a stage begins. ", title)
-
-
-def path_shares(study: PublishedStudy | Study) -> list[float]:
-    """Percent of the gradient that comes through paths with 0, 1, 2, ... residual branches.
-
-    The norm on one path of a length, from the study, times the number of such paths; shares of the sum of these.
-    """
-    blocks = len(study.value) - 1
-    parts = [norm * comb(blocks, length) for length, norm in enumerate(study.value)]
-    return [100 * part / sum(parts) for part in parts]
 
 
 @styled
