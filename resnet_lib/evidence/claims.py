@@ -830,6 +830,73 @@ CLAIMS |= in_chapter(
         unit="percent",
         of_learned=True,
     ),
+    Claim(
+        name="branches-at-zero-train",
+        statement="Without batch norm a deep residual net fits better if its branches start at zero.",
+        source="De & Smith 2020, 2002.10444",
+        covers=("S2",),
+        effect=Difference(
+            "training error of ResNet-56 without batch norm at its best learning rate minus that of the same net with "
+            "SkipInit, at the rate that was best on other seeds",
+            worse=BestOf(tuple(unnormalised(resnet(56), lr) for lr in UNNORMALISED_LRS)),
+            better=tuned(resnet(56, batch_norm=False, init="skipinit")),
+        ),
+    ),
+    Claim(
+        name="skipinit-like-batch-norm",
+        statement="It then fits as well as with batch norm.",
+        source="De & Smith 2020, 2002.10444",
+        covers=("S2",),
+        effect=Difference(
+            "training error of ResNet-56 with batch norm minus that with SkipInit in its place, each at the rate that "
+            "was best on other seeds",
+            worse=tuned(resnet(56)),
+            better=tuned(resnet(56, batch_norm=False, init="skipinit")),
+        ),
+        threshold=-THRESHOLD,
+    ),
+    Claim(
+        name="fixup-like-batch-norm",
+        statement="So it does with weights that make the branches small at the start.",
+        source="Zhang et al. 2019, 1901.09321",
+        covers=("S2",),
+        effect=Difference(
+            "training error of ResNet-56 with batch norm minus that with Fixup in its place, each at the rate that was "
+            "best on other seeds",
+            worse=tuned(resnet(56)),
+            better=tuned(resnet(56, batch_norm=False, init="fixup")),
+        ),
+        threshold=-THRESHOLD,
+    ),
+    *(
+        Claim(
+            name=f"{init}-start-no-cure",
+            statement=statement,
+            source=f"reading note 1; {source}",
+            covers=("note 1",),
+            effect=Difference(
+                f"training error of plain-56 from {start} minus that of ResNet-56, each at the rate that was best on "
+                "other seeds",
+                worse=tuned(plain(56, init=init)),
+                better=tuned(resnet(56)),
+            ),
+            of_learned=True,
+        )
+        for init, start, statement, source in (
+            (
+                "dirac",
+                "layers that are the identity",
+                "To start as the identity does not do for the plain net what the shortcut does.",
+                "Zagoruyko & Komodakis 2017, 1706.00388",
+            ),
+            (
+                "orthogonal",
+                "layers that are rotations",
+                "Nor does a start that keeps all lengths.",
+                "Xiao et al. 2018, 1806.05393",
+            ),
+        )
+    ),
 )
 CLAIMS |= in_chapter(
     "18_how_much_is_noise",
