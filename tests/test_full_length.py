@@ -12,7 +12,7 @@ from resnet_lib.evidence import why
 from resnet_lib.evidence.facts import FACTS
 from resnet_lib.jobs import full_length, published, studies
 from resnet_lib.jobs.examined import WHOLE, Trained, test_error
-from resnet_lib.nets import models, signals
+from resnet_lib.nets import models, probes, signals
 from resnet_lib.nets.models import CifarNet
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.published import published_nets
@@ -123,6 +123,16 @@ def test_facts_fail_where_plain_nets_are_like_residual_ones(monkeypatch: pytest.
     for kinds in ({"plain": "A", "residual": "A"}, {"plain": "none", "residual": "none"}):
         monkeypatch.setattr(why, "KINDS", kinds)
         assert not why.gradients_shatter()[0]
+
+
+def test_a_start_is_told_in_the_numbers_of_its_probes() -> None:
+    images, labels = why.images_and_labels(8)
+    told = why.at_the_start(why.untrained(20, "A", 3), images, labels)
+    steps = probes.branch_ratios(why.untrained(20, "A", 3), images)
+    assert told["mean step"] == pytest.approx(sum(steps) / 9)
+    identity = why.at_the_start(why.untrained(20, "A", 3, batch_norm=False, init="skipinit"), images, labels)
+    assert identity["mean step"] == 0
+    assert 0.9 < identity["cosine of neighbours"] <= 1 and identity["gradient, first block over last"] < 1.1
 
 
 def test_an_exponent_is_the_slope_on_logarithmic_axes() -> None:

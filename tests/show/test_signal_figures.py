@@ -8,7 +8,7 @@ from samples import made_up_study
 
 from resnet_lib.evidence.effects import path_shares, time_to_learn
 from resnet_lib.runs.profiles import PROFILES
-from resnet_lib.runs.settings import resnet
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 from resnet_lib.show.figures.signals import steps_of_trained
@@ -72,6 +72,9 @@ def test_times_to_learn_are_geometric_means_over_seeds() -> None:
     times = [time_to_learn(run) for run in RECORDS.select(resnet(56).runs(small))]
     assert len(times) == small.num_seeds
     assert lines[small.label, "residual"][-1] == pytest.approx(geometric_mean(times))
+    smoke = PROFILES["smoke"]
+    of = [geometric_mean(map(time_to_learn, RECORDS.select(plain(d).runs(smoke)))) for d in (20, 32)]
+    assert tables.slowed_down([smoke], RECORDS)["20 to 32 layers"][0] == f"× {of[1] / of[0]:.2f}"
 
 
 def test_what_is_read_off_stands_at_its_block() -> None:

@@ -284,7 +284,7 @@ def times_to_learn(profiles: Sequence[Profile], records: Records, title: str) ->
     records = records.noting()
     for axes, profile in zip(all_axes, profiles, strict=True):
         for kind, net, color in (("plain", plain, ORANGE), ("residual", resnet, BLUE)):
-            seeds = {depth: list(measured(net(depth), profile, records, time_to_learn).values()) for depth in DEPTHS}
+            seeds = {d: list(measured(net(d), profile, records, time_to_learn).values()) for d in (*DEPTHS, 110)}
             means = {depth: geometric_mean(times) for depth, times in seeds.items() if times}
             for depth in means:
                 axes.plot([depth] * len(seeds[depth]), seeds[depth], "o", color=color, ms=3, alpha=0.4)
@@ -292,7 +292,7 @@ def times_to_learn(profiles: Sequence[Profile], records: Records, title: str) ->
         axes.axhline(profile.recipe.iterations, color="0.5", ls=":", lw=1.2)
         log_axis(axes)
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set(title=profile.label, xlabel="layers", xticks=DEPTHS)
+        axes.set(title=profile.label, xlabel="layers", xticks=(*DEPTHS, 110))
     all_axes[0].set_ylabel("iterations")
     figure.color_legend({"plain": ORANGE, "residual": BLUE})
     figure.headline(title)
