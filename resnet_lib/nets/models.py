@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 SHORTCUTS = ("none", "A", "B", "C", "scaled", "gated")
 INITS = ("he", "skipinit", "fixup", "dirac", "orthogonal")
-DIRAC_NOISE = 0.1  # as much of He's values is added to the identity (Zagoruyko and Komodakis 2017, section 3.2)
+DIRAC_NOISE = 0.1  # so much of He's values is added to the identity, as in the nets of 1706.00388
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
