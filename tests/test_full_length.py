@@ -135,5 +135,15 @@ def test_a_start_is_told_in_the_numbers_of_its_probes() -> None:
     assert 0.9 < identity["cosine of neighbours"] <= 1 and identity["gradient, first block over last"] < 1.1
 
 
+def test_kinds_of_nets_are_compared_in_means_over_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(why, "SEEDS", range(2))
+    (row,) = why.starts({"plain": {"shortcut": "none"}}, depth=8)
+    images, labels = why.images_and_labels()
+    one, two = (why.at_the_start(why.untrained(8, "none", seed), images, labels) for seed in range(2))
+    growth = "gradient, first block over last"
+    assert row["mean step"] == f"{(one['mean step'] + two['mean step']) / 2:.2g}"
+    assert (row["net"], row[growth]) == ("plain", f"{(one[growth] * two[growth]) ** 0.5:.2g}")
+
+
 def test_an_exponent_is_the_slope_on_logarithmic_axes() -> None:
     assert why.exponent({1: 3.0, 4: 1.5, 16: 0.75}) == pytest.approx(-0.5)

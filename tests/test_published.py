@@ -414,7 +414,9 @@ def test_what_is_stored_is_not_measured_again(
 
 def test_only_nets_of_the_depths_that_the_book_looks_into_are_damaged() -> None:
     assert published.studies_of(NETS["akamaster/ResNet-44"]) == ["whole-net", "black-border"]
-    assert published.studies_of(NETS["akamaster/ResNet-56"])[2:] == [*published.LESIONS, "gradient-paths"]
+    lesions = ["delete-block", "swap-blocks", "delete-at-random"]
+    assert published.studies_of(NETS["akamaster/ResNet-56"])[2:] == [*lesions, "gradient-paths"]
+    assert published.studies_of(NETS["a-martyn/plain-56"])[2:] == [*lesions, "deletion-curve"]
     assert published.studies_of(NETS["a-martyn/ResNet-56"])[2:] == [*published.LESIONS, *ALONG]
 
 

@@ -808,7 +808,7 @@ CLAIMS |= in_chapter(
         "takes it little by little.",
         source="Veit et al. 2016, 1605.06431",
         effect=Difference(
-            "share of what 24 deleted blocks add to the test error that one adds, in plain-56 minus that in ResNet-56",
+            "share of what 20 deleted blocks add to the test error that one adds, in plain-56 minus that in ResNet-56",
             worse=plain(56),
             better=resnet(56),
             of=share_of_the_first,

@@ -6,7 +6,7 @@ for claims that runs decide (`rule`). The rules were fixed after a look at other
 
 from collections.abc import Callable
 from math import log
-from statistics import mean
+from statistics import geometric_mean, mean
 
 from torch import Tensor
 
@@ -48,6 +48,22 @@ def at_the_start(net: models.CifarNet, images: Tensor, labels: Tensor) -> dict[s
         "gradient, first block over last": norms[0] / norms[-1],
         "cosine of neighbours": signals.autocorrelation(along)[1],
     }
+
+
+def starts(nets: dict[str, dict[str, object]], depth: int = 56) -> list[dict[str, str]]:
+    """A row for each kind of new net, name -> arguments of `models.CifarNet`: what `at_the_start` gives, over `SEEDS`.
+
+    Means, and of the growth of the gradient the geometric one.
+    """
+    images, labels = images_and_labels()
+    rows = []
+    for name, varied in nets.items():
+        told = [at_the_start(untrained(depth, seed=seed, **varied), images, labels) for seed in SEEDS]
+        means = {what: mean(each[what] for each in told) for what in told[0]}
+        growth = "gradient, first block over last"
+        means[growth] = geometric_mean(each[growth] for each in told)
+        rows.append({"net": name} | {what: f"{value:.2g}" for what, value in means.items()})
+    return rows
 
 
 def exponent(values: dict[int, float]) -> float:

@@ -203,6 +203,7 @@ LESIONS: dict[str, Callable[[Examined], dict[str, float]]] = {
     "delete-at-random": studies.delete_at_random,
     "deletion-curve": studies.deletion_curve,
 }
+OF_PAIRS = {"deletion-curve"}  # lesions that only the nets of whoever trained plain and residual ones get
 LESIONED_DEPTHS = (20, 56)  # those of our own nets that are looked into
 
 
@@ -216,7 +217,8 @@ def studies_of(net: PublishedNet) -> list[str]:
         for name, of in MEASURES.items()
     }
     along = [name for name, fitting in fits.items() if fitting]
-    return [WHOLE_NET, BLACK_BORDER, *LESIONS, *along]
+    lesions = [name for name in LESIONS if pair or name not in OF_PAIRS]
+    return [WHOLE_NET, BLACK_BORDER, *lesions, *along]
 
 
 def make_study(study: str, net: PublishedNet, num_images: int | None = None) -> PublishedStudy:

@@ -38,7 +38,7 @@ from resnet_lib.training.recording import PROBE_IMAGES
 NUM_IMAGES = 2000  # test images, if there are so many
 FEWER_IMAGES = {"deletion-curve": 1000} | {name: measure.images for name, measure in MEASURES.items()}
 RANDOM_BLOCKS, RANDOM_DRAWS = (2, 4, 8), 5
-FROM_ONE_TO_MOST = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24)  # blocks; a net of 56 layers has 25 to lose, one of 20 has 7
+FROM_ONE_TO_MOST = (1, 2, 3, 4, 5, 6, 8, 12, 16, 20)  # blocks; a net of 56 layers has 25 to lose, one of 20 has 7
 GROWN_DEPTH = 56
 GROWTH_ITERATIONS = 50
 
