@@ -38,7 +38,7 @@ from resnet_lib.runs.store import Records, committed_dir, is_run
 
 CPU = training.Hardware(torch.device("cpu"), "fp32", False)
 NETS = published_nets()
-ALONG = ("read-off", "gradient-step")  # what chapter 17 measures on them
+ALONG = ("read-off", "gradient-step", "gradient-paths")  # what chapter 17 measures on them
 BROUGHT = os.environ.get("RESNET_LIB_DATA")  # by whoever runs the tests; conftest takes it from each test
 
 
@@ -404,7 +404,7 @@ def test_what_is_stored_is_not_measured_again(
     monkeypatch.setattr(published, "LESIONED_DEPTHS", (14,))
     made = published.work([net], tmp_path / "records")
     names = [study.study for study in made]
-    lesions = ["delete-block", "swap-blocks", "delete-at-random", "deletion-curve"]
+    lesions = ["delete-block", "swap-blocks", "delete-at-random"]
     assert names == ["whole-net", "black-border", *lesions, "gradient-paths"]
     assert [line.partition("_")[0] for line in capsys.readouterr().err.splitlines()] == names
     assert published.work([net], tmp_path / "records") == []
