@@ -141,8 +141,8 @@ def test_kinds_of_nets_are_compared_in_means_over_seeds(monkeypatch: pytest.Monk
     images, labels = why.images_and_labels()
     one, two = (why.at_the_start(why.untrained(8, "none", seed), images, labels) for seed in range(2))
     growth = "gradient, first block over last"
-    assert row["mean step"] == f"{(one['mean step'] + two['mean step']) / 2:.2g}"
-    assert (row["net"], row[growth]) == ("plain", f"{(one[growth] * two[growth]) ** 0.5:.2g}")
+    assert row["mean step"] == f"{(one['mean step'] + two['mean step']) / 2:.2f}"
+    assert (row["net"], row[growth]) == ("plain", f"{(one[growth] * two[growth]) ** 0.5:.0f}")
 
 
 def test_an_exponent_is_the_slope_on_logarithmic_axes() -> None:

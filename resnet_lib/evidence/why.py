@@ -59,10 +59,10 @@ def starts(nets: dict[str, dict[str, object]], depth: int = 56) -> list[dict[str
     rows = []
     for name, varied in nets.items():
         told = [at_the_start(untrained(depth, seed=seed, **varied), images, labels) for seed in SEEDS]
-        means = {what: mean(each[what] for each in told) for what in told[0]}
+        means = {what: f"{mean(each[what] for each in told) + 0.0:.2f}" for what in told[0]}
         growth = "gradient, first block over last"
-        means[growth] = geometric_mean(each[growth] for each in told)
-        rows.append({"net": name} | {what: f"{value:.2g}" for what, value in means.items()})
+        means[growth] = f"{float(f'{geometric_mean(each[growth] for each in told):.2g}'):,.0f}"
+        rows.append({"net": name} | means)
     return rows
 
 
