@@ -153,6 +153,15 @@ SAID = (
     ),
     Said(
         "chapters/07_heads.md",
+        "a second one gains nothing, with many images or with few. A head like VGG's is another matter.",
+        {
+            ("fc-on-images", "small"): "supported",
+            ("fc-on-few-images", "small"): "supported",
+            ("vgg-head-on-images", "small"): "refuted",
+        },
+    ),
+    Said(
+        "chapters/07_heads.md",
         "For the wide layer the verdict is clear. For the six layers the interval lies on the same side, but begins a "
         "little below the half point that a verdict asks for.",
         {
