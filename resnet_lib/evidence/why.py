@@ -59,7 +59,7 @@ def starts(nets: dict[str, dict[str, object]], depth: int = 56) -> list[dict[str
     rows = []
     for name, varied in nets.items():
         told = [at_the_start(untrained(depth, seed=seed, **varied), images, labels) for seed in SEEDS]
-        means = {what: f"{mean(each[what] for each in told) + 0.0:.2f}" for what in told[0]}
+        means = {what: f"{round(mean(each[what] for each in told), 2) + 0:.2f}" for what in told[0]}
         growth = "gradient, first block over last"
         means[growth] = f"{float(f'{geometric_mean(each[growth] for each in told):.2g}'):,.0f}"
         rows.append({"net": name} | means)

@@ -120,8 +120,12 @@ class Block(nn.Module):
 
     @property
     def last_norm(self) -> nn.Module:
-        """What normalises F(x): the batch norm after the last convolution, or the identity in its place."""
+        """What ends F(x): the batch norm after the last convolution, or what a net without batch norm has there."""
         return self.layers[-1][1]
+
+    def end_branch_with(self, module: nn.Module) -> None:
+        """Puts something else in the place of `last_norm`."""
+        setattr(self, f"bn{self.num_layers}", module)
 
 
 class BasicBlock(Block):
@@ -348,7 +352,7 @@ class CifarNet(nn.Module):
             if not projection_norm and isinstance(module, ProjectionShortcut):
                 leave_out_batch_norm(module)
             if scaled and isinstance(module, Block):
-                setattr(module, f"bn{module.num_layers}", Scale(0.0 if init == "skipinit" else 1.0))
+                module.end_branch_with(Scale(0.0 if init == "skipinit" else 1.0))
 
     @property
     def stages(self) -> tuple[nn.Sequential, ...]:
