@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from math import comb
 from pathlib import Path
 from statistics import mean
 
@@ -264,6 +265,13 @@ def test_each_measure_finds_its_number(of: Measure, tmp_path: Path) -> None:
 @pytest.mark.parametrize("of", [share_of_the_first, short_paths])
 def test_each_measure_of_a_study_finds_its_number(of: Measure, tmp_path: Path) -> None:
     assert computed(A, {A: [0.5, 0.25, 0.75]}, tmp_path, of) == pytest.approx([0.5, 0.25, 0.75])
+
+
+def test_short_paths_are_those_through_no_more_than_a_third_of_the_blocks() -> None:
+    """Of 27 blocks up to 9, where all paths of a length bring as much together as those of any other."""
+    alike = {str(length): 1 / comb(27, length) for length in range(28)}
+    study = made_up_study("gradient-paths", A.at(SMOKE, 0), alike)
+    assert short_paths(study) == pytest.approx(100 * 10 / 28)
 
 
 def test_a_net_that_never_learns_has_taken_the_whole_run() -> None:

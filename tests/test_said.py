@@ -66,7 +66,7 @@ SAID = (
     ),
     Said(
         "chapters/17_why_shortcuts_work.md",
-        "on clothes, at a rate of 0.02, ResNet-56 has learned as soon as ResNet-20.",
+        "on clothes, at a rate of 0.02, ResNet-56 has learned about as soon as ResNet-20.",
         {("time-stays-with-shortcuts", "small"): "supported"},
     ),
     Said(
