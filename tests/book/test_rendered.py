@@ -190,6 +190,17 @@ def test_no_table_hides_its_first_column_or_that_there_is_more(page: Page) -> No
     assert first.bounding_box()["x"] == pytest.approx(before, abs=1)
 
 
+@pytest.mark.parametrize("name", [name for name in CHAPTERS if re.search("/(0[1-9]|12)_", name)])
+def test_a_phone_shows_the_errors_of_a_table(page: Page, name: str) -> None:
+    page.set_viewport_size({"width": WIDTHS["phone"], "height": 900})
+    read(page, name)
+    for table in page.locator("article table:has(th:text-matches('^(training|test) error'))").all():
+        if not table.is_visible():  # folded
+            continue
+        begins = table.locator("th:text-matches('^(training|test) error')").first.bounding_box()["x"]  # unscrolled
+        assert begins < WIDTHS["phone"] - 60, table.inner_text()[:80]
+
+
 def test_a_phone_shows_the_verdicts_of_the_ledger(page: Page) -> None:
     page.set_viewport_size({"width": WIDTHS["phone"], "height": 900})
     read(page, "notebooks/13_ledger.html")

@@ -19,15 +19,16 @@ from resnet_lib.show.tables.published import published
 def errors(records: Sequence[RunRecord]) -> Table:
     """Training and test error in percent, mean ± deviation over seeds; one row per net, optimiser, length and data.
 
-    Rows keep the order in which their first records come. Data has a column only where it differs.
+    Rows keep the order in which their first records come. What is the same in all rows has no column, and errors stand
+    before the others, where a phone shows them.
     """
-    columns = ["net", "optimiser", "iterations", "data", "training error (%)", "test error (%)"]
+    columns = ["net", "training error (%)", "test error (%)", "optimiser", "iterations", "data"]
     rows = [
-        (net, optimiser, length.removesuffix(" iterations"), images, training_spread(group), testing_spread(group))
+        (net, training_spread(group), testing_spread(group), optimiser, length.removesuffix(" iterations"), images)
         for (net, optimiser, length, images), group in grouped(records, traits).items()
     ]
     table = Table(rows, columns=columns).from_runs(records)
-    return table if table["data"].nunique() > 1 else table.drop(columns="data")
+    return table.drop(columns=[name for name in columns[3:] if table[name].nunique() < 2])
 
 
 def pairing(profile: Profile, records: Records, settings: Sequence[Setting]) -> Table:
