@@ -133,7 +133,17 @@ SAID = (
     Said(
         "chapters/06_bottleneck.md",
         "**Without shortcuts deep bottlenecks do not start.**",
-        {("plain-bottlenecks-degrade", "smoke"): "did not start"},
+        {("plain-bottlenecks-degrade", "small"): "did not start"},
+    ),
+    Said(
+        "chapters/06_bottleneck.md",
+        "**At equal cost, bottlenecks learn less here.**",
+        {("bottleneck-at-equal-cost", "small"): "refuted", ("bottleneck-at-equal-cost-A", "small"): "refuted"},
+    ),
+    Said(
+        "chapters/06_bottleneck.md",
+        "**Basic blocks do not gain from depth here.**",
+        {("basic-blocks-gain-too", "small"): "refuted"},
     ),
     Said(
         "chapters/09_imagenet.md",

@@ -109,6 +109,6 @@ def test_without_batch_norm_tells_runs_that_diverged_from_errors() -> None:
     runs[2] = runs[2].model_copy(update={"probes": None, "diverged_at": 5})
     runs.append(made_up_record(tiny_config(lr=0.1), train_error=12))
     assert [tuple(row) for row in without_batch_norm(runs).itertuples(index=False)] == [
-        ("plain-8, no BN", "0.01", 3, 1, "30.2, 90.0"),
-        ("plain-8", "0.1", 1, 0, "12.0"),
+        ("plain-8, no BN", "0.01", "30.2, 90.0, 1 diverged"),
+        ("plain-8", "0.1", "12.0"),
     ]

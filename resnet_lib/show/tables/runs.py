@@ -58,20 +58,15 @@ def recorded(settings: Sequence[Setting], records: Sequence[RunRecord]) -> Table
 def without_batch_norm(records: Sequence[RunRecord]) -> Table:
     """What became of each net, with batch norm and without, at each learning rate: the training error of every seed.
 
-    Errors are sorted; a run whose loss became infinite or not a number has none.
+    Errors are sorted; runs whose loss became infinite or not a number are counted at the end.
     """
     rows = []
     for (net, lr), group in grouped(records, lambda r: (r.config.net.name, r.config.recipe.lr)).items():
         errors = sorted(record.final.train_error for record in group if record.diverged_at is None)
-        rows.append(
-            {
-                "net": net,
-                "learning rate": f"{lr:g}",
-                "seeds": len(group),
-                "diverged": len(group) - len(errors),
-                "training error of each other seed (%)": ", ".join(f"{error:.1f}" for error in errors),
-            }
-        )
+        ends = [f"{error:.1f}" for error in errors]
+        if diverged := len(group) - len(errors):
+            ends.append(f"{diverged} diverged")
+        rows.append({"net": net, "learning rate": f"{lr:g}", "training error of each seed (%)": ", ".join(ends)})
     return Table(rows).from_runs(records)
 
 
