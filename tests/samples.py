@@ -138,22 +138,26 @@ def made_up_record(
     response: float = 1.0,
     weakest: float = 0.5,
     branch: float | None = None,
+    learned_at: float | None = None,
 ) -> RunRecord:
     """A whole record that no run made.
 
     Training error is `halfway` in the middle, test error `best` (or 95); each layer's response is `response`, and the
-    gradient norm of the first is `weakest`, of the others 0.5. If `branch` is given it is the ratio of every block.
+    gradient norm of the first is `weakest`, of the others 0.5. If `branch` is given it is the ratio of every block. If
+    `learned_at` is given, from a third of an iteration to one, the training error has fallen from 90% to 60% by then.
     """
     end = config.recipe.iterations
+    points = [(end // 2, 0.1, 2.0, halfway), (end, 0.01, 1.0, train_error + 1)]
+    if learned_at is not None:
+        points.insert(0, (1, 0.1, 2.1, 90 - 30 / learned_at))
+    iterations, lrs, losses, errors = zip(*points, strict=True)
     layers = layer_names(config.net)
     gradients = (weakest,) + (0.5,) * (len(layers) - 1)
     blocks = None if branch is None else BlockProbes(block=("layer1.0", "layer1.1"), branch_ratio=(branch, branch))
     return RunRecord(
         format=1,
         config=config,
-        train_curve=TrainCurve(
-            iteration=(end // 2, end), lr=(0.1, 0.01), loss=(2.0, 1.0), error=(halfway, train_error + 1)
-        ),
+        train_curve=TrainCurve(iteration=iterations, lr=lrs, loss=losses, error=errors),
         test_curve=TestCurve(
             iteration=(end // 2, end), loss=(2.5, 1.5), error=(95.0 if best is None else best, test_error)
         ),

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from math import comb
 from pathlib import Path
 from statistics import mean
 
@@ -15,6 +16,7 @@ from scipy import stats
 
 from resnet_lib.evidence.claims import CLAIMS, PAPER_CLAIMS, THRESHOLD, TO_COVER, Claim, verdicts
 from resnet_lib.evidence.effects import (
+    OF_STUDIES,
     BestOf,
     Difference,
     Effect,
@@ -29,9 +31,13 @@ from resnet_lib.evidence.effects import (
     halfway_error,
     lesion_cost,
     median_response,
+    nearer_to_exponential,
     one_bit_apart,
     paired,
     quotient,
+    share_of_the_first,
+    short_paths,
+    time_to_learn,
     train_error,
     weakest_gradient,
 )
@@ -55,7 +61,7 @@ from resnet_lib.runs.experiments import FOLKLORE, home
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.records import RunRecord, load_record, save_record, save_study
 from resnet_lib.runs.seal import SEAL
-from resnet_lib.runs.settings import Setting, fully_connected, plain, resnet
+from resnet_lib.runs.settings import DEPTHS, Setting, fully_connected, plain, resnet
 from resnet_lib.runs.store import Records, committed_dir
 
 SMOKE = PROFILES["smoke"]
@@ -220,6 +226,15 @@ AS_RECORDED: dict[Measure, Callable[[float], dict[str, float]]] = {  # a number 
     weakest_gradient: lambda x: {"weakest": 0.5 * x},
     median_response: lambda x: {"response": x},
     branch_ratio: lambda x: {"branch": x},
+    time_to_learn: lambda x: {"learned_at": x},
+}
+
+
+AS_STUDIED: dict[Measure, Callable[[float], dict[str, float]]] = {  # likewise a made-up study
+    lesion_cost: lambda x: {"whole net": 20.0, "layer1.0": 29 + x, "layer1.1": 20 + x, "layer1.2": 19 + x},
+    share_of_the_first: lambda x: {"whole net": 20.0, "a": 20 + 15 * x, "b": 20 + 5 * x, "a+b": 35.0, "a+c": 25.0},
+    short_paths: lambda x: {"0": x / 2, "1": x / 6, "2": (100 - x) / 6, "3": (100 - x) / 2},  # of 1, 3, 3 and 1 paths
+    one_bit_apart: lambda x: {"whole net": 20.0, "one bit, differ": 8 * x, "another seed, differ": 8.0},
 }
 
 
@@ -228,12 +243,8 @@ def told(numbers: dict[Setting, Sequence[float]], folder: Path, of: Measure = tr
     for setting, values in numbers.items():
         for seed, value in enumerate(values):
             config = setting.at(SMOKE, seed)
-            if of is lesion_cost:
-                blocks = {"whole net": 20.0, "layer1.0": 29 + value, "layer1.1": 20 + value, "layer1.2": 19 + value}
-                save_study(made_up_study("delete-block", config, blocks), folder)
-            elif of is one_bit_apart:
-                differ = {"whole net": 20.0, "one bit, differ": 8 * value, "another seed, differ": 8.0}
-                save_study(made_up_study("one-bit", config, differ), folder)
+            if of in AS_STUDIED:
+                save_study(made_up_study(OF_STUDIES[of], config, AS_STUDIED[of](value)), folder)
             else:
                 save_record(made_up_record(config, **AS_RECORDED[of](value)), folder)
     return Records(folder)
@@ -248,7 +259,33 @@ A, B, C = resnet(8), resnet(14), resnet(20)
 
 @pytest.mark.parametrize("of", AS_RECORDED)
 def test_each_measure_finds_its_number(of: Measure, tmp_path: Path) -> None:
+    assert computed(A, {A: [0.5, 0.375, 0.75]}, tmp_path, of) == pytest.approx([0.5, 0.375, 0.75])
+
+
+@pytest.mark.parametrize("of", [share_of_the_first, short_paths])
+def test_each_measure_of_a_study_finds_its_number(of: Measure, tmp_path: Path) -> None:
     assert computed(A, {A: [0.5, 0.25, 0.75]}, tmp_path, of) == pytest.approx([0.5, 0.25, 0.75])
+
+
+def test_short_paths_are_those_through_no_more_than_a_third_of_the_blocks() -> None:
+    """Of 27 blocks up to 9, where all paths of a length bring as much together as those of any other."""
+    alike = {str(length): 1 / comb(27, length) for length in range(28)}
+    study = made_up_study("gradient-paths", A.at(SMOKE, 0), alike)
+    assert short_paths(study) == pytest.approx(100 * 10 / 28)
+
+
+def test_a_net_that_never_learns_has_taken_the_whole_run() -> None:
+    record = made_up_record(A.at(SMOKE, 0), train_error=70.0)
+    assert time_to_learn(record) == 200
+    falls = made_up_record(A.at(SMOKE, 0), train_error=39.0, halfway=80.0)  # 80% after 100 iterations, 40% after 200
+    assert time_to_learn(falls) == pytest.approx(150)
+
+
+def test_exponential_growth_is_told_from_a_power_of_the_depth() -> None:
+    grown = nearer_to_exponential([2 ** (depth / 12) for depth in DEPTHS])
+    powers = nearer_to_exponential([depth**3 for depth in DEPTHS])
+    assert grown > 0.02 and powers < -0.02
+    assert nearer_to_exponential([5.0] * 4) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_lesion_costs_the_median_over_blocks(tmp_path: Path) -> None:
@@ -346,6 +383,9 @@ WORDS |= {
     branch_ratio: "deviation of F(x) over that of x",
     weakest_gradient: "smallest gradient",
     lesion_cost: "deleting one adds",
+    share_of_the_first: "deleted blocks add to the test error that one adds",
+    short_paths: "share of the gradient that comes on paths through the branches of at most 9 of the 27 blocks",
+    time_to_learn: "iterations until the training error falls to 60%",
     one_bit_apart: "answers differently",
 }
 WORDS |= {flattery: "minus the lowest of all evaluations"}
@@ -357,6 +397,10 @@ PHRASES: dict[str, Callable[[NetConfig], bool]] = {
     "shortcuts of 0.5 x": lambda net: net.shortcut == "scaled",
     "gated shortcuts": lambda net: net.shortcut == "gated",
     "started at zero": lambda net: net.zero_init,
+    "SkipInit": lambda net: net.init == "skipinit",
+    "Fixup": lambda net: net.init == "fixup",
+    "the identity": lambda net: net.init == "dirac",
+    "rotations": lambda net: net.init == "orthogonal",
     "two fully connected layers": lambda net: len(net.head) == 1,
     "such a head": lambda net: net.pool == "flatten",
     "one fully connected layer": lambda net: (net.family, net.depth) == ("fully-connected", 1),
@@ -447,6 +491,10 @@ def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
         **{f"folklore: {departure.name}": 0.0 for departure in FOLKLORE},
         "best-epoch-flatters": 0.0,
         "transformer-shortcuts-help": 0.0,
+        "time-outgrows-depth": 2.8,  # 56 layers over 20
+        "time-grows-exponentially": 0.0,
+        "time-stays-with-shortcuts": 1.5,
+        "gradient-takes-short-paths": 50.0,
         "scatter-is-sampling-20": 0.0,  # of what is more than half already
         "scatter-is-sampling-56": 0.0,
     }

@@ -27,7 +27,7 @@ from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
 from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import local_dir
-from resnet_lib.speed import bench
+from resnet_lib.speed import bench, loops
 
 Outcome = tuple[int, str, str]
 
@@ -50,7 +50,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
 @pytest.fixture
 def quick_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     """`status` and `bench` measure for real, on fewer images and for fewer rounds than a result would need."""
-    monkeypatch.setattr(bench, "NUM_IMAGES", 256)
+    monkeypatch.setattr(loops, "NUM_IMAGES", 256)
     monkeypatch.setattr(bench, "WORKER_COUNTS", (0,))
     monkeypatch.setattr(bench, "bench", functools.partial(bench.bench, iterations=1, rounds=2))
     monkeypatch.setattr(bench, "bandwidth", functools.partial(bench.bandwidth, size=2**20))

@@ -19,8 +19,6 @@ from samples import complaint, measured, refuse_more_than, tiny_config, tiny_dat
 from torch import Tensor, nn
 
 from book import ROOT
-from book.checks import output_text
-from book.notebooks import code_cells, execute, read_notebook
 from resnet_lib import data, training
 from resnet_lib.cli import main
 from resnet_lib.data import sets
@@ -69,7 +67,7 @@ def marks(path: Path) -> list[str]:
 
 
 def test_every_fault_has_tests_and_no_test_is_of_another() -> None:
-    found = {name for path in Path(__file__).parent.glob("test_*.py") for name in marks(path)}
+    found = {name for path in Path(__file__).parent.rglob("test_*.py") for name in marks(path)}
     assert found == set(FAULTS)
 
 
@@ -280,20 +278,3 @@ def test_what_a_killed_download_left_is_cleared_away(tmp_path: Path, monkeypatch
     assert data.locate("cifar10") is None
     assert sorted(path.name for path in data.fetch("cifar10").iterdir()) == [f"data_batch_{n}" for n in range(3)]
     assert not left.parent.exists()
-
-
-# A notebook.
-
-
-@pytest.mark.fault("notebook run from another folder")
-def test_a_notebook_gives_the_same_in_any_folder(tmp_path: Path) -> None:
-    source, folder = ROOT / "notebooks" / "13_ledger.ipynb", tmp_path / "elsewhere"
-    folder.mkdir()
-    assert execute(source, tmp_path / "executed.ipynb", {}, folder=folder) is None
-    there, here = (
-        [[output_text(output) for output in cell.outputs] for cell in code_cells(read_notebook(path))]
-        for path in (tmp_path / "executed.ipynb", source)
-    )
-    there.remove([])  # papermill's cell of parameters
-    assert [cell for cell in there if cell] == [cell for cell in here if cell]
-    assert not list(folder.iterdir()), "it left something behind"

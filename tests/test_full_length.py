@@ -12,7 +12,7 @@ from resnet_lib.evidence import why
 from resnet_lib.evidence.facts import FACTS
 from resnet_lib.jobs import full_length, published, studies
 from resnet_lib.jobs.examined import WHOLE, Trained, test_error
-from resnet_lib.nets import models, signals
+from resnet_lib.nets import models, probes, signals
 from resnet_lib.nets.models import CifarNet
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.published import published_nets
@@ -92,7 +92,7 @@ def test_a_reset_block_has_the_weights_that_the_run_began_with(
 def test_own_nets_of_full_length_have_every_study() -> None:
     records = Records.committed()
     for name, (_, settings) in studies.AT_FULL_LENGTH.items():
-        for setting in settings:
+        for setting in {plain(20), resnet(20)}.intersection(settings):
             study = records.study(name, setting.at(PROFILES["paper"], 0))
             assert study is not None, (name, setting.name)
             assert study.num_images == full_length.MEASURES[name].images
@@ -102,10 +102,11 @@ def test_own_nets_of_full_length_have_every_study() -> None:
 def test_what_needs_shortcuts_or_a_known_start_is_not_asked_of_nets_that_lack_it() -> None:
     nets = published_nets()
     plain_ones, residual = (set(published.studies_of(nets[f"a-martyn/{net}"])) for net in ("plain-56", "ResNet-56"))
-    assert residual - plain_ones == {"read-off", "gradient-step"}
-    assert not (plain_ones | residual) & {"gradient-paths", "filter-line", "reset-block"}
+    assert residual - plain_ones == {"read-off", "gradient-step", "gradient-paths"}
+    assert not (plain_ones | residual) & {"filter-line", "reset-block"}
     assert studies.AT_FULL_LENGTH["reset-block"][1] == (plain(20), resnet(20))
     assert studies.AT_FULL_LENGTH["read-off"][1] == (resnet(20),)
+    assert studies.AT_FULL_LENGTH["gradient-paths"][1] == (resnet(20), resnet(56))
 
 
 # Facts about new nets.
@@ -122,6 +123,26 @@ def test_facts_fail_where_plain_nets_are_like_residual_ones(monkeypatch: pytest.
     for kinds in ({"plain": "A", "residual": "A"}, {"plain": "none", "residual": "none"}):
         monkeypatch.setattr(why, "KINDS", kinds)
         assert not why.gradients_shatter()[0]
+
+
+def test_a_start_is_told_in_the_numbers_of_its_probes() -> None:
+    images, labels = why.images_and_labels(8)
+    told = why.at_the_start(why.untrained(20, "A", 3), images, labels)
+    steps = probes.branch_ratios(why.untrained(20, "A", 3), images)
+    assert told["mean step"] == pytest.approx(sum(steps) / 9)
+    identity = why.at_the_start(why.untrained(20, "A", 3, batch_norm=False, init="skipinit"), images, labels)
+    assert identity["mean step"] == 0
+    assert 0.9 < identity["cosine of neighbours"] <= 1 and identity["gradient, first block over last"] < 1.1
+
+
+def test_kinds_of_nets_are_compared_in_means_over_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(why, "SEEDS", range(2))
+    (row,) = why.starts({"plain": {"shortcut": "none"}}, depth=8)
+    images, labels = why.images_and_labels()
+    one, two = (why.at_the_start(why.untrained(8, "none", seed), images, labels) for seed in range(2))
+    growth = "gradient, first block over last"
+    assert row["mean step"] == f"{(one['mean step'] + two['mean step']) / 2:.2f}"
+    assert (row["net"], row[growth]) == ("plain", f"{(one[growth] * two[growth]) ** 0.5:.0f}")
 
 
 def test_an_exponent_is_the_slope_on_logarithmic_axes() -> None:

@@ -38,7 +38,7 @@ from resnet_lib.runs.store import Records, committed_dir, is_run
 
 CPU = training.Hardware(torch.device("cpu"), "fp32", False)
 NETS = published_nets()
-ALONG = ("read-off", "gradient-step")  # what chapter 17 measures on them
+ALONG = ("read-off", "gradient-step", "gradient-paths")  # what chapter 17 measures on them
 BROUGHT = os.environ.get("RESNET_LIB_DATA")  # by whoever runs the tests; conftest takes it from each test
 
 
@@ -404,7 +404,8 @@ def test_what_is_stored_is_not_measured_again(
     monkeypatch.setattr(published, "LESIONED_DEPTHS", (14,))
     made = published.work([net], tmp_path / "records")
     names = [study.study for study in made]
-    assert names == ["whole-net", "black-border", "delete-block", "swap-blocks", "delete-at-random"]
+    lesions = ["delete-block", "swap-blocks", "delete-at-random"]
+    assert names == ["whole-net", "black-border", *lesions, "gradient-paths"]
     assert [line.partition("_")[0] for line in capsys.readouterr().err.splitlines()] == names
     assert published.work([net], tmp_path / "records") == []
     assert Records(tmp_path / "none", tmp_path / "records").published("swap-blocks", net.name) == made[3]
@@ -413,7 +414,9 @@ def test_what_is_stored_is_not_measured_again(
 
 def test_only_nets_of_the_depths_that_the_book_looks_into_are_damaged() -> None:
     assert published.studies_of(NETS["akamaster/ResNet-44"]) == ["whole-net", "black-border"]
-    assert published.studies_of(NETS["akamaster/ResNet-56"])[2:] == list(published.LESIONS)
+    lesions = ["delete-block", "swap-blocks", "delete-at-random"]
+    assert published.studies_of(NETS["akamaster/ResNet-56"])[2:] == [*lesions, "gradient-paths"]
+    assert published.studies_of(NETS["a-martyn/plain-56"])[2:] == [*lesions, "deletion-curve"]
     assert published.studies_of(NETS["a-martyn/ResNet-56"])[2:] == [*published.LESIONS, *ALONG]
 
 
@@ -520,7 +523,8 @@ def test_committed_studies_are_of_the_files_of_the_manifest(path: Path) -> None:
         assert study.provenance.precision == "fp32"
     else:
         assert study.label[0] == (studies.WHOLE if study.study != "black-border" else published.RE_ESTIMATED)
-        assert study.num_images == (studies.NUM_IMAGES if study.study in published.LESIONS else 10_000)
+        lesioned_on = studies.FEWER_IMAGES.get(study.study, studies.NUM_IMAGES)
+        assert study.num_images == (lesioned_on if study.study in published.LESIONS else 10_000)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -529,8 +533,9 @@ def test_committed_errors_are_those_that_their_authors_give(name: str) -> None:
     assert study.value[0] == pytest.approx(NETS[name].file.error, abs=0.0201)
     assert 100 * (1 - study.test_images.unpacked().mean()) == pytest.approx(study.value[0])
     # Its lesions start from the same net, on fewer images and in coarser arithmetic.
-    few = 100 * (1 - study.test_images.unpacked()[: studies.NUM_IMAGES].mean())
     for lesion in set(published.LESIONS) & set(published.studies_of(NETS[name])):
+        used = studies.FEWER_IMAGES.get(lesion, studies.NUM_IMAGES)
+        few = 100 * (1 - study.test_images.unpacked()[:used].mean())
         assert Records.committed().published(lesion, name).value[0] == pytest.approx(few, abs=0.5)
 
 

@@ -13,7 +13,17 @@ from samples import made_up_record, python, tiny_config, tiny_dataset
 
 from resnet_lib.errors import UserError
 from resnet_lib.runs.config import NetConfig, RunConfig, changed
-from resnet_lib.runs.experiments import BEST_OPTIMIZED, CHOOSING_SEEDS, CHOSEN, OPTIMIZED, RATES, SUITES
+from resnet_lib.runs.experiments import (
+    BEST_OPTIMIZED,
+    CHOOSING_SEEDS,
+    CHOSEN,
+    CHOSEN_OF,
+    OPTIMIZED,
+    RATES,
+    RATES_OF,
+    SUITES,
+    tuned,
+)
 from resnet_lib.runs.profiles import PAPER_RECIPE, PROFILES
 from resnet_lib.runs.records import PUBLISHED, STUDIES, RunRecord, load_record, load_study, save_record
 from resnet_lib.runs.settings import Setting, Share, plain, resnet
@@ -42,7 +52,7 @@ def dig(value: Any, field: Field) -> Any:
 
 ANOTHER = {"none": "A", "sgd": "adam", "auto": "bf16", "basic": "single", "every": "stage", "average": "flatten"}
 ANOTHER |= {"first": "second", "weights": "all", "torch": "caffe", "pixel mean": "nothing", "moving": "re-estimated"}
-ANOTHER |= {"stop": "record"}
+ANOTHER |= {"stop": "record", "he": "dirac"}
 
 
 def another(value: object) -> object:
@@ -374,3 +384,14 @@ def test_the_deep_plain_net_has_the_optimiser_that_is_best_on_those_seeds() -> N
         assert len(runs) == len(CHOOSING_SEEDS), setting.name
         errors[setting] = mean(run.final.train_error for run in runs)
     assert min(errors, key=errors.get) == BEST_OPTIMIZED, errors
+
+
+def test_a_net_that_starts_otherwise_has_its_best_rate_before_it_is_judged() -> None:
+    small, records = PROFILES["small"], Records.committed()
+    for net, rates in RATES_OF.items():
+        tried = [records.select(net.with_recipe(**rate).at(small, seed) for seed in CHOOSING_SEEDS) for rate in rates]
+        if all(len(runs) == len(CHOOSING_SEEDS) for runs in tried):
+            errors = [mean(run.final.train_error for run in runs) for runs in tried]
+            assert rates[errors.index(min(errors))] == CHOSEN_OF[net], (net.name, errors)
+        else:
+            assert not records.select(tuned(net).runs(small)), net.name

@@ -1,21 +1,15 @@
 """A changed digit, point or weight of the book's records is noticed, and the message names the file."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
 import pytest
 from samples import made_up_record, tiny_config
 
-from book.checks import picture_problems
-from book.notebooks import seal_pictures
-from resnet_lib.display import Html
 from resnet_lib.errors import UserError
 from resnet_lib.runs.records import save_record
 from resnet_lib.runs.seal import SEAL, broken, renew
 from resnet_lib.runs.store import Records, committed_dir
-from resnet_lib.show.pictures import Panel, picture
 
 CONFIG = tiny_config()
 
@@ -70,28 +64,3 @@ def test_a_record_too_many_or_too_few_is_named(change: str, sealed: Path) -> Non
     assert "make seal" in problem
     renew(sealed)
     assert broken(sealed) == []
-
-
-def drawn(text: str) -> Html:
-    """A picture as chapters show them."""
-    return picture([Panel(f"<svg><text>{text}</text></svg>")])
-
-
-@pytest.mark.fault("tampered record")
-@pytest.mark.parametrize("kind", ["image/png", "text/html"])
-def test_a_picture_is_held(kind: str, tmp_path: Path) -> None:
-    def notebook(content: str) -> None:
-        shown = drawn(content)._repr_html_() if kind == "text/html" else content
-        output = nbformat.v4.new_output("display_data", {kind: shown})
-        cell = nbformat.v4.new_code_cell("figure", outputs=[output], execution_count=1)
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "01_x.ipynb")
-
-    notebook("aaaa")
-    seal_pictures(tmp_path)
-    assert picture_problems(tmp_path) == []
-    notebook("aaab")
-    (problem,) = picture_problems(tmp_path)
-    assert problem.startswith("notebooks/01_x, code cell 1, output 1: the picture is not the one")
-    shutil.copy(tmp_path / "01_x.ipynb", tmp_path / "02_y.ipynb")
-    seal_pictures(tmp_path, ["02_y"])
-    assert len(picture_problems(tmp_path)) == 1, "sealing one chapter leaves the others' pictures held"

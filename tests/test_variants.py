@@ -48,6 +48,10 @@ VARIANTS: list[dict[str, object]] = [
     {"stride_in": "none"},
     {"stem_relu": False},
     {"projection_norm": False},
+    {"batch_norm": False, "init": "skipinit"},
+    {"batch_norm": False, "init": "fixup"},
+    {"init": "dirac"},
+    {"init": "orthogonal"},
 ]
 
 
@@ -113,6 +117,71 @@ def test_without_batch_norm_convolutions_have_biases_that_start_at_zero() -> Non
 def test_zero_init_without_batch_norm_is_refused() -> None:
     with pytest.raises(ValueError, match="needs batch_norm"):
         CifarNet(20, "A", batch_norm=False, zero_init=True)
+
+
+@pytest.mark.parametrize("init", ["skipinit", "fixup"])
+def test_without_batch_norm_a_branch_can_start_at_zero_and_leave(init: str) -> None:
+    net = made(20, "A", batch_norm=False, init=init)
+    block, x = net.layer2[1], torch.randn(2, 32, 8, 8).relu()
+    assert torch.equal(block(x), x)
+    assert num_parameters(net) == num_parameters(made(20, "A", batch_norm=False)) + 9  # one number a block
+    for _ in range(3):  # Fixup's classifier is zero, and stops all gradients in the first step
+        F.cross_entropy(net(IMAGES), torch.tensor([0, 1, 2, 3])).backward()
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter -= 0.1 * parameter.grad
+    assert not torch.equal(block(x), x)
+
+
+def test_skipinit_changes_no_weight_and_fixup_those_that_it_says() -> None:
+    he, skipinit, fixup = (
+        made(20, "A", batch_norm=False, **varied) for varied in ({}, {"init": "skipinit"}, {"init": "fixup"})
+    )
+    for name, value in he.named_parameters():
+        assert torch.equal(value, skipinit.get_parameter(name)), name
+        small = value / 3 if ".conv1.weight" in name else 0 * value  # of nine blocks: 9 to the power of -1/2
+        expected = value if name == "conv1.weight" else small
+        assert torch.allclose(fixup.get_parameter(name), expected), name
+
+
+@pytest.mark.parametrize(
+    "varied",
+    [
+        {},
+        {"shortcut": "none", "batch_norm": False},
+        {"placement": "stage", "batch_norm": False},
+        {"block": "single", "batch_norm": False},
+    ],
+    ids=str,
+)
+def test_small_branches_are_refused_where_they_are_none_or_are_normalised(varied: dict) -> None:
+    for init in ("skipinit", "fixup"):
+        with pytest.raises(ValueError, match=f"{init} is for blocks of several layers, all with shortcuts, in a net w"):
+            made(**varied, init=init)
+
+
+def test_layers_that_start_as_the_identity_pass_the_image_on_with_a_little_noise() -> None:
+    net, he = made(20, "none", init="dirac"), made(20, "none")
+    x = torch.randn(2, 16, 8, 8)
+    for layer, usual in ((net.layer1[0].conv1, he.layer1[0].conv1), (net.layer2[0].conv1, he.layer2[0].conv1)):
+        passed = layer(x) - 0.1 * usual(x)
+        kept = x[:, :, :: layer.stride[0], :: layer.stride[0]]
+        assert torch.allclose(passed[:, :16], kept, atol=1e-5)
+        assert torch.allclose(passed[:, 16:], torch.zeros(()), atol=1e-5)
+    assert torch.equal(net.conv1.weight, he.conv1.weight) and torch.equal(net.fc.weight, he.fc.weight)
+
+
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+def test_layers_that_start_as_rotations_keep_lengths(block: str) -> None:
+    net = made({"basic": 20, "bottleneck": 29}[block], "none", block=block, init="orthogonal")
+    for layer, _ in (pair for each in net.layer2 for pair in each.layers):
+        middle = layer.kernel_size[0] // 2
+        matrix = layer.weight[:, :, middle, middle].clone()
+        short = min(matrix.shape)
+        product = matrix.T @ matrix if matrix.shape[1] == short else matrix @ matrix.T
+        assert torch.allclose(product, torch.eye(short), atol=1e-5)
+        assert layer.weight.square().sum().item() == pytest.approx(short, rel=1e-5)  # all else is zero
+    assert not torch.equal(net.layer2[1].conv1.weight, net.layer2[1].conv2.weight)
 
 
 def test_a_scaled_shortcut_halves_and_a_gated_one_lets_nearly_all_pass() -> None:
@@ -334,6 +403,7 @@ CHECKS: list[Callable[[], object]] = [
     lambda: CifarNet(20, "A", block="thick"),
     lambda: CifarNet(20, "A", pool="max"),
     lambda: CifarNet(20, "A", stride_in="third"),
+    lambda: CifarNet(20, "A", init="zero"),
 ]
 
 

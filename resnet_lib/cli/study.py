@@ -14,9 +14,9 @@ def add_to(command: AddCommand) -> None:
     sub = command(
         "study", run_study, "measure trained nets with blocks deleted, exchanged or added, where that is missing"
     )
-    known = "delete-block, swap-blocks, growth (default: these); of nets trained to the end also read-off, "
-    known += "gradient-step, gradient-paths, filter-line, reset-block; what trains a run anew: one-bit, one-bit-bf16, "
-    known += "again"
+    known = "delete-block, swap-blocks, growth, deletion-curve (default: these); of nets trained to the end also "
+    known += "read-off, gradient-step, gradient-paths, filter-line, reset-block; what trains a run anew: one-bit, "
+    known += "one-bit-bf16, again"
     sub.add_argument("studies", nargs="*", metavar="STUDY", help=known)
     sub.add_argument("--net", nargs="+", metavar="N", help="only of these nets: plain-20, resnet-56 (default: all)")
     sub.add_argument("--into-book", action="store_true", help="store what is made in the package, for the book to show")

@@ -22,9 +22,13 @@ from resnet_lib.evidence.effects import (
     halfway_error,
     lesion_cost,
     median_response,
+    nearer_to_exponential,
     one_bit_apart,
     quotient,
+    share_of_the_first,
+    short_paths,
     test_error,
+    time_to_learn,
     weakest_gradient,
 )
 from resnet_lib.evidence.learning import not_started
@@ -43,7 +47,7 @@ from resnet_lib.runs.experiments import (
     unnormalised,
 )
 from resnet_lib.runs.profiles import PROFILES, Profile
-from resnet_lib.runs.settings import fully_connected, plain, resnet, table1, transformer
+from resnet_lib.runs.settings import DEPTHS, fully_connected, plain, resnet, table1, transformer
 from resnet_lib.runs.store import Records
 
 TO_COVER = (
@@ -556,7 +560,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="vgg-head-on-images",
-        statement="A head in VGG's way, flattened with two hidden layers, gains nothing either.",
+        statement="A head like VGG's, with two hidden layers on flattened maps, gains nothing either.",
         source="reading note 9",
         covers=("note 9",),
         effect=Difference(
@@ -754,6 +758,139 @@ CLAIMS |= in_chapter(
             "training error with 12 blocks minus that with 2, both without shortcuts",
             worse=transformer(12, "none"),
             better=transformer(2, "none"),
+        ),
+        of_learned=True,
+    ),
+)
+CLAIMS |= in_chapter(
+    "17_why_shortcuts_work",
+    Claim(
+        name="time-outgrows-depth",
+        statement="The time until a plain net has learned grows faster than its depth.",
+        source="section 4.1",
+        effect=Level(
+            "iterations until the training error falls to 60%, of plain-56 over those of plain-20",
+            Together((plain(56), plain(20)), by=quotient),
+            of=time_to_learn,
+        ),
+        threshold=2.8,  # of the depths
+        unit="times the iterations",
+    ),
+    Claim(
+        name="time-grows-exponentially",
+        statement="The time until a plain net has learned grows exponentially with its depth.",
+        source='section 4.1: "exponentially low convergence rates"',
+        effect=Level(
+            "iterations until the training error falls to 60%, of plain-20, 32, 44 and 56: what the best power of the "
+            "depth misses of their logarithms minus what exponential growth misses (root mean squares)",
+            Together(tuple(map(plain, DEPTHS)), by=nearer_to_exponential),
+            of=time_to_learn,
+        ),
+        threshold=0.0,
+        unit="",
+    ),
+    Claim(
+        name="time-stays-with-shortcuts",
+        statement="With shortcuts the deeper net has learned about as soon.",
+        source="sections 4.1 and 4.2",
+        effect=Level(
+            "iterations until the training error falls to 60%, of ResNet-56 over those of ResNet-20",
+            Together((resnet(56), resnet(20)), by=quotient),
+            of=time_to_learn,
+        ),
+        threshold=1.5,
+        rule="within",
+        unit="times the iterations",
+    ),
+    Claim(
+        name="first-block-ruins",
+        statement="Of the harm that many deleted blocks do, a plain net has nearly all with the first, a residual one "
+        "takes it little by little.",
+        source="Veit et al. 2016, 1605.06431",
+        effect=Difference(
+            "share of what 20 deleted blocks add to the test error that one adds, in plain-56 minus that in ResNet-56",
+            worse=plain(56),
+            better=resnet(56),
+            of=share_of_the_first,
+        ),
+        threshold=0.5,
+        unit="of the whole",
+        of_learned=True,
+    ),
+    Claim(
+        name="gradient-takes-short-paths",
+        statement="Most of the gradient comes through few of a residual net's blocks, no more than a third.",
+        source="Veit et al. 2016, 1605.06431",
+        effect=Level(
+            "share of the gradient that comes on paths through the branches of at most 9 of the 27 blocks of ResNet-56",
+            resnet(56),
+            of=short_paths,
+        ),
+        threshold=50.0,
+        unit="percent",
+        of_learned=True,
+    ),
+    Claim(
+        name="branches-at-zero-train",
+        statement="Without batch norm a deep residual net fits better if its branches start at zero.",
+        source="De & Smith 2020, 2002.10444",
+        covers=("S2",),
+        effect=Difference(
+            "training error of ResNet-56 without batch norm at its best learning rate minus that of the same net with "
+            "SkipInit, at the rate that was best on other seeds",
+            worse=BestOf(tuple(unnormalised(resnet(56), lr) for lr in UNNORMALISED_LRS)),
+            better=tuned(resnet(56, batch_norm=False, init="skipinit")),
+        ),
+    ),
+    Claim(
+        name="skipinit-like-batch-norm",
+        statement="It then fits as well as with batch norm.",
+        source="De & Smith 2020, 2002.10444",
+        covers=("S2",),
+        effect=Difference(
+            "training error of ResNet-56 with batch norm minus that with SkipInit in its place, each at the rate that "
+            "was best on other seeds",
+            worse=tuned(resnet(56)),
+            better=tuned(resnet(56, batch_norm=False, init="skipinit")),
+        ),
+        threshold=-THRESHOLD,
+    ),
+    Claim(
+        name="fixup-like-batch-norm",
+        statement="So it does with weights that make the branches small at the start.",
+        source="Zhang et al. 2019, 1901.09321",
+        covers=("S2",),
+        effect=Difference(
+            "training error of ResNet-56 with batch norm minus that with Fixup in its place, each at the rate that was "
+            "best on other seeds",
+            worse=tuned(resnet(56)),
+            better=tuned(resnet(56, batch_norm=False, init="fixup")),
+        ),
+        threshold=-THRESHOLD,
+    ),
+    Claim(
+        name="dirac-start-no-cure",
+        statement="To start as the identity does not do for the plain net what the shortcut does.",
+        source="reading note 1; Zagoruyko & Komodakis 2017, 1706.00388",
+        covers=("note 1",),
+        effect=Difference(
+            "training error of plain-56 from layers that are the identity minus that of ResNet-56, each at the rate "
+            "that was best on other seeds",
+            worse=tuned(plain(56, init="dirac")),
+            better=tuned(resnet(56)),
+        ),
+        of_learned=True,
+    ),
+    Claim(
+        name="orthogonal-start-no-cure",
+        statement="Nor does a start that keeps all lengths.",
+        source="reading note 1; Xiao et al. 2018, 1806.05393",
+        covers=("note 1",),
+        effect=Difference(
+            "training error of plain-56 from layers that are rotations minus that of ResNet-56, each at the rate "
+            "that was best on other seeds",
+            worse=tuned(plain(56, init="orthogonal")),
+            better=tuned(resnet(56)),
         ),
         of_learned=True,
     ),

@@ -3,13 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import mean, median
+from math import comb, log
+from statistics import linear_regression, mean, median
 
 from resnet_lib.evidence import diagnosis, noise
+from resnet_lib.evidence.learning import LEARNED, guessing_error
 from resnet_lib.evidence.rule import Rule, Verdict, judge, judge_share
 from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import PublishedStudy, RunRecord, Study
-from resnet_lib.runs.settings import Setting, resnet
+from resnet_lib.runs.settings import DEPTHS, Setting, resnet
 from resnet_lib.runs.store import Records
 
 Values = dict[int, float]  # seed -> error in percent, or what else is compared
@@ -31,6 +33,21 @@ def halfway_error(record: RunRecord) -> float:
     curve = record.train_curve
     half = record.config.recipe.iterations / 2
     return next(error for iteration, error in zip(curve.iteration, curve.error, strict=True) if iteration >= half)
+
+
+def time_to_learn(record: RunRecord) -> float:
+    """Iterations until the error on training images falls to 60% (of ten classes), or all that there are.
+
+    That is the error at which a net counts as having learned (`learning`). The curve begins with guessing, and runs
+    straight from point to point.
+    """
+    level, curve = LEARNED * guessing_error(record), record.train_curve
+    before, above = 0, guessing_error(record)
+    for iteration, error in zip(curve.iteration, curve.error, strict=True):
+        if error <= level:
+            return before + (iteration - before) * (above - level) / (above - error)
+        before, above = iteration, error
+    return record.config.recipe.iterations
 
 
 def flattery(record: RunRecord) -> float:
@@ -75,13 +92,49 @@ def lesion_cost(study: Study) -> float:
     return median(errors.values()) - whole
 
 
+def by_count(errors: dict[str, float]) -> dict[int, list[float]]:
+    """Number of blocks that were deleted at random -> the errors of all draws."""
+    counts: dict[int, list[float]] = {}
+    for label, error in errors.items():
+        counts.setdefault(label.count("+") + 1, []).append(error)
+    return counts
+
+
+def share_of_the_first(study: Study) -> float:
+    """What deleting one block adds to the test error over what deleting most of them adds; of "deletion-curve"."""
+    errors, whole = without_whole(study)
+    drawn = by_count(errors)
+    return (mean(drawn[min(drawn)]) - whole) / (mean(drawn[max(drawn)]) - whole)
+
+
+def path_shares(study: PublishedStudy | Study) -> list[float]:
+    """Percent of the gradient that comes through paths with 0, 1, 2, ... residual branches; of "gradient-paths".
+
+    The norm on one path of a length, from the study, times the number of such paths; shares of the sum of these.
+    """
+    blocks = len(study.value) - 1
+    parts = [norm * comb(blocks, length) for length, norm in enumerate(study.value)]
+    return [100 * part / sum(parts) for part in parts]
+
+
+def short_paths(study: PublishedStudy | Study) -> float:
+    """Percent of the gradient that takes the branches of no more than a third of the blocks; of "gradient-paths"."""
+    shares = path_shares(study)
+    return sum(shares[: (len(shares) - 1) // 3 + 1])
+
+
 def one_bit_apart(study: Study) -> float:
     """How many test images one changed bit answers differently, over how many another seed does; of "one-bit"."""
     values = dict(zip(study.label, study.value, strict=True))
     return values["one bit, differ"] / values["another seed, differ"]
 
 
-OF_STUDIES = {lesion_cost: "delete-block", one_bit_apart: "one-bit"}
+OF_STUDIES = {
+    lesion_cost: "delete-block",
+    share_of_the_first: "deletion-curve",
+    short_paths: "gradient-paths",
+    one_bit_apart: "one-bit",
+}
 """Measures of studies -> of which."""
 
 
@@ -134,6 +187,23 @@ def half_gap(pair: Sequence[float]) -> float:
 def quotient(pair: Sequence[float]) -> float:
     """The first number divided by the second."""
     return pair[0] / pair[1]
+
+
+def nearer_to_exponential(times: Sequence[float]) -> float:
+    """How much better exponential growth fits the times of nets of `DEPTHS` layers than a power of the depth does.
+
+    Both are straight lines through the logarithms of the times, over the depth or over its logarithm; what they leave,
+    as a root mean square, is compared.
+    """
+    over_powers, over_depth = (
+        _left_by_line([scale(depth) for depth in DEPTHS], [log(time) for time in times]) for scale in (log, float)
+    )
+    return over_powers - over_depth
+
+
+def _left_by_line(x: Sequence[float], y: Sequence[float]) -> float:
+    slope, start = linear_regression(x, y)
+    return mean((b - start - slope * a) ** 2 for a, b in zip(x, y, strict=True)) ** 0.5
 
 
 def _values(side: Side, read: Callable[[Setting], Values]) -> Values:

@@ -6,7 +6,7 @@ for claims that runs decide (`rule`). The rules were fixed after a look at other
 
 from collections.abc import Callable
 from math import log
-from statistics import mean
+from statistics import geometric_mean, mean
 
 from torch import Tensor
 
@@ -27,11 +27,43 @@ def images_and_labels(count: int = IMAGES) -> tuple[Tensor, Tensor]:
     return dataset.normalize(dataset.train_images[:count]), dataset.train_labels[:count]
 
 
-def untrained(depth: int, shortcut: str, seed: int) -> models.CifarNet:
-    """A new net for these images."""
-    net = models.CifarNet(depth, shortcut, in_channels=1)
+def untrained(depth: int, shortcut: str, seed: int, **varied: object) -> models.CifarNet:
+    """A new net for these images, with arguments of `models.CifarNet` that are not the paper's."""
+    net = models.CifarNet(depth, shortcut, in_channels=1, **varied)
     models.initialize(net, seed)
     return net
+
+
+def at_the_start(net: models.CifarNet, images: Tensor, labels: Tensor) -> dict[str, float]:
+    """What this chapter measures on a new net, in three numbers; batch norm then has the statistics of these images.
+
+    Returns:
+        The mean of the relative steps, the gradient at the first block over that at the last, and the cosine of the
+        gradients at neighbouring points of a line between two of the images.
+    """
+    steps, norms = probes.branch_ratios(net, images), signals.gradients_on_the_way(net, images, labels)
+    along = signals.gradients_along_a_line(signals.settle(net, images), images[0], images[1], POINTS)
+    return {
+        "mean step": mean(steps),
+        "gradient, first block over last": norms[0] / norms[-1],
+        "cosine of neighbours": signals.autocorrelation(along)[1],
+    }
+
+
+def starts(nets: dict[str, dict[str, object]], depth: int = 56) -> list[dict[str, str]]:
+    """A row for each kind of new net, name -> arguments of `models.CifarNet`: what `at_the_start` gives, over `SEEDS`.
+
+    Means, and of the growth of the gradient the geometric one.
+    """
+    images, labels = images_and_labels()
+    rows = []
+    for name, varied in nets.items():
+        told = [at_the_start(untrained(depth, seed=seed, **varied), images, labels) for seed in SEEDS]
+        means = {what: f"{round(mean(each[what] for each in told), 2) + 0:.2f}" for what in told[0]}
+        growth = "gradient, first block over last"
+        means[growth] = f"{float(f'{geometric_mean(each[growth] for each in told):.2g}'):,.0f}"
+        rows.append({"net": name} | means)
+    return rows
 
 
 def exponent(values: dict[int, float]) -> float:

@@ -115,12 +115,13 @@ class Measure:
     plain: bool = True  # whether on plain nets, too
     pairs_only: bool = False  # of others only the nets of whoever trained plain and residual ones
     own_only: bool = False  # whether on our own nets only
+    depths: tuple[int, ...] = (20,)  # of our own nets
 
 
 MEASURES = {
     "read-off": Measure(read_off, 1000, plain=False, pairs_only=True),
     "gradient-step": Measure(gradient_step, 200, plain=False, pairs_only=True),
-    "gradient-paths": Measure(gradient_paths, 16, plain=False, own_only=True),
+    "gradient-paths": Measure(gradient_paths, 16, plain=False, depths=(20, 56)),
     "filter-line": Measure(filter_line, 150, own_only=True),
     "reset-block": Measure(reset_block, 1000, own_only=True),  # the weights before training must be known
 }

@@ -201,7 +201,9 @@ LESIONS: dict[str, Callable[[Examined], dict[str, float]]] = {
     "delete-block": studies.delete_block,
     "swap-blocks": studies.swap_blocks,
     "delete-at-random": studies.delete_at_random,
+    "deletion-curve": studies.deletion_curve,
 }
+OF_PAIRS = {"deletion-curve"}  # lesions that only the nets of whoever trained plain and residual ones get
 LESIONED_DEPTHS = (20, 56)  # those of our own nets that are looked into
 
 
@@ -215,27 +217,25 @@ def studies_of(net: PublishedNet) -> list[str]:
         for name, of in MEASURES.items()
     }
     along = [name for name, fitting in fits.items() if fitting]
-    return [WHOLE_NET, BLACK_BORDER, *LESIONS, *along]
+    lesions = [name for name in LESIONS if pair or name not in OF_PAIRS]
+    return [WHOLE_NET, BLACK_BORDER, *lesions, *along]
 
 
-def make_study(study: str, net: PublishedNet, num_images: int = studies.NUM_IMAGES) -> PublishedStudy:
+def make_study(study: str, net: PublishedNet, num_images: int | None = None) -> PublishedStudy:
     """Measures one net: in fp32 on all test images, but lesions on fewer, in the arithmetic of the book's studies.
-
-    What is in `MEASURES` has its own number of images.
 
     Args:
         study: one of `studies_of`.
         net: of the manifest.
-        num_images: how many of the first test images to use for a lesion.
+        num_images: how many of the first test images to use, of what does not use all; by default as of our own nets.
 
     Raises:
         UserError: as `load` and `dataset_of` do.
     """
     hardware = Hardware.choose(precision="auto" if study in LESIONS else "fp32")
     dataset = dataset_of(net).to(hardware.device)
-    if study in MEASURES:
-        num_images = MEASURES[study].images
     if study in LESIONS or study in MEASURES:
+        num_images = num_images or studies.FEWER_IMAGES.get(study, studies.NUM_IMAGES)
         dataset = replace(
             dataset, test_images=dataset.test_images[:num_images], test_labels=dataset.test_labels[:num_images]
         )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from math import comb
 from pathlib import Path
 
 import torch
@@ -35,7 +36,9 @@ from resnet_lib.training.provenance import begin_segment, provenance
 from resnet_lib.training.recording import PROBE_IMAGES
 
 NUM_IMAGES = 2000  # test images, if there are so many
+FEWER_IMAGES = {"deletion-curve": 1000} | {name: measure.images for name, measure in MEASURES.items()}
 RANDOM_BLOCKS, RANDOM_DRAWS = (2, 4, 8), 5
+FROM_ONE_TO_MOST = (1, 2, 3, 4, 5, 6, 8, 12, 16, 20)  # blocks; a net of 56 layers has 25 to lose, one of 20 has 7
 GROWN_DEPTH = 56
 GROWTH_ITERATIONS = 50
 
@@ -110,21 +113,27 @@ def swap_blocks(trained: Examined) -> dict[str, float]:
     return values
 
 
-def delete_at_random(trained: Examined) -> dict[str, float]:
+def delete_at_random(trained: Examined, counts: Sequence[int] = RANDOM_BLOCKS) -> dict[str, float]:
     """Test error without 2, 4 and 8 blocks drawn at random, five draws of each, of those that keep the shape.
 
-    Nets of one depth lose the same blocks. The label names them: layer1.2+layer3.4.
+    Nets of one depth lose the same blocks. The label names them: layer1.2+layer3.4. Counts that would leave none of
+    these blocks are left out.
     """
     values = {WHOLE: test_error(trained, trained.net)}
     names = surgery.block_names(trained.net)
     draw = random.Random(0)
-    for count in (count for count in RANDOM_BLOCKS if count < len(names)):
+    for count in (count for count in counts if count < len(names)):
         drawn: set[tuple[str, ...]] = set()
-        while len(drawn) < RANDOM_DRAWS:
+        while len(drawn) < min(RANDOM_DRAWS, comb(len(names), count)):
             drawn.add(tuple(sorted(draw.sample(names, count))))
         for gone in sorted(drawn):
             values["+".join(gone)] = test_error(trained, surgery.delete_blocks(trained.net, *gone))
     return values
+
+
+def deletion_curve(trained: Examined) -> dict[str, float]:
+    """The same from one block to nearly all (Veit et al. 2016, section 4.3)."""
+    return delete_at_random(trained, FROM_ONE_TO_MOST)
 
 
 def growth(trained: Trained) -> dict[str, float]:
@@ -180,11 +189,12 @@ STUDIES: dict[str, tuple[Callable[[Trained], dict[str, float]], tuple[Setting, .
     "delete-block": (delete_block, LESIONED),
     "swap-blocks": (swap_blocks, LESIONED),
     "growth": (growth, (plain(20), resnet(20))),
+    "deletion-curve": (deletion_curve, LESIONED),
 }
 """Name -> what to measure, and on the nets of which settings."""
 
 AT_FULL_LENGTH = {
-    name: (measure.of, (plain(20), resnet(20)) if measure.plain else (resnet(20),))
+    name: (measure.of, tuple(net(depth) for depth in measure.depths for net in (plain, resnet)[not measure.plain :]))
     for name, measure in MEASURES.items()
 }
 """The same for what is only measured on nets that were trained to the end."""
@@ -202,7 +212,7 @@ def make_study(study: str, config: RunConfig, num_images: int | None = None) -> 
     Args:
         study: a key of `EVERY`.
         config: the run whose net it is.
-        num_images: how many of the first test images to use; by default as many as the study names, or `NUM_IMAGES`.
+        num_images: how many of the first test images to use; by default those of `FEWER_IMAGES`, or `NUM_IMAGES`.
 
     Raises:
         UserError: unknown study; or as `load_trained` does.
@@ -212,7 +222,7 @@ def make_study(study: str, config: RunConfig, num_images: int | None = None) -> 
         trained = _trained(config, None, num_images or NUM_IMAGES)
         trained = replace(trained, hardware=Hardware.choose(precision=FROM_THE_START[study].precision))
     else:
-        trained = load_trained(config, num_images or (MEASURES[study].images if study in MEASURES else NUM_IMAGES))
+        trained = load_trained(config, num_images or FEWER_IMAGES.get(study, NUM_IMAGES))
     if study in MEASURES:  # some look at gradients, and each counts every digit
         trained = replace(trained, hardware=Hardware.choose(precision="fp32"))
     started = time.perf_counter()

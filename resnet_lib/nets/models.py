@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SHORTCUTS = ("none", "A", "B", "C", "scaled", "gated")
+INITS = ("he", "skipinit", "fixup", "dirac", "orthogonal")
+DIRAC_NOISE = 0.1  # so much of He's values is added to the identity, as in the nets of 1706.00388
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -70,6 +72,18 @@ class GatedShortcut(nn.Module):
         return x * torch.sigmoid(-(self.gate(x) + self.gate_bias[:, None, None]))
 
 
+class Scale(nn.Module):
+    """x times one trained number, which normalises nothing: at the end of a branch it says how much the branch adds."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        return self.scale * x
+
+
 def make_shortcut(option: str, in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
     """The shortcut of one block, or None for a plain net.
 
@@ -106,8 +120,12 @@ class Block(nn.Module):
 
     @property
     def last_norm(self) -> nn.Module:
-        """What normalises F(x): the batch norm after the last convolution, or the identity in its place."""
+        """What ends F(x): the batch norm after the last convolution, or what a net without batch norm has there."""
         return self.layers[-1][1]
+
+    def end_branch_with(self, module: nn.Module) -> None:
+        """Puts something else in the place of `last_norm`."""
+        setattr(self, f"bn{self.num_layers}", module)
 
 
 class BasicBlock(Block):
@@ -264,6 +282,11 @@ class CifarNet(nn.Module):
         stride_in: which layer of a block has the stride: "first", "second" (the departure), or "none".
         stem_relu: False leaves out the ReLU after the first convolution (a departure).
         projection_norm: False leaves out batch norm after projections (a departure).
+        init: "he" is the paper's start. Two are for residual nets without batch norm, and end each branch with a
+            `Scale`: "skipinit" starts it at 0 (De and Smith 2020), "fixup" at 1, with weights that make the branch
+            small (Zhang et al. 2019). The last two may rescue a plain net: the layers of all blocks start as the
+            identity, with a little noise ("dirac", Zagoruyko and Komodakis 2017), or as a rotation of the channels
+            ("orthogonal", Xiao et al. 2018).
 
     Raises:
         ValueError: the depth does not exist with these blocks, or a choice is unknown or makes no sense.
@@ -287,6 +310,7 @@ class CifarNet(nn.Module):
         stride_in: str = "first",
         stem_relu: bool = True,
         projection_norm: bool = True,
+        init: str = "he",
     ) -> None:
         super().__init__()
         check_choice("shortcut", shortcut, SHORTCUTS)
@@ -294,6 +318,7 @@ class CifarNet(nn.Module):
         check_choice("placement", placement, PLACEMENTS)
         check_choice("pool", pool, ("average", "flatten"))
         check_choice("stride_in", stride_in, ("first", "second", "none"))
+        check_choice("init", init, INITS)
         if zero_init and not batch_norm:
             raise ValueError("zero_init is about batch norm's scale; it needs batch_norm")
         kind = BLOCKS[block]
@@ -303,9 +328,12 @@ class CifarNet(nn.Module):
             raise ValueError(f"depth is {depth}; a CIFAR net of {block} blocks has {step}n+2 layers: {first}, ...")
         if stride_in == "second" and kind.num_layers == 1:
             raise ValueError("a block of one layer has no second layer to put the stride into")
+        scaled = init in ("skipinit", "fixup")
+        if scaled and (batch_norm or shortcut == "none" or placement != "every" or kind.num_layers == 1):
+            raise ValueError(f"{init} is for blocks of several layers, all with shortcuts, in a net without batch norm")
         n = (depth - 2) // step
         stride = 1 if stride_in == "none" else 2
-        self.stem_relu, self.pool = stem_relu, pool
+        self.stem_relu, self.pool, self.init = stem_relu, pool, init
         self.conv1 = conv3x3(in_channels, width)
         self.bn1 = nn.BatchNorm2d(width)
         self.layer1 = make_stage(kind, width, width, n, 1, shortcut, placement)
@@ -323,6 +351,8 @@ class CifarNet(nn.Module):
                 nn.init.zeros_(module.last_norm.weight)
             if not projection_norm and isinstance(module, ProjectionShortcut):
                 leave_out_batch_norm(module)
+            if scaled and isinstance(module, Block):
+                module.end_branch_with(Scale(0.0 if init == "skipinit" else 1.0))
 
     @property
     def stages(self) -> tuple[nn.Sequential, ...]:
@@ -399,6 +429,8 @@ def initialize(net: nn.Module, seed: int) -> None:
     starts at scale 1, shift 0. Because each weight has a random stream of its own, nets that are compared start from
     the same values wherever name and shape agree: a plain net and its residual twin are identical, and a deeper net
     begins with the weights of the shallower one. Differences between them are then paired.
+
+    A `CifarNet` may have another `init`, which is made from these values.
     """
     for name, parameter in net.named_parameters():
         if parameter.dim() < 2:
@@ -412,6 +444,35 @@ def initialize(net: nn.Module, seed: int) -> None:
     for module in net.modules():
         if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
             nn.init.zeros_(module.bias)
+    if isinstance(net, CifarNet):
+        _restart(net)
+
+
+@torch.no_grad()
+def _restart(net: CifarNet) -> None:
+    """Makes of He's values what the net's `init` says."""
+    blocks = [block for stage in net.stages for block in stage]
+    if net.init == "fixup":  # its rules 1 and 2; where its rule 3 has single numbers, convolutions have biases
+        for block in blocks:
+            *others, (last, _) = block.layers
+            for conv, _ in others:
+                conv.weight *= len(blocks) ** (-1 / (2 * block.num_layers - 2))
+            nn.init.zeros_(last.weight)
+        nn.init.zeros_((net.fc[-1] if isinstance(net.fc, nn.Sequential) else net.fc).weight)
+    if net.init in ("dirac", "orthogonal"):
+        for conv in (conv for block in blocks for conv, _ in block.layers):
+            he, middle = conv.weight.clone(), conv.kernel_size[0] // 2
+            if net.init == "dirac":
+                nn.init.dirac_(conv.weight).add_(DIRAC_NOISE * he)
+            else:
+                nn.init.zeros_(conv.weight)
+                conv.weight[:, :, middle, middle] = rotation(he[:, :, middle, middle])
+
+
+def rotation(matrix: Tensor) -> Tensor:
+    """(M, N) -> the nearest matrix of that shape that keeps lengths: its columns are orthonormal, or else its rows."""
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    return left @ right
 
 
 def num_parameters(net: nn.Module) -> int:

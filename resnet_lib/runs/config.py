@@ -54,6 +54,7 @@ class NetConfig(Frozen):
     stride_in: Literal["first", "second", "none"] = "first"
     stem_relu: bool = True
     projection_norm: bool = True
+    init: Literal["he", "skipinit", "fixup", "dirac", "orthogonal"] = "he"
 
     @model_validator(mode="after")
     def _only_cifar_nets_vary(self) -> "NetConfig":
@@ -95,6 +96,8 @@ class NetConfig(Frozen):
             yield "no stem ReLU"
         if not self.projection_norm:
             yield "projection without BN"
+        if self.init != "he":
+            yield {"skipinit": "SkipInit", "fixup": "Fixup"}.get(self.init, f"{self.init} start")
 
 
 class DataConfig(Frozen):

@@ -26,9 +26,20 @@ CHOSEN = {plain(20): RATES[2], resnet(20): RATES[2], plain(56): RATES[4], resnet
 """The best rate of each net by the mean training error on `CHOOSING_SEEDS` at `small`; a test works it out again."""
 
 
+SMALL_BRANCHES = tuple(
+    resnet(depth, batch_norm=False, init=init) for init in ("skipinit", "fixup") for depth in (20, 56)
+)
+BETTER_STARTS = tuple(plain(56, init=init) for init in ("dirac", "orthogonal"))
+BRANCH_RATES = tuple({"lr": lr, "on_divergence": "record"} for lr in (0.003, 0.01, 0.02, 0.05, 0.1))
+RATES_OF = dict.fromkeys(SMALL_BRANCHES, BRANCH_RATES) | dict.fromkeys(BETTER_STARTS, RATES)
+"""The rates that nets which start otherwise have to choose from, on the same seeds."""
+CHOSEN_OF = dict.fromkeys(SMALL_BRANCHES, BRANCH_RATES[2]) | dict.fromkeys(BETTER_STARTS, RATES[4])
+"""The best of them. Until the runs that choose are made they are guesses, and no run that judges may be made."""
+
+
 def tuned(net: Setting) -> Setting:
     """The net at its own best learning rate."""
-    return net.with_recipe(**CHOSEN[net])
+    return net.with_recipe(**(CHOSEN | CHOSEN_OF)[net])
 
 
 OPTIMIZERS = (
@@ -204,6 +215,30 @@ SUITES = {
             settings=(*map(tuned, CHOSEN), BEST_OPTIMIZED),
             witnesses=(),
         ),
+        # Chosen and judged in the same way: nets without batch norm whose branches start small, and plain nets whose
+        # layers start as the identity or as rotations.
+        Suite(
+            "start-rates",
+            "Learning rates of nets that start otherwise",
+            "reading notes S2 and 1",
+            settings=tuple(net.with_recipe(**rate) for net, rates in RATES_OF.items() for rate in rates),
+            witnesses=(),
+            seeds=CHOOSING_SEEDS,
+        ),
+        Suite(
+            "small-branches",
+            "Branches that start small, without batch norm",
+            "reading note S2",
+            settings=tuple(map(tuned, SMALL_BRANCHES)),
+            witnesses=(),
+        ),
+        Suite(
+            "better-starts",
+            "The deep plain net from a better start",
+            "reading note 1",
+            settings=tuple(map(tuned, BETTER_STARTS)),
+            witnesses=(),
+        ),
         Suite(
             "batch-norm",
             "With and without batch norm",
@@ -253,7 +288,7 @@ SUITES = {
             ),
             witnesses=(resnet(29, "B", block="bottleneck"), plain(29, block="bottleneck")),
         ),
-        # One, two and three fully connected layers, and VGG's way, with all images and with a tenth.
+        # One, two and three fully connected layers, and a head like VGG's, with all images and with a tenth.
         Suite(
             "heads",
             "Heads",

@@ -11,7 +11,6 @@ from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.published import PublishedNet, published_nets
 from resnet_lib.runs.records import PublishedStudy
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import grouped
 
 REPORTED_DEPTHS = (20, 32, 44, 56, 110, 1202)
 PAPER = "the paper"
@@ -21,12 +20,6 @@ def studied_of_others(study: str, records: Records) -> list[tuple[PublishedNet, 
     """The nets of others that have this study, with it, in the manifest's order."""
     found = ((net, records.published(study, name)) for name, net in published_nets().items())
     return [(net, one) for net, one in found if one is not None]
-
-
-def by_count(errors: dict[str, float]) -> dict[int, list[float]]:
-    """Number of blocks that were deleted at random -> the errors of all draws."""
-    counts = grouped(errors.items(), lambda item: item[0].count("+") + 1)
-    return {count: [error for _, error in drawn] for count, drawn in counts.items()}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ Chapter
 PAGES = {
     "index": "First\n=====\n\n.. toctree::\n   :numbered: 1\n\n   notebooks/01_one\n   notebooks/02_two\n",
     "notebooks/01_one": ONE,
-    "notebooks/02_two": "Two\n===\n\nMore in chapters 1 and so on, and in chapter 7.\n",
+    "notebooks/02_two": "Two\n===\n\nMore in chapters 1 and so on, and in chapter 7. 見第 1 章。\n",
 }
 
 
@@ -51,7 +51,10 @@ def test_a_chapter_named_by_its_number_is_a_link_to_it(tmp_path: Path) -> None:
         ("Chapter 2", "02_two.html"),
         ("chapter 1", "https://example.org"),
     ]
-    assert links(tmp_path / "out" / "notebooks" / "02_two.html") == [("chapters 1", "01_one.html")]
+    assert links(tmp_path / "out" / "notebooks" / "02_two.html") == [
+        ("chapters 1", "01_one.html"),
+        ("第 1 章", "01_one.html"),
+    ]
     assert "notebooks/02_two: there is no chapter 7" in said
 
 

@@ -1,5 +1,6 @@
 """The committed notebooks are whole and agree with their texts, and the checks that say so do fail."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from nbformat.v4 import new_output
 from small_book import PARAMETERS, TEXT, edit_a_number, executed, lay_out, nbval, own_cells
 
 from book import ROOT, BookError
-from book.checks import ABSOLUTE_PATH, check, long_cells, output_problems, ran
+from book.checks import ABSOLUTE_PATH, check, long_cells, output_problems, picture_problems, ran
 from book.notebooks import name_cells, read_notebook, seal_pictures
 from book.sync import sync
+from resnet_lib.display import Html
+from resnet_lib.show.pictures import Panel, picture
 
 
 def test_committed_notebooks_are_whole() -> None:
@@ -218,3 +221,31 @@ def test_nbval_compares_what_a_cell_gives_with_what_is_committed(tmp_path: Path)
     nbformat.write(notebook, path)
     edited = nbval(path)
     assert (edited.returncode, "1 failed" in edited.stdout) == (1, True), edited.stdout
+
+
+# Pictures.
+
+
+def drawn(text: str) -> Html:
+    """A picture as chapters show them."""
+    return picture([Panel(f"<svg><text>{text}</text></svg>")])
+
+
+@pytest.mark.fault("tampered record")
+@pytest.mark.parametrize("kind", ["image/png", "text/html"])
+def test_a_picture_is_held(kind: str, tmp_path: Path) -> None:
+    def notebook(content: str) -> None:
+        shown = drawn(content)._repr_html_() if kind == "text/html" else content
+        output = nbformat.v4.new_output("display_data", {kind: shown})
+        cell = nbformat.v4.new_code_cell("figure", outputs=[output], execution_count=1)
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "01_x.ipynb")
+
+    notebook("aaaa")
+    seal_pictures(tmp_path)
+    assert picture_problems(tmp_path) == []
+    notebook("aaab")
+    (problem,) = picture_problems(tmp_path)
+    assert problem.startswith("notebooks/01_x, code cell 1, output 1: the picture is not the one")
+    shutil.copy(tmp_path / "01_x.ipynb", tmp_path / "02_y.ipynb")
+    seal_pictures(tmp_path, ["02_y"])
+    assert len(picture_problems(tmp_path)) == 1, "sealing one chapter leaves the others' pictures held"

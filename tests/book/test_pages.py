@@ -1,6 +1,7 @@
 """Pages show all that their notebooks hold, and lead to the repository that serves them."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
@@ -13,11 +14,12 @@ from docutils import nodes
 from docutils.utils import new_document
 from small_book import TEXT, executed, lay_out
 
-from book import ROOT, BookError, pages
+from book import ROOT, BookError, builders, pages
+from book.builders import jupyter_book, served_config, sphinx
 from book.extensions import pictures
 from book.notebooks import code_cells
 from book.page_checks import page_problems
-from book.pages import MATHJAX_BUNDLE, PATCHES, UNUSED, drop_unused, jupyter_book, mend, served_config, sphinx
+from book.pages import MATHJAX_BUNDLE, PATCHES, UNUSED, differences, drop_unused, mend
 from book.plain import conf
 from book.texts import repository
 
@@ -132,7 +134,7 @@ def test_another_version_of_jupyter_book_is_refused_in_one_line(
             raise PackageNotFoundError(name)
         return found
 
-    monkeypatch.setattr(pages, "version", version)
+    monkeypatch.setattr(builders, "version", version)
     with pytest.raises(BookError, match=f"^jupyter-book 1 makes the pages, and {found or 'none'} is installed: .*"):
         jupyter_book(lay_out(tmp_path, one=TEXT), tmp_path, "html")
 
@@ -148,6 +150,21 @@ def test_a_build_that_ends_well_without_a_page_is_refused(
 
 def test_conf_py_is_what_config_yml_gives() -> None:
     assert (ROOT / "conf.py").read_text() == conf(ROOT), "run `make conf`"
+
+
+def test_pages_that_differ_or_are_in_one_folder_only_are_named(site: tuple[Path, Path], tmp_path: Path) -> None:
+    _, one = site
+    other = shutil.copytree(one, tmp_path / "other")
+    page = other / "notebooks" / "one.html"
+    page.write_text(page.read_text().replace("<article>", "<footer>another</footer><article>"))
+    assert differences(one, other) == []
+    page.write_text(page.read_text().replace("A red dot.", "A green dot."))
+    (other / "intro.html").rename(other / "outro.html")
+    assert differences(one, other) == [
+        f"intro.html is in {one} only",
+        f"outro.html is in {other} only",
+        "notebooks/one.html differs",
+    ]
 
 
 @pytest.fixture

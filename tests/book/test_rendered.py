@@ -29,7 +29,7 @@ PAGES = sorted(
     for path in BUILT.rglob("*.html")
     if not path.relative_to(BUILT).parts[0].startswith("_") and path.name not in OWN
 )
-CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
+CHAPTERS = [name for name in PAGES if "notebooks/" in name]  # in all languages
 MOST_BYTES = 3_000_000  # of a page with all that it loads
 WIDTHS = {"phone": 360, "desktop": 1440}
 
@@ -119,13 +119,21 @@ def test_a_page_fits_the_screen(page: Page, name: str, screen: str) -> None:
     page.set_viewport_size({"width": WIDTHS[screen], "height": 900})
     read(page, name)
     SHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SHOTS / f"{Path(name).stem}-{screen}.png", full_page=True)
+    page.screenshot(path=SHOTS / f"{name.removesuffix('.html').replace('/', '-')}-{screen}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[screen]
 
 
 # ---------------------------------------------------------------------------------------------------- pictures, tables
 
 LEAST_TEXT = 11  # pixels, on a phone
+
+
+@pytest.mark.parametrize("lesson", sorted((BUILT / "teaching").glob("lesson_*.html")), ids=lambda path: path.stem)
+def test_no_slide_is_higher_than_a_projector(page: Page, lesson: Path) -> None:
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(lesson.as_uri(), wait_until="load")
+    heights = page.locator("section").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
+    assert [number for number, height in enumerate(heights, start=1) if height > 721] == []
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -180,6 +188,17 @@ def test_no_table_hides_its_first_column_or_that_there_is_more(page: Page) -> No
     box.evaluate("box => box.scrollTo(10_000, 0)")
     page.wait_for_function("document.querySelector('#tab-literature .text_html').classList.contains('at-end')")
     assert first.bounding_box()["x"] == pytest.approx(before, abs=1)
+
+
+@pytest.mark.parametrize("name", [name for name in CHAPTERS if re.search("/(0[1-9]|12)_", name)])
+def test_a_phone_shows_the_errors_of_a_table(page: Page, name: str) -> None:
+    page.set_viewport_size({"width": WIDTHS["phone"], "height": 900})
+    read(page, name)
+    for table in page.locator("article table:has(th:text-matches('^(training|test) error'))").all():
+        if not table.is_visible():  # folded
+            continue
+        begins = table.locator("th:text-matches('^(training|test) error')").first.bounding_box()["x"]  # unscrolled
+        assert begins < WIDTHS["phone"] - 60, table.inner_text()[:80]
 
 
 def test_a_phone_shows_the_verdicts_of_the_ledger(page: Page) -> None:
@@ -421,3 +440,29 @@ def test_the_first_page_claims_shows_and_leads_on_in_one_screen(page: Page) -> N
     for part in ("article h1", "article .panels", ".scoreboard", ".sd-card:has-text('Rely')"):
         box = page.locator(part).first.bounding_box()
         assert box["y"] + box["height"] <= 960, part
+
+
+# ----------------------------------------------------------------------------------------------------- other languages
+
+
+def test_a_page_leads_to_itself_in_another_language_and_back(page: Page) -> None:
+    for screen in WIDTHS.values():
+        page.set_viewport_size({"width": screen, "height": 900})
+        page.goto((BUILT / "index.html").as_uri(), wait_until="load")
+        page.wait_for_url("**/00_measured.html")
+        page.get_by_role("link", name="繁體中文").click()
+        page.wait_for_url("**/zh-tw/notebooks/00_measured.html")
+        assert page.locator("html").get_attribute("lang") == "zh-TW"
+        assert page.locator(".explore-depth").get_by_role("slider").is_visible()  # the script is found from here, too
+        page.get_by_role("link", name="English").click()
+        page.wait_for_url(lambda url: url.endswith("/00_measured.html") and "zh-tw" not in url)
+        assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_what_is_not_translated_is_read_aloud_in_english(page: Page) -> None:
+    read(page, "zh-tw/notebooks/14_reading_notes.html")
+    line = page.locator(".cell_output li").first
+    assert line.evaluate("part => part.closest('[lang]').lang") == "en"
+    assert {part.get_attribute("lang") for part in line.locator("[lang]").all()} == {"zh-TW"}
+    said = line.locator("em [lang]").first
+    assert said.evaluate("part => getComputedStyle(part).fontStyle") == "normal"

@@ -7,6 +7,9 @@ import nbformat
 import pytest
 from small_book import COUNTING, FAILING, PARAMETERS, lay_out
 
+from book import ROOT
+from book.checks import output_text
+from book.notebooks import code_cells, execute, read_notebook
 from book.reproduce import reproduce, seconds_before, time_left
 from book.sync import sync
 from book.texts import read_text
@@ -55,3 +58,17 @@ def test_time_left() -> None:
     assert time_left([None, 5.0], []) == "time left not known yet"
     assert time_left([None, 5.0], [60.0, 70.0]) == "about 1:10 left"
     assert time_left([3600.0, 5.0], []) == "about 1:00:05 left"
+
+
+@pytest.mark.fault("notebook run from another folder")
+def test_a_notebook_gives_the_same_in_any_folder(tmp_path: Path) -> None:
+    source, folder = ROOT / "notebooks" / "13_ledger.ipynb", tmp_path / "elsewhere"
+    folder.mkdir()
+    assert execute(source, tmp_path / "executed.ipynb", {}, folder=folder) is None
+    there, here = (
+        [[output_text(output) for output in cell.outputs] for cell in code_cells(read_notebook(path))]
+        for path in (tmp_path / "executed.ipynb", source)
+    )
+    there.remove([])  # papermill's cell of parameters
+    assert [cell for cell in there if cell] == [cell for cell in here if cell]
+    assert not list(folder.iterdir()), "it left something behind"

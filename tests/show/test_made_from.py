@@ -43,6 +43,7 @@ READ_FROM_RECORDS = {
     "score": ledger.score,
     "copying": lambda records: tables.copying(SMALL, records),
     "steps": tables.steps,
+    "slowed_down": lambda records: tables.slowed_down([SMALL, QUICK], records),
     "seed_scatter": tables.seed_scatter,
     "seeds_needed": tables.seeds_needed,
     "twins": lambda records: tables.twins(SMALL, records),
@@ -137,7 +138,9 @@ READING = {
     "sums_of_steps": lambda records: figures.sums_of_steps({9: [1.0] * 9}, records, ""),
     "steps_in_training": lambda records: figures.steps_in_training(records, ""),
     "refinement": lambda records: figures.refinement(records, (20,), ""),
-    "path_lengths": lambda records: figures.path_lengths(records, 20, ""),
+    "path_lengths": lambda records: figures.path_lengths(records, (20,), ""),
+    "deletions": lambda records: figures.deletions(records, (20,), ""),
+    "times_to_learn": lambda records: figures.times_to_learn([SMALL], records, ""),
     "resets": lambda records: figures.resets(records, ""),
     "landscape": lambda records: figures.landscape(records, (20,), ""),
 }

@@ -7,7 +7,7 @@ import pytest
 from samples import NOWHERE, made_up_record, python
 
 from resnet_lib.evidence.claims import verdicts
-from resnet_lib.evidence.effects import without_whole
+from resnet_lib.evidence.effects import by_count, without_whole
 from resnet_lib.evidence.rule import interval
 from resnet_lib.runs import records
 from resnet_lib.runs.literature import Error, paper_error, reports
@@ -18,7 +18,6 @@ from resnet_lib.runs.records import BlockProbes, Probes, PublishedStudy, save_re
 from resnet_lib.runs.settings import DEPTHS, plain, resnet
 from resnet_lib.runs.store import Records, committed_dir
 from resnet_lib.show import figures, tables
-from resnet_lib.show.others import by_count
 
 PAPER = PROFILES["paper"]
 NETS = published_nets()

@@ -1,15 +1,17 @@
 """Figures of chapter 17 draw what the studies say."""
 
 from math import comb
+from statistics import geometric_mean, mean
 
 import pytest
 from samples import made_up_study
 
+from resnet_lib.evidence.effects import path_shares, time_to_learn
 from resnet_lib.runs.profiles import PROFILES
-from resnet_lib.runs.settings import resnet
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
-from resnet_lib.show.figures.signals import path_shares, steps_of_trained
+from resnet_lib.show.figures.signals import steps_of_trained
 
 RECORDS = Records.committed()
 CONFIG = resnet(20).at(PROFILES["paper"], 0)
@@ -47,10 +49,32 @@ def test_shares_of_equal_paths_are_those_of_their_numbers() -> None:
 
 
 def test_the_number_of_paths_is_drawn_beside_their_shares() -> None:
-    lines = drawn(figures.path_lengths(RECORDS, 20, ""))
+    lines = drawn(figures.path_lengths(RECORDS, (20,), ""))
     panel = "20 layers, 9 blocks"
     assert lines[panel, "number of paths"] == [100 * comb(9, k) / 512 for k in range(10)]
     assert lines[panel, "ResNet-20, this book"] == path_shares(RECORDS.study("gradient-paths", CONFIG))
+
+
+def test_deletions_begin_with_the_whole_net_and_go_through_the_means_of_the_draws() -> None:
+    lines = drawn(figures.deletions(RECORDS, (20,), ""))
+    errors = values("deletion-curve")
+    ones = [error for label, error in errors.items() if "." in label and "+" not in label]
+    line = lines["20 layers", "ResNet-20, this book"]
+    assert line[:2] == pytest.approx([errors["whole net"], mean(ones)])
+    assert len(line) == 7  # six of the seven blocks that keep the shape may go
+    plain_line = lines["20 layers", "plain-20, this book"]
+    assert plain_line[1] > 2 * line[1] and {"20 layers"} == {panel for panel, _ in lines}
+
+
+def test_times_to_learn_are_geometric_means_over_seeds() -> None:
+    small = PROFILES["small"]
+    lines = drawn(figures.times_to_learn([small], RECORDS, ""))
+    times = [time_to_learn(run) for run in RECORDS.select(resnet(56).runs(small))]
+    assert len(times) == small.num_seeds
+    assert lines[small.label, "residual"][-1] == pytest.approx(geometric_mean(times))
+    smoke = PROFILES["smoke"]
+    of = [geometric_mean(map(time_to_learn, RECORDS.select(plain(d).runs(smoke)))) for d in (20, 32)]
+    assert tables.slowed_down([smoke], RECORDS)["20 to 32 layers"][0] == f"× {of[1] / of[0]:.2f}"
 
 
 def test_what_is_read_off_stands_at_its_block() -> None:

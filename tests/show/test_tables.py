@@ -40,11 +40,19 @@ def test_errors_has_a_row_per_setting_and_joins_its_seeds() -> None:
     records = [made_up_record(config, train_error=10 + i, test_error=20 + i) for i, config in enumerate(configs)]
     table = tables.errors(records)
     assert [tuple(row) for row in table.itertuples(index=False)] == [
-        ("plain-8", "SGD, lr 0.1", "12", "10.50 ± 0.71 (n=2)", "20.50 ± 0.71 (n=2)"),
-        ("plain-8", "SGD, lr 0.01", "12", "12.00 (n=1)", "22.00 (n=1)"),
-        ("ResNet-8 A", "SGD, lr 0.1", "12", "13.00 (n=1)", "23.00 (n=1)"),
-        ("plain-8", "Adam, lr 0.001", "12", "14.00 (n=1)", "24.00 (n=1)"),
+        ("plain-8", "10.50 ± 0.71 (n=2)", "20.50 ± 0.71 (n=2)", "SGD, lr 0.1"),
+        ("plain-8", "12.00 (n=1)", "22.00 (n=1)", "SGD, lr 0.01"),
+        ("ResNet-8 A", "13.00 (n=1)", "23.00 (n=1)", "SGD, lr 0.1"),
+        ("plain-8", "14.00 (n=1)", "24.00 (n=1)", "Adam, lr 0.001"),
     ]
+    assert list(table.columns) == ["net", "training error (%)", "test error (%)", "optimiser"]
+
+
+def test_what_is_alike_in_all_rows_of_errors_has_no_column() -> None:
+    alike = [made_up_record(tiny_config(net)) for net in (plain(8), resnet(8))]
+    assert list(tables.errors(alike).columns) == ["net", "training error (%)", "test error (%)"]
+    longer = made_up_record(tiny_config(plain(8), iterations=24))
+    assert list(tables.errors([*alike, longer])["iterations"]) == ["12", "12", "24"]
 
 
 def stored(folder: Path, *errors: float, setting: Setting = PLAIN_20) -> Records:
@@ -101,6 +109,6 @@ def test_without_batch_norm_tells_runs_that_diverged_from_errors() -> None:
     runs[2] = runs[2].model_copy(update={"probes": None, "diverged_at": 5})
     runs.append(made_up_record(tiny_config(lr=0.1), train_error=12))
     assert [tuple(row) for row in without_batch_norm(runs).itertuples(index=False)] == [
-        ("plain-8, no BN", "0.01", 3, 1, "30.2, 90.0"),
-        ("plain-8", "0.1", 1, 0, "12.0"),
+        ("plain-8, no BN", "0.01", "30.2, 90.0, 1 diverged"),
+        ("plain-8", "0.1", "12.0"),
     ]

@@ -2,8 +2,9 @@
 
 A chapter is written in chapters/NN_name.md (MyST Markdown). `sync` turns it into notebooks/NN_name.ipynb, which is
 committed with its outputs; `checks` holds the two together; `reproduce` executes the notebooks with other parameters,
-away from the committed ones; `pages` makes the book of them, and `page_checks` looks whether it is whole. Everywhere
-`root` is the repository's folder. Run it as `python -m book`, with tools/ on the path.
+away from the committed ones; `pages` makes the book of them, `translations` some pages in other languages, and
+`page_checks` looks whether it is whole. Everywhere `root` is the repository's folder. Run it as `python -m book`, with
+tools/ on the path.
 
 What is complete follows from the texts and the table of contents alone (`texts.contents`). Notebooks, checks of outputs
 and pages are held against it, so that nothing is green because it did not run.

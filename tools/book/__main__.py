@@ -10,12 +10,13 @@ from book.alone import alone
 from book.archive import write as write_archive
 from book.checks import check, long_cells, ran
 from book.notebooks import seal_pictures
-from book.pages import build
+from book.pages import build, same
 from book.pdf import pdf
 from book.plain import conf
 from book.reproduce import reproduce
 from book.sync import sync
 from book.texts import contents
+from book.translations import update
 from resnet_lib.runs.seal import renew
 from resnet_lib.runs.store import committed_dir
 
@@ -36,9 +37,13 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("alone", help="execute each notebook in an empty folder of a new environment, as on Colab")
     build = commands.add_parser("build", help="the pages, with warnings as errors, into build/book")
     build.add_argument("--plain", action="store_true", help="by Sphinx and conf.py, without jupyter-book")
+    commands.add_parser("same", help="are the pages in build/book those that Sphinx makes without jupyter-book?")
     commands.add_parser("archive", help="the metadata for archives, from what is there")
     commands.add_parser("conf", help="conf.py, the settings of Sphinx, from _config.yml")
     commands.add_parser("slides", help="slides, lab and prediction sheet for a classroom, into build/teaching")
+    translate = commands.add_parser("translations", help="bring the catalogues of translated pages up to date")
+    translate.add_argument("pages", nargs="*", help="pages to begin with, as notebooks/13_ledger")
+    translate.add_argument("--language", default="zh_TW", help="as gettext calls it (default: zh_TW)")
     commands.add_parser("pdf", help="the whole book, printed by Chromium, into build/book.pdf")
     return parser
 
@@ -76,11 +81,18 @@ def main(arguments: list[str] | None = None) -> int:
                 problems = check(ROOT) or build(ROOT, options.plain)
                 if not problems:
                     print(f"== book: {contents(ROOT)}")
+            case "same":
+                problems = same(ROOT)
+                if not problems:
+                    print("== pages: jupyter-book and Sphinx by itself make the same")
             case "conf":
                 (ROOT / "conf.py").write_text(conf(ROOT))
             case "slides":
                 folder = ROOT / "build" / classroom.FOLDER
                 print(f"== classroom: {', '.join(classroom.build(ROOT, folder))} in {folder}")
+            case "translations":
+                for message in update(ROOT, options.language, options.pages):
+                    print(f"to translate: {message}")
             case "pdf":
                 pdf(ROOT, ROOT / "build" / "book.pdf")
     except (BookError, OSError) as error:

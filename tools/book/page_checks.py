@@ -15,6 +15,7 @@ from book.extensions.run_pages import FOLDER
 from book.notebooks import code_cells, is_image, read_notebook
 from book.run_links import dead_links, link_problems, listed_runs, run_problems
 from book.texts import toc_pages
+from book.translations import catalogues, folder_of, tag
 
 
 def page_problems(root: Path, pages: Path) -> list[str]:
@@ -23,22 +24,55 @@ def page_problems(root: Path, pages: Path) -> list[str]:
     built = {str(path.relative_to(pages).with_suffix("")) for path in pages.rglob("*.html")}
     built -= {"index", "genindex", "search"}  # Sphinx's own, as are those in folders like _static
     built = {name for name in built if not name.startswith(("_", f"{FOLDER}/", f"{classroom.FOLDER}/"))}
-    problems = [f"_toc.yml lists {name}, which was not built" for name in sorted(listed - built)]
+    languages = catalogues(root)
+    due = {f"{folder_of(language)}/{page}": page for language, those in languages.items() for page in those}
+    problems = [f"{name} has a catalogue and was not built" for name in sorted(due.keys() - built)]
+    built -= {name for name in built if name.startswith(tuple(f"{folder_of(language)}/" for language in languages))}
+    problems += [f"_toc.yml lists {name}, which was not built" for name in sorted(listed - built)]
     problems += [f"{name} was built, but is not in _toc.yml" for name in sorted(built - listed)]
     problems += run_problems(pages, root / "resnet_lib" / "records")
     runs = listed_runs(pages)
-    for name in sorted(built & listed):
-        page = pages / f"{name}.html"
+    for name, source in [*((name, name) for name in sorted(built & listed)), *sorted(due.items())]:
+        if not (page := pages / f"{name}.html").is_file():
+            continue
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-        found = [*image_problems(page, soup), *dead_links(page, soup), *offline_problems(soup)]
-        found += [*number_problems(name, soup), *unlinked_chapters(soup), *markup_problems(soup)]
-        notebook = root / f"{name}.ipynb"
+        found = [*image_problems(page, soup), *offline_problems(soup)]
+        found += (lost_addresses if name in due else dead_links)(page, soup)
+        found += [*number_problems(source, soup), *unlinked_chapters(soup), *markup_problems(soup)]
+        tags = {"en", *(tag(language) for language, those in languages.items() if source in those)}
+        found += switch_problems(page, soup, tags)
+        notebook = root / f"{source}.ipynb"
         if notebook.exists():
             executed = read_notebook(notebook)
             found += [*figure_problems(executed, soup), *shown_problems(executed, soup)]
             found += link_problems(code_cells(executed), soup, runs)
         problems += [f"{name}: {problem}" for problem in found]
     return problems
+
+
+def lost_addresses(path: Path, page: BeautifulSoup) -> Iterator[str]:
+    """What a translated page, whose addresses were changed, leads to or loads in vain."""
+    for part in page.select("[href], [src], [action]"):
+        address = next(part[name] for name in ("href", "src", "action") if name in part.attrs)
+        file, _, place = address.partition("#")
+        file = path.parent / file.partition("?")[0] if file else path
+        if re.match(r"\w+:", address) or address == "#":
+            continue
+        if not file.is_file():
+            yield f"its address {address} leads nowhere"
+        elif place and f'id="{place}"' not in file.read_text(encoding="utf-8"):
+            yield f"its address {address} leads to no place on that page"
+
+
+def switch_problems(path: Path, page: BeautifulSoup, languages: set[str]) -> Iterator[str]:
+    """Whether a page leads to itself in each of its other languages."""
+    links = {link["hreflang"]: link["href"] for link in page.select("a.language")}
+    own = page.html["lang"] if page.html else "en"
+    if links.keys() != languages - {own}:
+        yield f"leads to itself in {sorted(links)}, not in {sorted(languages - {own})}"
+    for address in links.values():
+        if not (path.parent / address).is_file():
+            yield f"its address {address} leads nowhere"
 
 
 def figure_problems(notebook: NotebookNode, page: BeautifulSoup) -> Iterator[str]:

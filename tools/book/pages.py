@@ -1,23 +1,17 @@
-"""From executed notebooks to the book's pages: jupyter-book, and what it leaves to mend.
+"""From executed notebooks to the book's pages: what `builders` makes, and what it leaves to mend."""
 
-jupyter-book 1 makes of _config.yml the settings of Sphinx, which makes the pages. conf.py holds the same settings, so
-that Sphinx can do without jupyter-book; `checks` holds it to _config.yml.
-"""
-
-import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from book import BookError, classroom
+from bs4 import BeautifulSoup
+
+from book import BookError, classroom, translations
+from book.builders import jupyter_book, sphinx
 from book.page_checks import page_problems
-from book.texts import repository
 
 # MathJax comes as many ready-made bundles; the pages load this one, which finds its fonts beside itself.
 MATHJAX_BUNDLE = "_static/mathjax/tex-chtml.js"
@@ -63,12 +57,9 @@ def build(root: Path, plain: bool = False) -> list[str]:
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".book-") as folder:
         try:
-            pages = (sphinx if plain else jupyter_book)(root, Path(folder), "html")
-            drop_unused(pages)
-            mend(pages)
+            pages = make(root, Path(folder), plain)
         except BookError as error:
             return [str(error)]
-        classroom.build(root, pages / classroom.FOLDER)
         if problems := page_problems(root, pages):
             return problems
         shutil.rmtree(target, ignore_errors=True)
@@ -77,65 +68,38 @@ def build(root: Path, plain: bool = False) -> list[str]:
     return []
 
 
-def jupyter_book(root: Path, folder: Path, builder: str) -> Path:
-    """Runs a builder of jupyter-book, with warnings as errors, and returns where it left the pages in `folder`.
-
-    Raises:
-        BookError: jupyter-book is not there, or of a version that knows no _config.yml; it failed or made no page.
-    """
-    try:
-        found = version("jupyter-book")
-    except PackageNotFoundError:
-        found = "none"
-    if found.partition(".")[0] != "1":
-        raise BookError(
-            f"jupyter-book 1 makes the pages, and {found} is installed: pip install -r requirements.txt, "
-            "or `make book PLAIN=1` without it"
-        )
-    config = folder / "_config.yml"
-    config.write_text(served_config(root))
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "--path-output", folder]
-    command += ["--config", config, "--toc", root / "_toc.yml", "--builder", builder]
-    return run([*command, "-W", "-n", "--keep-going", "--quiet"], root, folder / "_build" / builder)
+def same(root: Path) -> list[str]:
+    """Makes the pages by Sphinx alone as well; returns which differ from those that `build` left in build/book."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return differences(root / "build" / "book", make(root, Path(folder), plain=True))
+        except BookError as error:
+            return [str(error)]
 
 
-def sphinx(root: Path, folder: Path, builder: str) -> Path:
-    """Runs a builder of Sphinx, with warnings as errors, and returns where it left the pages in `folder`.
-
-    Raises:
-        BookError: it failed or made no page.
-    """
-    pages = folder / builder
-    command = [sys.executable, "-m", "sphinx", "-b", builder, "-d", folder / "doctrees", root, pages]
-    return run([*command, "-W", "-n", "--keep-going", "--quiet"], root, pages)
+def differences(one: Path, other: Path) -> list[str]:
+    """The pages that are in one of two folders only, or whose article differs; menus and footers do not count."""
+    these, those = ({str(path.relative_to(pages)): path for path in pages.rglob("*.html")} for pages in (one, other))
+    problems = [f"{name} is in {one} only" for name in sorted(these.keys() - those.keys())]
+    problems += [f"{name} is in {other} only" for name in sorted(those.keys() - these.keys())]
+    common = sorted(these.keys() & those.keys())
+    return problems + [f"{name} differs" for name in common if article(these[name]) != article(those[name])]
 
 
-def run(command: list[str | Path], root: Path, pages: Path) -> Path:
-    """Runs what makes pages, and returns where they are."""
-    extensions = os.pathsep.join([str(root), str(root / "tools"), os.environ.get("PYTHONPATH", "")])
-    result = subprocess.run(
-        command,
-        env=os.environ | {"PYTHONPATH": extensions},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    name = "sphinx" if "sphinx" in command else "jupyter-book"
-    if result.returncode or not any(pages.rglob("*.html")):
-        print(result.stdout, end="", file=sys.stderr)
-        did = f"ended with status {result.returncode}" if result.returncode else "made no page"
-        raise BookError(f"{name} {did}; what it said stands above")
+def article(page: Path) -> str:
+    """What of a page is its own; all of it where nothing else is around, as on slides."""
+    page = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    return str(page.select_one("article") or page)
+
+
+def make(root: Path, folder: Path, plain: bool) -> Path:
+    """The pages as readers get them, in `folder`."""
+    pages = (sphinx if plain else jupyter_book)(root, folder, "html")
+    translations.build(root, folder, pages)
+    drop_unused(pages)
+    mend(pages)
+    classroom.build(root, pages / classroom.FOLDER)
     return pages
-
-
-def served_config(root: Path) -> str:
-    """_config.yml; on a hosting service the buttons lead to the repository whose pipeline builds the pages."""
-    text = (root / "_config.yml").read_text()
-    if slug := os.environ.get("GITHUB_REPOSITORY"):
-        host = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-        return text.replace(repository(root), f"{host}/{slug}")
-    return text
 
 
 def drop_unused(pages: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Error, sync_playwright
 
 from book import BookError, first_line
-from book.pages import jupyter_book
+from book.builders import jupyter_book
 from book.texts import toc_pages
 
 # On paper there is nothing to click or to scroll; the contents and each chapter begin on a page of their own.

@@ -15,6 +15,7 @@ from resnet_lib.show.figures.noise import (
 )
 from resnet_lib.show.figures.others import literature, others_lesions, others_responses
 from resnet_lib.show.figures.signals import (
+    deletions,
     landscape,
     path_lengths,
     per_block,
@@ -23,5 +24,6 @@ from resnet_lib.show.figures.signals import (
     shattering,
     steps_in_training,
     sums_of_steps,
+    times_to_learn,
 )
 from resnet_lib.show.figures.training import cases, curves, figure6

@@ -196,6 +196,7 @@ def part_of_a_page(svg: str, nets: Iterable[str]) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     for what, instead in (
+        (r"font: ([\d.]+px)[^;\"]*", r"font-size: \1"),  # as matplotlib 3.8 writes it
         (r"font-family: [^;\"]*;? ?", ""),
         (r' transform="rotate\(-?0 [^"]*"', ""),
         (r"xlink:href", "href"),

@@ -9,7 +9,7 @@ from statistics import mean
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from resnet_lib.evidence.effects import without_whole
+from resnet_lib.evidence.effects import by_count, without_whole
 from resnet_lib.runs.literature import Kind
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.published import PublishedNet
@@ -29,7 +29,7 @@ from resnet_lib.show.figures.canvas import (
 )
 from resnet_lib.show.figures.inside import DAMAGE, IN_ORDER, draw_lesions
 from resnet_lib.show.grouping import grouped
-from resnet_lib.show.others import PAPER, Reported, by_count, reported, studied_of_others
+from resnet_lib.show.others import PAPER, Reported, reported, studied_of_others
 from resnet_lib.show.pictures import WIDTHS
 
 RESPONSES_SHOWN = (0.1, 3.0)

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import comb
-from statistics import mean
+from statistics import geometric_mean, mean
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
-from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.evidence.effects import by_count, measured, path_shares, time_to_learn, without_whole
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.published import PublishedNet
 from resnet_lib.runs.records import PublishedStudy, Study
-from resnet_lib.runs.settings import Setting, plain, resnet
+from resnet_lib.runs.settings import DEPTHS, Setting, plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show.figures.canvas import BLUE, GREEN, ORANGE, Figure, depth_color, log_axis, new_figure, styled
 from resnet_lib.show.figures.others import SKY, color_of, look_of, say_whose
@@ -18,6 +20,7 @@ from resnet_lib.show.others import studied_of_others
 
 PAPER = PROFILES["paper"]
 OURS = {"marker": "o", "ms": 5, "lw": 2.0, "ls": "-"}  # filled: a net of this book
+OURS_PLAIN = "#E69F00"  # Okabe and Ito's; our plain nets beside those of others
 
 
 def steps_of_trained(records: Records) -> dict[str, list[float]]:
@@ -223,28 +226,78 @@ def refinement(records: Records, depths: Sequence[int], title: str) -> Figure:
     return _finish(figure, shown, "Grey lines: where a stage begins. ", title)
 
 
-def path_shares(study: PublishedStudy | Study) -> list[float]:
-    """Percent of the gradient that comes through paths with 0, 1, 2, ... residual branches.
+@styled
+def path_lengths(records: Records, depths: Sequence[int], title: str) -> Figure:
+    """Share of the gradient that paths of each length bring, beside the share of the paths that are so long.
 
-    The norm on one path of a length, from the study, times the number of such paths; shares of the sum of these.
+    A panel for each depth.
     """
-    blocks = len(study.value) - 1
-    parts = [norm * comb(blocks, length) for length, norm in enumerate(study.value)]
-    return [100 * part / sum(parts) for part in parts]
+    figure, all_axes = new_figure(len(depths))
+    shown: list[Found] = []
+    for axes, depth in zip(all_axes, depths, strict=True):
+        found = at_full_length("gradient-paths", records, [resnet(depth)], [depth])
+        blocks = (depth - 2) // 2
+        counts = [100 * comb(blocks, length) / 2**blocks for length in range(blocks + 1)]
+        axes.plot(range(blocks + 1), counts, color="black", ls=":", lw=1.5, label="number of paths")
+        for net, study in found:
+            axes.plot(range(blocks + 1), path_shares(study), label=_name(net, study), **_look(net, study))
+        axes.set(title=f"{depth} layers, {blocks} blocks", xlabel="residual branches on the path")
+        shown += found
+    all_axes[0].set_ylabel("share (%)")
+    return _finish(figure, shown, "", title)
 
 
 @styled
-def path_lengths(records: Records, depth: int, title: str) -> Figure:
-    """Share of the gradient that paths of each length bring, beside the share of the paths that are so long."""
-    figure, (axes,) = new_figure()
-    found = at_full_length("gradient-paths", records, [resnet(depth)], [depth])
-    blocks = (depth - 2) // 2
-    counts = [100 * comb(blocks, length) / 2**blocks for length in range(blocks + 1)]
-    axes.plot(range(blocks + 1), counts, color="black", ls=":", lw=1.5, label="number of paths")
-    for net, study in found:
-        axes.plot(range(blocks + 1), path_shares(study), label=_name(net, study), **_look(net, study))
-    axes.set(title=f"{depth} layers, {blocks} blocks", xlabel="residual branches on the path", ylabel="share (%)")
-    return _finish(figure, found, "", title)
+def deletions(records: Records, depths: Sequence[int], title: str) -> Figure:
+    """Test error of nets trained to the end without so many blocks, drawn at random: a panel for each depth.
+
+    A marker for each draw, a line through their means, which begins with the whole net. Squares: plain.
+    """
+    figure, all_axes = new_figure(len(depths))
+    shown: list[Found] = []
+    for axes, depth in zip(all_axes, depths, strict=True):
+        found = at_full_length("deletion-curve", records, [plain(depth), resnet(depth)], [depth])
+        for net, study in found:
+            errors, whole = without_whole(study)
+            drawn = {0: [whole]} | by_count(errors)
+            look = _look(net, study)
+            if net is None and study.config.net.shortcut == "none":
+                look |= {"color": OURS_PLAIN}
+            for count, each in drawn.items():
+                axes.plot([count] * len(each), each, **look | {"ls": "none", "ms": 2.5})
+            means = [mean(each) for each in drawn.values()]
+            axes.plot(list(drawn), means, label=_name(net, study), **look | {"marker": ""})
+        axes.set(title=f"{depth} layers", xlabel="blocks deleted", ylim=(0, 100))
+        axes.locator_params(axis="x", integer=True)
+        shown += found
+    all_axes[0].set_ylabel("test error (%)")
+    return _finish(figure, shown, "Dots: single draws. ", title)
+
+
+@styled
+def times_to_learn(profiles: Sequence[Profile], records: Records, title: str) -> Figure:
+    """Iterations until the training error falls to 60%, by depth, on a logarithmic axis: a panel for each profile.
+
+    A marker for each seed, a line through their geometric means. Grey: the whole run, where those are that never did.
+    """
+    figure, all_axes = new_figure(len(profiles))
+    records = records.noting()
+    for axes, profile in zip(all_axes, profiles, strict=True):
+        for kind, net, color in (("plain", plain, ORANGE), ("residual", resnet, BLUE)):
+            seeds = {d: list(measured(net(d), profile, records, time_to_learn).values()) for d in (*DEPTHS, 110)}
+            means = {depth: geometric_mean(times) for depth, times in seeds.items() if times}
+            for depth in means:
+                axes.plot([depth] * len(seeds[depth]), seeds[depth], "o", color=color, ms=3, alpha=0.4)
+            axes.plot(list(means), list(means.values()), color=color, lw=2, label=kind)
+        axes.axhline(profile.recipe.iterations, color="0.5", ls=":", lw=1.2)
+        log_axis(axes)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set(title=profile.label, xlabel="layers", xticks=(*DEPTHS, 110))
+    all_axes[0].set_ylabel("iterations")
+    figure.color_legend({"plain": ORANGE, "residual": BLUE})
+    figure.headline(title)
+    figure.from_runs(records.given, "Dots: seeds; dotted: the end of the run. ")
+    return figure
 
 
 @styled
@@ -282,7 +335,7 @@ def landscape(records: Records, depths: Sequence[int], title: str) -> Figure:
                 lines.setdefault(direction, {})[float(position)] = loss
             look = _look(net, study)
             if net is None and study.config.net.shortcut == "none":
-                look |= {"color": "#E69F00"}
+                look |= {"color": OURS_PLAIN}
             for losses in lines.values():
                 axes.plot(list(losses), list(losses.values()), color=look["color"], lw=0.5, alpha=0.5)
             middle = [mean(losses[x] for losses in lines.values()) for x in lines["0"]]

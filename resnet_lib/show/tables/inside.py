@@ -28,10 +28,8 @@ def gradients(records: Sequence[RunRecord]) -> Table:
         columns = {"weakest layer": min, "median layer": median, "strongest layer": max}
         ratios = [weakest_gradient(record) for record in group]
         rows.append(
-            {"net": name}
+            {"net": name, "training error (%)": training_spread(group), "weakest ÷ median": spread(ratios)}
             | {title: two_digits(geometric_mean([of(norm) for norm in norms])) for title, of in columns.items()}
-            | {"weakest ÷ median": spread(ratios)}
-            | {"training error (%)": training_spread(group)}
         )
     return Table(rows).from_runs(records)
 

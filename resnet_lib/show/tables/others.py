@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from statistics import mean, median
 
 from resnet_lib.display import Table
-from resnet_lib.evidence.effects import without_whole
+from resnet_lib.evidence.effects import by_count, without_whole
 from resnet_lib.runs.literature import Kind
 from resnet_lib.runs.paper import figure7_response
 from resnet_lib.runs.store import Records
-from resnet_lib.show.others import REPORTED_DEPTHS, by_count, reported, studied_of_others
+from resnet_lib.show.others import REPORTED_DEPTHS, reported, studied_of_others
 
 
 def others_nets(records: Records) -> Table:

@@ -19,15 +19,16 @@ from resnet_lib.show.tables.published import published
 def errors(records: Sequence[RunRecord]) -> Table:
     """Training and test error in percent, mean ± deviation over seeds; one row per net, optimiser, length and data.
 
-    Rows keep the order in which their first records come. Data has a column only where it differs.
+    Rows keep the order in which their first records come. What is the same in all rows has no column, and errors stand
+    before the others, where a phone shows them.
     """
-    columns = ["net", "optimiser", "iterations", "data", "training error (%)", "test error (%)"]
+    columns = ["net", "training error (%)", "test error (%)", "optimiser", "iterations", "data"]
     rows = [
-        (net, optimiser, length.removesuffix(" iterations"), images, training_spread(group), testing_spread(group))
+        (net, training_spread(group), testing_spread(group), optimiser, length.removesuffix(" iterations"), images)
         for (net, optimiser, length, images), group in grouped(records, traits).items()
     ]
     table = Table(rows, columns=columns).from_runs(records)
-    return table if table["data"].nunique() > 1 else table.drop(columns="data")
+    return table.drop(columns=[name for name in columns[3:] if table[name].nunique() < 2])
 
 
 def pairing(profile: Profile, records: Records, settings: Sequence[Setting]) -> Table:
@@ -57,20 +58,15 @@ def recorded(settings: Sequence[Setting], records: Sequence[RunRecord]) -> Table
 def without_batch_norm(records: Sequence[RunRecord]) -> Table:
     """What became of each net, with batch norm and without, at each learning rate: the training error of every seed.
 
-    Errors are sorted; a run whose loss became infinite or not a number has none.
+    Errors are sorted; runs whose loss became infinite or not a number are counted at the end.
     """
     rows = []
     for (net, lr), group in grouped(records, lambda r: (r.config.net.name, r.config.recipe.lr)).items():
         errors = sorted(record.final.train_error for record in group if record.diverged_at is None)
-        rows.append(
-            {
-                "net": net,
-                "learning rate": f"{lr:g}",
-                "seeds": len(group),
-                "diverged": len(group) - len(errors),
-                "training error of each other seed (%)": ", ".join(f"{error:.1f}" for error in errors),
-            }
-        )
+        ends = [f"{error:.1f}" for error in errors]
+        if diverged := len(group) - len(errors):
+            ends.append(f"{diverged} diverged")
+        rows.append({"net": net, "learning rate": f"{lr:g}", "training error of each seed (%)": ", ".join(ends)})
     return Table(rows).from_runs(records)
 
 

@@ -1,8 +1,13 @@
-"""Chapter 17: how far residual nets go in all, block by block."""
+"""Chapter 17: how far residual nets go in all, block by block, and by what layers slow down training."""
 
-from statistics import mean
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import geometric_mean, mean
 
 from resnet_lib.display import Table
+from resnet_lib.evidence.effects import measured, time_to_learn
+from resnet_lib.runs.profiles import Profile
+from resnet_lib.runs.settings import DEPTHS, plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show.figures.signals import steps_of_trained
 
@@ -20,4 +25,20 @@ def steps(records: Records) -> Table:
         }
         for name, steps in steps_of_trained(records).items()
     ]
+    return Table(rows).from_runs(records.given)
+
+
+def slowed_down(profiles: Sequence[Profile], records: Records) -> Table:
+    """By how much twelve more layers multiply the time until a net has learned, from geometric means over seeds."""
+    records = records.noting()
+    rows = []
+    for profile in profiles:
+        for kind, net in (("plain", plain), ("residual", resnet)):
+            times = {depth: measured(net(depth), profile, records, time_to_learn).values() for depth in DEPTHS}
+            row = {"nets": kind, "runs on": profile.label}
+            for one, other in pairwise(DEPTHS):
+                known = times[one] and times[other]
+                factor = geometric_mean(times[other]) / geometric_mean(times[one]) if known else None
+                row[f"{one} to {other} layers"] = f"× {factor:.2f}" if known else "not yet run"
+            rows.append(row)
     return Table(rows).from_runs(records.given)

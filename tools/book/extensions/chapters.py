@@ -13,7 +13,7 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 NUMBERED = re.compile(r"notebooks/(\d\d)_")  # what the names of chapters begin with
-NAMED = re.compile(r"([Cc]hapters?\s\d+)\b")
+NAMED = re.compile(r"([Cc]hapters?\s\d+\b|第 \d+ 章)")
 UNTOUCHED = (nodes.title, nodes.reference, addnodes.pending_xref, nodes.literal, nodes.FixedTextElement, nodes.raw)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from book.translations import folder_of
 from resnet_lib.jobs import campaign
 from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.show import figures
@@ -52,12 +53,13 @@ def add_tags(
     title = nodes.Text(re.sub(r"<[^>]*>", "", str(context.get("title", "")))).astext()
     address = published_at(str(app.config.html_theme_options.get("repository_url", "")))
     about = description(doctree) if doctree else ""
-    context["metatags"] = f"{context.get('metatags', '')}\n{tags(title, app.config.html_title, about, address, page)}"
+    place = page if app.config.language == "en" else f"{folder_of(app.config.language)}/{page}"
+    context["metatags"] = f"{context.get('metatags', '')}\n{tags(title, app.config.html_title, about, address, place)}"
 
 
 def draw_picture(app: Sphinx, exception: Exception | None) -> None:
     """Draws the book's main figure, of the records, as a picture to go with a link."""
-    if app.builder.name == "html" and exception is None:
+    if app.builder.name == "html" and exception is None and not app.config.translated:
         nets = [plain(20), plain(56), resnet(20), resnet(56)]
         runs = campaign.collect("degradation", "quick", settings=nets)
         without = [run for run in runs if run.config.net.shortcut == "none"]

@@ -189,7 +189,9 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def add_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
-    """What Sphinx writes beside the pages that have a source."""
+    """What Sphinx writes beside the pages that have a source; translated pages lead to that of the English ones."""
+    if app.config.translated:
+        return
     folder = committed_dir()
     pages, studies = collect(folder), collect_studies(folder)
     yield f"{FOLDER}/index", {"title": "All runs", "body": index(pages)}, "page.html"
@@ -214,7 +216,7 @@ def collect_studies(folder: Path) -> dict[str, list[Path]]:
 
 def copy_records(app: Sphinx, exception: Exception | None) -> None:
     """Puts the records beside the pages; weights stay where they are."""
-    if app.builder.name == "html" and exception is None:
+    if app.builder.name == "html" and exception is None and not app.config.translated:
         target = Path(app.outdir, RECORDS)
         shutil.rmtree(target, ignore_errors=True)
         for path in committed_dir().rglob("*.json"):
