@@ -29,13 +29,13 @@ from resnet_lib.runs.settings import Setting, fully_connected, plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
-SMOKE = PROFILES["smoke"]
+SMALL = PROFILES["small"]
 shares = RightDiagnoses("").per_seed
 SUITE = SUITES["diagnoses"]
 CONFIG = tiny_config(resnet(20))
 HEADED = tiny_config(resnet(20, head=(256,)))
 RIGID = next(case for case in CASES if case.built == TOO_RIGID)
-PARITY = RIGID.setting.at(SMOKE, 0)  # two classes
+PARITY = RIGID.setting.at(SMALL, 0)  # two classes
 
 
 def run(train: float, test: float, config: RunConfig = CONFIG) -> RunRecord:
@@ -217,7 +217,7 @@ def test_a_second_run_needs_a_larger_head() -> None:
 
 def test_a_fully_connected_net_is_all_head() -> None:
     assert RIGID.second is not None
-    deeper = RIGID.second.at(SMOKE, 0)
+    deeper = RIGID.second.at(SMALL, 0)
     assert diagnose(run(45, 47, PARITY), run(3, 8, deeper)).case == TOO_RIGID
     with pytest.raises(UserError, match="no larger head"):
         diagnose(run(45, 47, deeper), run(3, 8, PARITY))
@@ -243,14 +243,14 @@ def save(tmp_path: Path) -> Save:
 
     def save(seed: int) -> Records:
         for setting, errors in CLEAR.items():
-            save_record(run(*errors, setting.at(SMOKE, seed)), tmp_path)
+            save_record(run(*errors, setting.at(SMALL, seed)), tmp_path)
         return Records(tmp_path)
 
     return save
 
 
 def forget(records: Records, setting: Setting, seed: int) -> None:
-    (records.folders[0] / f"{setting.at(SMOKE, seed).name}.json").unlink()
+    (records.folders[0] / f"{setting.at(SMALL, seed).name}.json").unlink()
 
 
 def test_every_setting_is_a_case_or_the_second_run_of_one() -> None:
@@ -264,8 +264,8 @@ def test_every_setting_is_a_case_or_the_second_run_of_one() -> None:
 def test_every_seed_counts_that_nothing_was_chosen_by(save: Save) -> None:
     for seed in (0, 1, *CHOOSING_SEEDS):
         records = save(seed)
-    assert shares(SMOKE, records) == [100, 100]
-    assert len(judged(records.select(SUITE.runs(SMOKE)))) == 2 * len(CASES)
+    assert shares(SMALL, records) == [100, 100]
+    assert len(judged(records.select(SUITE.runs(SMALL)))) == 2 * len(CASES)
     assert shares(PROFILES["quick"], records) == []
 
 
@@ -298,8 +298,8 @@ def test_each_misreading_costs_a_quarter(save: Save, wrong: int, tmp_path: Path)
     """Errors that are another case's, for one setting at a time."""
     misleading = [(80, 80), (5, 8), (9, 12), (10, 12), (5, 8), (45, 47)]
     records = save(2)
-    save_record(run(*misleading[wrong], list(CLEAR)[wrong].at(SMOKE, 2)), tmp_path)
-    assert shares(SMOKE, records) == [75]
+    save_record(run(*misleading[wrong], list(CLEAR)[wrong].at(SMALL, 2)), tmp_path)
+    assert shares(SMALL, records) == [75]
 
 
 @pytest.mark.parametrize("setting", CLEAR, ids=lambda setting: setting.name)
@@ -307,15 +307,15 @@ def test_a_seed_counts_only_with_all_its_runs(save: Save, setting: Setting) -> N
     records = save(2)
     save(3)
     forget(records, setting, 3)
-    assert shares(SMOKE, records) == [100]
+    assert shares(SMALL, records) == [100]
     forget(records, setting, 2)
-    assert shares(SMOKE, records) == []
+    assert shares(SMALL, records) == []
 
 
 def test_a_case_is_left_out_without_its_second_run(save: Save) -> None:
     records = save(0)
     forget(records, next(case.second for case in CASES if case.built == CANNOT_FIT), 0)
-    built = [one.built for one in judged(records.select(SUITE.runs(SMOKE)))]
+    built = [one.built for one in judged(records.select(SUITE.runs(SMALL)))]
     assert sorted(built) == sorted({FINE, OVERFITS, TOO_RIGID})
 
 
@@ -326,8 +326,8 @@ def test_the_table_marks_errors(save: Save) -> None:
     save(1)
     records = save(2)
     unfit = next(case.setting for case in CASES if case.built == CANNOT_FIT)
-    save_record(run(5, 8, unfit.at(SMOKE, 2)), records.folders[0])
-    table = tables.diagnoses(records.select(SUITE.runs(SMOKE)))
+    save_record(run(5, 8, unfit.at(SMALL, 2)), records.folders[0])
+    table = tables.diagnoses(records.select(SUITE.runs(SMALL)))
     assert list(table["seed"]) == [1] * 4 + [2] * 4
     assert list(table["right"]) == ["yes"] * 5 + ["no"] + ["yes"] * 2
     assert list(table["from the curves alone"])[:4] == [FINE, UNDECIDED, OVERFITS, UNDECIDED]
@@ -341,7 +341,7 @@ def test_any_runs_can_be_tabulated() -> None:
 
 def test_the_figure_has_a_panel_per_case_and_draws_second_runs_in_grey(save: Save) -> None:
     save(0)
-    drawn = figures.cases(save(1).select(SUITE.runs(SMOKE)))
+    drawn = figures.cases(save(1).select(SUITE.runs(SMALL)))
     titles = [axes.get_title(loc="left") for axes in drawn.axes]
     assert titles == [case.setting.name for case in CASES]
     lines = [{line.get_label(): line for line in axes.lines} for axes in drawn.axes]

@@ -183,7 +183,7 @@ def test_what_is_stored_is_not_made_again(monkeypatch: pytest.MonkeyPatch, capsy
     capsys.readouterr()
     assert main([*command, "3", "--json"]) == 0
     assert len(made) == 6
-    config = plain(20).at(PROFILES["smoke"], 2)
+    config = plain(20).at(PROFILES["small"], 2)
     assert made[-1] == ("growth", config)
     assert Records(local_dir()).study("growth", config).num_images == 7
     told = json.loads(capsys.readouterr().out)

@@ -328,7 +328,7 @@ SUITES = {
             witnesses=(transformer(6), transformer(6, "none")),
         ),
         # The stem of Table 1's nets was made for 224 pixels: at 64 the four stages see 16, 8, 4 and 2, and 8, 4, 2 and
-        # 1 at `smoke`'s 32.
+        # 1 at `small`'s 32.
         Suite(
             "table2",
             "Table 2, scaled down",
@@ -343,7 +343,7 @@ SUITES = {
             settings=tuple(table1(34, shortcut) for shortcut in ("none", "A", "B", "C")),
             witnesses=(),
         ),
-        # Wants a GPU at any profile but smoke.
+        # Wants a GPU at any profile.
         Suite(
             "table3-deep",
             "Table 3's deep nets, scaled down",

@@ -157,7 +157,7 @@ from resnet_lib.runs import experiments
 from resnet_lib.show import figures, tables
 from resnet_lib.runs.store import Records
 figures.curves({"": []}).series()
-tables.report(experiments.PROFILES["smoke"], Records.committed(), Records())
+tables.report(experiments.PROFILES["small"], Records.committed(), Records())
 """
     done = python("-c", program)
     assert done.returncode == 0, done.stderr
