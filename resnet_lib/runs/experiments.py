@@ -21,8 +21,10 @@ WARM = {"warmup_iterations": Share(1, 10), "warmup_lr": 0.01}
 RATES = ({"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03}, {"lr": 0.1}, {"lr": 0.02} | WARM, {"lr": 0.1} | WARM)
 """Learning rates of which each net gets its best, chosen on `CHOOSING_SEEDS`."""
 RATED = tuple(net(depth) for depth in (20, 56, 32) for net in (plain, resnet))
+IDENTITIES = tuple(resnet(depth, zero_init=True) for depth in (20, 56))
 CHOOSING_SEEDS = (100, 101)  # of no verdict
 CHOSEN = {plain(20): RATES[2], resnet(20): RATES[2], plain(56): RATES[4], resnet(56): RATES[4]}
+CHOSEN |= dict.fromkeys(IDENTITIES, RATES[3])
 """The best rate of each net by the mean training error on `CHOOSING_SEEDS` at `small`; a test works it out again."""
 
 
@@ -198,12 +200,13 @@ SUITES = {
             witnesses=(),
             seeds=CHOOSING_SEEDS,
         ),
-        # Each net's best learning rate, chosen on seeds that judge nothing.
+        # Each net's best learning rate, chosen on seeds that judge nothing: deep and shallow, plain and residual, and
+        # residual nets whose blocks all start as the identity.
         Suite(
             "rates",
             "Learning rates by depth",
             "reading note 1",
-            settings=tuple(net.with_recipe(**rate) for net in RATED for rate in RATES),
+            settings=tuple(net.with_recipe(**rate) for net in (*RATED, *IDENTITIES) for rate in RATES),
             witnesses=(),
             seeds=CHOOSING_SEEDS,
         ),
