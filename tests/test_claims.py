@@ -276,9 +276,9 @@ def test_short_paths_are_those_through_no_more_than_a_third_of_the_blocks() -> N
 
 def test_a_net_that_never_learns_has_taken_the_whole_run() -> None:
     record = made_up_record(A.at(SMALL, 0), train_error=70.0)
-    assert time_to_learn(record) == 200
-    falls = made_up_record(A.at(SMALL, 0), train_error=39.0, halfway=80.0)  # 80% after 100 iterations, 40% after 200
-    assert time_to_learn(falls) == pytest.approx(150)
+    assert time_to_learn(record) == 400
+    falls = made_up_record(A.at(SMALL, 0), train_error=39.0, halfway=80.0)  # 80% after 200 iterations, 40% after 400
+    assert time_to_learn(falls) == pytest.approx(300)
 
 
 def test_exponential_growth_is_told_from_a_power_of_the_depth() -> None:

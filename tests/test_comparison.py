@@ -47,7 +47,7 @@ def test_a_change_is_told_in_points_and_in_spreads_of_seeds(tmp_path: Path) -> N
     assert found.same == 1
     assert [change.error for change in found.changes] == ["training", "test"]
     change = found.changes[0]
-    assert change.setting == "plain-20_fashion-mnist-mini-16px_sgd-0.1_200it"
+    assert change.setting == "plain-20_fashion-mnist-mini-16px_sgd-0.02_400it"
     assert (change.num_seeds, change.before, change.after, change.spread) == (3, 12, 13, 2)
     assert change.in_spreads == pytest.approx(0.5)
     assert not change.moved

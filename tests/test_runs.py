@@ -136,7 +136,7 @@ def test_a_setting_is_a_value_however_it_was_written() -> None:
 def test_a_setting_changes_a_profile_in_what_it_says_and_in_nothing_else() -> None:
     small = PROFILES["small"]
     base, made = plain(20).at(small, 3), plain(20).with_recipe(lr=0.5).with_data(num_train=600).at(small, 3)
-    assert made.recipe == changed(base.recipe, lr=0.5) != base.recipe
+    assert made.recipe == changed(base.recipe, lr=0.5, warmup_iterations=0) != base.recipe  # a rate has no warm-up
     assert made.data == changed(base.data, num_train=600) != base.data
     assert (made.net, made.seed) == (base.net, 3)
     with pytest.raises(ValidationError, match="rate"):
@@ -144,12 +144,12 @@ def test_a_setting_changes_a_profile_in_what_it_says_and_in_nothing_else() -> No
 
 
 def test_lengths_are_factors_and_shares_of_the_profiles() -> None:
-    small = PROFILES["small"]  # 200 iterations, with a milestone at 150
+    small = PROFILES["small"]  # 400 iterations, with a milestone at 300
     longer = plain(20).longer(3).at(small, 0).recipe
-    assert (longer.iterations, longer.milestones, longer.log_every) == (600, (450,), small.recipe.log_every)
+    assert (longer.iterations, longer.milestones, longer.log_every) == (1200, (900,), small.recipe.log_every)
     part = plain(20).longer(3).with_recipe(milestones=(Share(1, 7), 500), log_every=Share(1, 4)).at(small, 0).recipe
-    assert (part.iterations, part.milestones, part.log_every) == (600, (85, 500), 150)  # 85.7, rounded down
-    assert plain(20).with_recipe(iterations=Share(1, 4)).at(small, 0).recipe.iterations == 50
+    assert (part.iterations, part.milestones, part.log_every) == (1200, (171, 500), 300)  # 171.4, rounded down
+    assert plain(20).with_recipe(iterations=Share(1, 4)).at(small, 0).recipe.iterations == 100
 
 
 def test_no_two_settings_of_a_suite_have_one_name() -> None:
