@@ -77,6 +77,7 @@ VGG_HEAD = resnet(20, head=(512, 512), pool="flatten")
 SIX_LAYERS, MANY_UNITS = resnet(20, head=(64,) * 6), resnet(20, head=(2601,))
 SLOW = [net.with_recipe(lr=0.01) for net in (resnet(20), VGG_HEAD)]  # VGG's head diverges at the paper's learning rate
 HEADS = (resnet(20), TWO_LAYERS, THREE_LAYERS, VGG_HEAD.with_recipe(on_divergence="record"), *SLOW)
+HASTY = resnet(20).with_recipe(lr=0.1, iterations=200, milestones=[150], log_every=25, eval_every=50)
 FEW_IMAGES = 600
 
 
@@ -322,6 +323,15 @@ SUITES = {
             "implementations' own reports",
             settings=(resnet(20), resnet(20, "B"), resnet(20).with_recipe(lr=0.01), *FOLKLORE),
             witnesses=(resnet(20), ENDLESS_WARMUP),
+        ),
+        # Recorded on an Intel Xeon, and studied ("again") on an AMD EPYC.
+        Suite(
+            "elsewhere",
+            "The same seeds on another processor",
+            "chapter 18",
+            settings=(HASTY.called("ResNet-20 A, 200 steps"),),
+            witnesses=(),
+            seeds=tuple(range(5)),
         ),
         Suite(
             "transformers",
