@@ -92,7 +92,6 @@ SAID = (
             ("branches-small", "small"): "supported",
             ("responses-smaller", "small"): "undecided",
             ("responses-smaller", "quick"): "undecided",
-            ("responses-shrink-with-depth", "small"): "undecided",
         },
     ),
     Said(

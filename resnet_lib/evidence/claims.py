@@ -369,8 +369,8 @@ CLAIMS |= in_chapter(
         source="section 3.1; Goyal et al. 2017, section 5.1",
         covers=("paper 3",),
         effect=Difference(
-            "training error of ResNet-56 minus that of ResNet-56 with the last scale of each block started at zero, each "
-            "at the rate that was best on other seeds",
+            "training error of ResNet-56 minus that of ResNet-56 with the last scale of each block started at zero, "
+            "each at the rate that was best on other seeds",
             worse=tuned(resnet(56)),
             better=tuned(resnet(56, zero_init=True)),
         ),

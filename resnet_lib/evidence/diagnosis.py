@@ -17,8 +17,8 @@ UNDECIDED = "cannot fit or too rigid"  # alike in the curves; a second run tells
 DIVERGED = "diverged"
 
 # Each threshold lies halfway, on a scale of ratios and rounded, between the runs on either side of it: the suite
-# `thresholds` at `small`, whose seeds judge nothing; a test works them out again. Errors and gaps count in shares of the
-# error of guessing, so that two classes and ten can be read alike.
+# `thresholds` at `small`, whose seeds judge nothing; a test works them out again. Errors and gaps count in shares of
+# the error of guessing, so that two classes and ten can be read alike.
 HIGH_TRAINING = 1 / 8  # of guessing; at most 0.05 in nets that fit, at least 0.32 in nets that do not
 WIDE_GAP = 1 / 5  # of guessing; at most 0.12 in the fine net, at least 0.34 in the one that overfits
 HEAD_HELPS = 1 / 3  # of both errors left by a head; at most 0.11 where it was missing, at least 1.08 where it was not

@@ -50,12 +50,12 @@ def test_data_are_named_with_what_is_left_out_of_them() -> None:
 
 def test_a_caption_names_the_data_and_the_profile_of_runs_on_other_data() -> None:
     records = [made_up_record(on_few_images(resnet(20)).at(SMALL, seed)) for seed in (0, 1)]
-    few_text = "fashion-mnist-mini, 600 images, 200 iterations; 2 seeds"
+    few_text = "fashion-mnist-mini, 600 images, 400 iterations; 2 seeds"
     assert describe(records) == few_text
     records.append(made_up_record(fully_connected(1, "wine").at(SMALL, 2)))
-    assert describe(records) == f"{few_text}; wine, 600 iterations; 1 seed"
+    assert describe(records) == f"{few_text}; wine, 1,200 iterations; 1 seed"
     outside = describe([on_data(records[0], num_train=500)])
-    assert outside == "fashion-mnist-mini, 500 images, 200 iterations; 1 seed"
+    assert outside == "fashion-mnist-mini, 500 images, 400 iterations; 1 seed"
 
 
 def test_errors_keep_data_sets_apart_and_name_them_only_then() -> None:
@@ -80,10 +80,7 @@ def test_a_caption_of_runs_that_are_no_profiles_says_something_else_than_a_profi
     assert SMALL.summary not in caption
 
 
-def test_runs_at_another_rate_are_no_longer_ones() -> None:
-    """On clothes the scale with more steps has another learning rate."""
-    small = PROFILES["small"]
-    assert (small.data, small.recipe.iterations > SMALL.recipe.iterations) == (SMALL.data, True)
+def test_runs_on_other_images_are_no_longer_ones() -> None:
     assert longer_profiles(SMALL, Records.committed(), [plain(20)]) == {}
     assert list(longer_profiles(QUICK, Records.committed(), [plain(20)]).values()) == [PROFILES["paper"]]
 

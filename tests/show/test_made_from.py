@@ -119,7 +119,7 @@ def test_recorded_names_the_runs_of_its_nets_only() -> None:
 
 DRAWN = {
     "cases": figures.cases,
-    "rates": figures.rates,
+    "rates": lambda records: figures.rates({"all": records}),
     "curves": lambda records: figures.curves({"a": records[:2], "b": records[2:]}),
     "figure6": figures.figure6,
     "figure7": lambda records: figures.figure7({"all": records}, ""),
@@ -194,5 +194,5 @@ def test_no_run_yet_and_runs_made_on_the_spot() -> None:
 def test_a_part_of_a_table_still_names_the_runs() -> None:
     records = [made_up_record(config) for config in PLAIN_20]
     table = tables.errors(records)
-    assert "5 of degradation, small" in table[table["net"] == "plain-20"].head(1)._repr_html_()
+    assert "10 of degradation, small" in table[table["net"] == "plain-20"].head(1)._repr_html_()
     assert "Runs" not in display.Table({"a": [1]})._repr_html_()
