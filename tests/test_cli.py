@@ -125,7 +125,7 @@ MISTAKES = {
     "missing option": ("train", "one of the arguments --suite --net --campaign is required"),
     "option without value": ("train --net", "--net: expected one argument"),
     "suite and net": ("train --suite degradation --net plain-20", "--net: not allowed with argument --suite"),
-    "unknown profile": ("train --net plain-8 --profile smok", "no profile is called 'smok'; did you mean small?"),
+    "unknown profile": ("train --net plain-8 --profile smal", "no profile is called 'smal'; did you mean small?"),
     "far-off profile": ("report --profile x", "no profile is called 'x'; choose one of small, quick, paper"),
     "unknown suite": ("train --suite degradatoin", "no suite is called 'degradatoin'; did you mean degradation?"),
     "unknown suite's status": ("status --suite optimizer", "did you mean optimizers?"),
@@ -395,12 +395,12 @@ def test_status_counts_what_is_recorded_in_text_and_in_json(
     assert status == 0
     table = [line for line in text.splitlines() if " of " in line and ":" not in line]
     assert len(table) == len(SUITES) * len(PROFILES)
-    assert any(line.split()[:5] == ["longer-training", "small", "3", "of", "10"] for line in table)
+    assert any(line.split()[:5] == ["longer-training", "small", "3", "of", "20"] for line in table)
 
     for config in suite.runs(small)[3:]:
         save_record(made_up_record(config), book)
     _, text, _ = command("status", "--suite", "longer-training")
-    assert re.search(r"^longer-training +small +10 of 10 +-$", text, re.MULTILINE)
+    assert re.search(r"^longer-training +small +20 of 20 +-$", text, re.MULTILINE)
 
 
 def test_bench_measures_both_loops_the_limits_and_the_parts_of_a_step(

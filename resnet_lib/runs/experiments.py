@@ -77,8 +77,12 @@ VGG_HEAD = resnet(20, head=(512, 512), pool="flatten")
 SIX_LAYERS, MANY_UNITS = resnet(20, head=(64,) * 6), resnet(20, head=(2601,))
 SLOW = [net.with_recipe(lr=0.01) for net in (resnet(20), VGG_HEAD)]  # VGG's head diverges at the paper's learning rate
 HEADS = (resnet(20), TWO_LAYERS, THREE_LAYERS, VGG_HEAD.with_recipe(on_divergence="record"), *SLOW)
-HASTY = resnet(20).with_recipe(
-    lr=0.1, iterations=Share(1, 2), milestones=[Share(3, 8)], log_every=Share(1, 16), eval_every=Share(1, 8)
+HASTY = (
+    resnet(20)
+    .with_recipe(
+        lr=0.1, iterations=Share(1, 2), milestones=[Share(3, 8)], log_every=Share(1, 16), eval_every=Share(1, 8)
+    )
+    .called("ResNet-20 A, half as long at lr 0.1")
 )
 """At the paper's learning rate for so few steps that seeds scatter widely."""
 FEW_IMAGES = 600
