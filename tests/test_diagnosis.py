@@ -61,12 +61,12 @@ def with_train_curve(record: RunRecord, *points: tuple[int, float]) -> RunRecord
         (0, 0, FINE),
         (10, 15, FINE),
         (0, 28, OVERFITS),
-        (30, 62, OVERFITS),  # chapter 10, ex-diagnosis-by-hand
+        (8, 52, OVERFITS),  # chapter 10, ex-diagnosis-by-hand
         (62, 63, UNDECIDED),
         (75, 75, UNDECIDED),
         (90, 90, UNDECIDED),
         (60, 88, UNDECIDED),  # a wide gap too, but what does not fit has to fit first
-        (12, 9, FINE),  # a net may do better on held-back images than on its own
+        (11, 8, FINE),  # a net may do better on held-back images than on its own
         (70, 60, UNDECIDED),
     ],
 )
@@ -74,18 +74,18 @@ def test_a_run_of_ten_classes_is_named(train: float, test: float, named: str) ->
     assert case(train, test) == named
 
 
-@pytest.mark.parametrize(("train", "named"), [(36, FINE), (36.01, UNDECIDED)])
-def test_training_error_is_high_above_two_fifths_of_guessing(train: float, named: str) -> None:
+@pytest.mark.parametrize(("train", "named"), [(11.25, FINE), (11.26, UNDECIDED)])
+def test_training_error_is_high_above_an_eighth_of_guessing(train: float, named: str) -> None:
     assert case(train, train) == named
 
 
-@pytest.mark.parametrize(("gap", "named"), [(15, FINE), (15.01, OVERFITS)])
+@pytest.mark.parametrize(("gap", "named"), [(18, FINE), (18.01, OVERFITS)])
 @pytest.mark.parametrize("train", [0, 10])
-def test_a_gap_is_wide_above_a_sixth_of_guessing(train: float, gap: float, named: str) -> None:
+def test_a_gap_is_wide_above_a_fifth_of_guessing(train: float, gap: float, named: str) -> None:
     assert case(train, train + gap) == named
 
 
-@pytest.mark.parametrize(("train", "test", "named"), [(20, 20, FINE), (20.1, 21, UNDECIDED), (5, 13.4, OVERFITS)])
+@pytest.mark.parametrize(("train", "test", "named"), [(6.2, 6.2, FINE), (6.3, 7, UNDECIDED), (5, 15.1, OVERFITS)])
 def test_two_classes_are_measured_by_their_own_guessing(train: float, test: float, named: str) -> None:
     assert case(train, test, PARITY) == named
     assert case(train, test) == FINE
@@ -173,15 +173,15 @@ def test_each_case_has_a_next_step_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("train", "test", "named"),
     [
-        (40, 40, TOO_RIGID),
-        (40.1, 40, CANNOT_FIT),
-        (40, 40.1, CANNOT_FIT),  # it learned its training images by heart
+        (26.6, 26.6, TOO_RIGID),
+        (26.7, 26, CANNOT_FIT),
+        (26, 26.7, CANNOT_FIT),  # it learned its training images by heart
         (3, 8, TOO_RIGID),
         (0, 79, CANNOT_FIT),
         (90, 90, CANNOT_FIT),
     ],
 )
-def test_a_head_must_halve_both_errors(train: float, test: float, named: str) -> None:
+def test_a_head_must_take_two_thirds_of_both_errors_away(train: float, test: float, named: str) -> None:
     told = diagnose(run(80, 80), run(train, test, HEADED))
     assert told.case == named
     assert f"from 80.0% to {train:.1f}%" in told.evidence
