@@ -65,7 +65,7 @@ def test_the_claim_of_sampling_is_of_runs_that_tell_which_images_are_right(tmp_p
     effect = CLAIMS["scatter-is-sampling-20"].effect
     assert isinstance(effect, SamplingOverHalf)
     assert effect.per_seed(profile, Records(tmp_path)) == noise.sampling_less_half(wrong[:3])
-    assert effect.per_seed(PROFILES["small"], Records(tmp_path)) == []
+    assert effect.per_seed(PROFILES["quick"], Records(tmp_path)) == []
     assert noise.wrong_images(Records(tmp_path).select(resnet(20).runs(profile))) is None
 
 

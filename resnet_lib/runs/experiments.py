@@ -22,6 +22,8 @@ RATES = ({"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03}, {"lr": 0.1}, {"lr": 0.02} | 
 """Learning rates of which each net gets its best, chosen on `CHOOSING_SEEDS`."""
 RATED = tuple(net(depth) for depth in (20, 56, 32) for net in (plain, resnet))
 IDENTITIES = tuple(resnet(depth, zero_init=True) for depth in (20, 56))
+IDENTITY_RATES = (*RATES, {"lr": 0.3}, {"lr": 1.0, "on_divergence": "record"})
+"""More of them, since nets whose blocks start as the identity were best at the largest of the others."""
 CHOOSING_SEEDS = (100, 101)  # of no verdict
 CHOSEN = {plain(20): RATES[2], resnet(20): RATES[2], plain(56): RATES[4], resnet(56): RATES[4]}
 CHOSEN |= dict.fromkeys(IDENTITIES, RATES[3])
@@ -214,7 +216,10 @@ SUITES = {
             "rates",
             "Learning rates by depth",
             "reading note 1",
-            settings=tuple(net.with_recipe(**rate) for net in (*RATED, *IDENTITIES) for rate in RATES),
+            settings=(
+                *(net.with_recipe(**rate) for net in RATED for rate in RATES),
+                *(net.with_recipe(**rate) for net in IDENTITIES for rate in IDENTITY_RATES),
+            ),
             witnesses=(),
             seeds=CHOOSING_SEEDS,
         ),

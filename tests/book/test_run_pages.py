@@ -72,7 +72,7 @@ def test_a_page_says_of_each_run_what_its_record_does(tmp_path: Path) -> None:
     assert [heading.text for heading in page("h2")] == ["plain-20"]
     assert (
         "depth 20" in page.text
-        and "milestones [150]" in page.text
+        and "milestones [300]" in page.text
         and "seed 0" not in page.select_one(".settings").text
     )
     first, second = page.select("tbody tr")
@@ -86,7 +86,7 @@ def test_a_page_says_of_each_run_what_its_record_does(tmp_path: Path) -> None:
         f"../records/studies/growth_{config.name}.json",
     ]
     assert [cell.text for cell in second(["th", "td"])][:3] == ["1", "0.00", "0.00"]
-    assert "diverged at iteration 100" in html(folder, "batch-norm-small").text
+    assert "diverged at iteration 200" in html(folder, "batch-norm-small").text
     assert html(folder, "others").h1.text == "Runs of no suite"
 
 
