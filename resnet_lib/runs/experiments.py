@@ -26,7 +26,7 @@ IDENTITY_RATES = (*RATES, {"lr": 0.3}, {"lr": 1.0, "on_divergence": "record"})
 """More of them, since nets whose blocks start as the identity were best at the largest of the others."""
 CHOOSING_SEEDS = (100, 101)  # of no verdict
 CHOSEN = {plain(20): RATES[2], resnet(20): RATES[2], plain(56): RATES[4], resnet(56): RATES[4]}
-CHOSEN |= dict.fromkeys(IDENTITIES, RATES[3])
+CHOSEN |= dict.fromkeys(IDENTITIES, IDENTITY_RATES[6])
 """The best rate of each net by the mean training error on `CHOOSING_SEEDS` at `small`; a test works it out again."""
 
 
