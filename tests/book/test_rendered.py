@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, sync_playwright
 
 from book import ROOT
 from book.pdf import chromium
@@ -65,7 +65,7 @@ def page(browser: Browser) -> Iterator[Page]:
         page = context.new_page()
         page.faults = []
 
-        def refuse(route) -> None:
+        def refuse(route: Route) -> None:
             page.faults.append(f"asks for {route.request.url}")
             route.abort()
 
