@@ -136,6 +136,16 @@ def test_no_slide_is_higher_than_a_projector(page: Page, lesson: Path) -> None:
     assert [number for number, height in enumerate(heights, start=1) if height > 721] == []
 
 
+@pytest.mark.parametrize("name", [name for name in CHAPTERS if not re.search(r"/1[3-6]_", name)])  # those are of tables
+def test_a_chapter_shows_a_picture_within_two_screens_of_a_phone(page: Page, name: str) -> None:
+    page.set_viewport_size({"width": WIDTHS["phone"], "height": 800})
+    read(page, name)
+    first = page.locator("article .picture").first.bounding_box()
+    assert first["y"] < 2 * 800
+    folded = page.locator("article details").evaluate_all("all => all.map(one => one.getBoundingClientRect().top)")
+    assert len([top for top in folded if top < first["y"]]) <= 1
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_text_in_pictures_can_be_read_on_a_phone(page: Page, name: str) -> None:
     """As large as it is drawn there, within its picture, and whole."""
