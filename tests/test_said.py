@@ -136,6 +136,11 @@ SAID = (
         {("stage-only-is-plain", "small"): "undecided", ("shortcut-in-every-block", "small"): "supported"},
     ),
     Said(
+        "chapters/02_batch_norm.md",
+        "with BN a plain net of 20 layers fits better than its twin without BN does at any of three learning rates.",
+        {("batch-norm-helps", "small"): "supported", ("shortcuts-need-batch-norm", "small"): "supported"},
+    ),
+    Said(
         "chapters/06_bottleneck.md",
         "**Without shortcuts deep bottlenecks do not start.**",
         {("plain-bottlenecks-degrade", "small"): "did not start"},
