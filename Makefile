@@ -1,6 +1,6 @@
 # The two commands of the README, and what they are made of. Needs Python 3.11 or later, make and git.
 PYTHON ?= python3
-PROFILE ?= smoke
+PROFILE ?= small
 RESOLUTION ?= highest
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -16,7 +16,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO_WORKERS)
 
 help:
 	@echo "make reproduce   run every chapter, retraining its nets, then print a report and build the book"
-	@echo "                 PROFILE=smoke (default: minutes, embedded data), quick (hours) or paper (needs a GPU)"
+	@echo "                 PROFILE=small (default: minutes, embedded data), quick (hours) or paper (needs a GPU)"
 	@echo "make test        check the code, the committed notebooks and the book: make lint, unit, nbval and book,"
 	@echo "                 and say how many seconds each of them took"
 	@echo

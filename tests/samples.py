@@ -46,7 +46,8 @@ def tiny_dataset() -> Dataset:
 def tiny(setting: Setting = PLAIN_8, **changes: object) -> Setting:
     """Twelve iterations, of which an epoch of the tiny data set has eight."""
     recipe = {"iterations": 12, "milestones": (8,), "batch_size": 32, "crop_padding": 2, "precision": "fp32"}
-    return setting.with_recipe(**recipe | {"log_every": 5, "eval_every": 6} | changes)
+    recipe |= {"lr": 0.1, "warmup_iterations": 0, "log_every": 5, "eval_every": 6}
+    return setting.with_recipe(**recipe | changes)
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -63,8 +64,8 @@ def started(shortcut: str = "none", **varied: object) -> CifarNet:
 
 
 def tiny_config(setting: Setting = PLAIN_8, seed: int = 0, **changes: object) -> RunConfig:
-    """A run of the tiny setting on the images of profile smoke."""
-    return tiny(setting, **changes).at(PROFILES["smoke"], seed)
+    """A run of the tiny setting on the images of profile small."""
+    return tiny(setting, **changes).at(PROFILES["small"], seed)
 
 
 @cache

@@ -35,8 +35,8 @@ from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
 from resnet_lib.training import Hardware, TimeLimitReached, build, evaluate, provenance
 
-SMOKE = PROFILES["smoke"]
-PLAIN_8 = plain(8).at(SMOKE, seed=0)
+SMALL = PROFILES["small"]
+PLAIN_8 = plain(8).at(SMALL, seed=0)
 
 
 # The command as its users start it: a process with workers of its own.
@@ -422,13 +422,13 @@ def test_best_is_the_profile_nearest_the_papers_that_has_every_setting_and_enoug
 ) -> None:
     nets = [plain(20), plain(56)]
     for net in nets:
-        book(net, "smoke", range(3))
+        book(net, "small", range(3))
     book(plain(20), "quick", range(1))
-    smoke = [(net, 200, seed, 10) for net in nets for seed in range(3)]
-    assert found(settings=nets) == smoke  # plain-56 is not recorded at `quick`
+    small = [(net, 200, seed, 10) for net in nets for seed in range(3)]
+    assert found(settings=nets) == small  # plain-56 is not recorded at `quick`
     book(plain(56), "quick", range(1))
     assert found(settings=nets, num_seeds=1) == [(net, 6400, 0, 10) for net in nets]
-    assert found(settings=nets) == smoke
+    assert found(settings=nets) == small
     for net in nets:
         book(net, "quick", range(3))
     quick = [(net, 6400, seed, 10) for net in nets for seed in range(3)]
@@ -441,7 +441,7 @@ def test_best_is_the_profile_nearest_the_papers_that_has_every_setting_and_enoug
 
 
 def test_best_is_the_same_on_every_machine(book: Callable[..., None]) -> None:
-    book(plain(20), "smoke", range(3))
+    book(plain(20), "small", range(3))
     book(plain(20), "quick", range(1), local_dir())
     assert found(settings=[plain(20)], num_seeds=3) == [(plain(20), 200, seed, 10) for seed in range(3)]
     assert found("quick", settings=[plain(20)]) == [(plain(20), 6400, 0, 10)]
@@ -450,17 +450,17 @@ def test_best_is_the_same_on_every_machine(book: Callable[..., None]) -> None:
 def test_retraining_puts_this_machines_first_seed_in_the_place_of_the_recorded_one(
     book: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    book(plain(20), "smoke", range(3))
+    book(plain(20), "small", range(3))
     asked: list[RunConfig] = []
 
     def work_in_no_time(configs: Sequence[RunConfig], *, retrain: bool) -> None:
         assert retrain
         asked.extend(configs)
-        book(plain(20), "smoke", range(1), local_dir(), error=33)
+        book(plain(20), "small", range(1), local_dir(), error=33)
 
     monkeypatch.setattr(campaign, "work", work_in_no_time)
     nets = [plain(20)]
-    assert found("smoke", True, settings=nets) == [(plain(20), 200, seed, [33, 10, 10][seed]) for seed in range(3)]
+    assert found("small", True, settings=nets) == [(plain(20), 200, seed, [33, 10, 10][seed]) for seed in range(3)]
     assert [config.seed for config in asked] == [0]
 
 
@@ -469,20 +469,20 @@ def test_only_the_witnesses_of_a_suite_are_trained_again(
 ) -> None:
     asked: list[RunConfig] = []
     monkeypatch.setattr(campaign, "work", lambda configs, **_: asked.extend(configs))
-    campaign.prepare("degradation", profile="smoke", retrain=True)
-    assert set(asked) == {witness.at(SMOKE, 0) for witness in SUITES["degradation"].witnesses}
+    campaign.prepare("degradation", profile="small", retrain=True)
+    assert set(asked) == {witness.at(SMALL, 0) for witness in SUITES["degradation"].witnesses}
     asked.clear()
-    book(plain(32), "smoke", range(3))
-    book(plain(20), "smoke", range(3))
-    assert [seed for _, _, seed, _ in found("smoke", True, settings=[plain(20), plain(32)])] == [1, 2, 0, 1, 2]
+    book(plain(32), "small", range(3))
+    book(plain(20), "small", range(3))
+    assert [seed for _, _, seed, _ in found("small", True, settings=[plain(20), plain(32)])] == [1, 2, 0, 1, 2]
     # Of plain-20 the first seed is this machine's, and is not there, since `work` did nothing.
-    assert asked == [plain(20).at(SMOKE, 0)]
+    assert asked == [plain(20).at(SMALL, 0)]
 
 
 def test_the_most_telling_runs_of_a_suite_come_first() -> None:
     suite = SUITES["degradation"]
-    configs = suite.runs(SMOKE, range(2))
-    first = [witness.at(SMOKE, 0) for witness in suite.witnesses]
+    configs = suite.runs(SMALL, range(2))
+    first = [witness.at(SMALL, 0) for witness in suite.witnesses]
     assert configs[:4] == first
     assert {config.seed for config in configs[: len(suite.settings)]} == {0}, "seed by seed"
     assert len(set(configs)) == len(configs) == 2 * len(suite.settings)
@@ -521,8 +521,8 @@ def test_durations_are_told_in_the_unit_that_suits(seconds: float, text: str) ->
 
 
 def test_cost_grows_with_layers_pixels_and_images() -> None:
-    base = cost(plain(20).at(SMOKE, seed=0))
-    assert cost(plain(56).at(SMOKE, seed=3)) == pytest.approx(base * 56 / 20)
+    base = cost(plain(20).at(SMALL, seed=0))
+    assert cost(plain(56).at(SMALL, seed=3)) == pytest.approx(base * 56 / 20)
     assert cost(plain(20).at(PROFILES["quick"], seed=0)) == pytest.approx(base * 4 * 32)
 
 
@@ -530,10 +530,10 @@ def test_a_chapter_trains_each_of_its_runs_once(monkeypatch: pytest.MonkeyPatch)
     """Also from code that differs from its commit, which trusts no record that an earlier process left."""
     monkeypatch.setattr(campaign, "SUITES", {"tiny": Suite("tiny", "", "", settings=(tiny(),))})
     monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", True))
-    campaign.prepare("tiny", profile="smoke", retrain=False)
+    campaign.prepare("tiny", profile="small", retrain=False)
     assert not Records(local_dir()).get(tiny_config())
-    campaign.prepare("tiny", profile="smoke", retrain=True)
+    campaign.prepare("tiny", profile="small", retrain=True)
     made = Records(local_dir()).get(tiny_config())
     monkeypatch.setattr(campaign, "train", lambda *_, **__: pytest.fail("trained again"))
     assert pending([tiny_config()], retrain=True) == []
-    assert collect("tiny", "smoke", retrain=True)[0] == made
+    assert collect("tiny", "small", retrain=True)[0] == made

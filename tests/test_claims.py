@@ -64,7 +64,7 @@ from resnet_lib.runs.seal import SEAL
 from resnet_lib.runs.settings import DEPTHS, Setting, fully_connected, plain, resnet
 from resnet_lib.runs.store import Records, committed_dir
 
-SMOKE = PROFILES["smoke"]
+SMALL = PROFILES["small"]
 
 # The rule.
 
@@ -90,7 +90,7 @@ def test_interval_is_students(values: list[float]) -> None:
     ],
 )
 def test_verdict_depends_on_where_the_interval_lies(effects: list[float], status: str) -> None:
-    verdict = judge("claim", "smoke", effects, threshold=0.5)
+    verdict = judge("claim", "small", effects, threshold=0.5)
     assert verdict.status == status
     assert verdict.num_seeds == len(effects)
     assert verdict.effect == (pytest.approx(mean(effects)) if effects else None)
@@ -108,7 +108,7 @@ def test_a_claim_that_nothing_happens_is_judged_on_both_sides() -> None:
         (0.0, 0.0): "not yet run",
     }
     for effects, status in cases.items():
-        assert judge("claim", "smoke", effects, threshold=0.5, rule="within").status == status, effects
+        assert judge("claim", "small", effects, threshold=0.5, rule="within").status == status, effects
 
 
 def test_from_six_seeds_on_the_exact_test_has_to_agree() -> None:
@@ -116,7 +116,7 @@ def test_from_six_seeds_on_the_exact_test_has_to_agree() -> None:
     assert chance_above([1.0, 1.1, 0.9, 1.0, 1.1], 0) < 0.001
     assert chance_above([1.0, 1.1, 0.9, 1.0, 1.1, 1.0], 0) == 1 / 64
     assert chance_above([1.0, 1.1, 0.9, 1.0, 1.1, -0.1], 0) == 2 / 64
-    assert judge("claim", "smoke", [1.0, 1.1, 0.9, 1.0, 1.1, -0.1], 0).status == "undecided"
+    assert judge("claim", "small", [1.0, 1.1, 0.9, 1.0, 1.1, -0.1], 0).status == "undecided"
     assert interval([1.0, 1.1, 0.9, 1.0, 1.1, -0.1])[1] > 0, "Student alone would have decided"
 
 
@@ -132,36 +132,36 @@ def test_a_failure_that_no_seed_shows_fools_both_tests() -> None:
     wrong = 0
     for _ in range(500):
         effects = np.where(draw.random(10) < 0.1, 9.0, -1.0) + draw.normal(0, 0.1, 10)  # the true mean is zero
-        wrong += judge("claim", "smoke", list(effects), 0).status != "undecided"
+        wrong += judge("claim", "small", list(effects), 0).status != "undecided"
     assert 0.3 < wrong / 500 < 0.4
 
 
 def test_a_share_is_judged_by_its_exact_interval() -> None:
     """Twelve right of twelve leave 26 percent in doubt."""
-    verdict = judge_share("claim", "smoke", 12, 12, 3, threshold=80.0)
+    verdict = judge_share("claim", "small", 12, 12, 3, threshold=80.0)
     assert (verdict.status, verdict.effect, verdict.high) == ("undecided", 100, 100)
     assert verdict.low == pytest.approx(73.5, abs=0.1)
     assert verdict.more_seeds == 2, "17 of 17 would do, and a seed has four"
-    assert judge_share("claim", "smoke", 32, 32, 8, threshold=80.0).status == "supported"
-    assert judge_share("claim", "smoke", 3, 12, 3, threshold=80.0).status == "refuted"
-    assert judge_share("claim", "smoke", 8, 8, 2, threshold=80.0).status == "not yet run"
-    assert judge_share("claim", "smoke", 0, 0, 0, threshold=80.0).effect is None
+    assert judge_share("claim", "small", 32, 32, 8, threshold=80.0).status == "supported"
+    assert judge_share("claim", "small", 3, 12, 3, threshold=80.0).status == "refuted"
+    assert judge_share("claim", "small", 8, 8, 2, threshold=80.0).status == "not yet run"
+    assert judge_share("claim", "small", 0, 0, 0, threshold=80.0).effect is None
 
 
 def test_what_is_undecided_says_how_many_more_seeds_would_decide_it() -> None:
     effects = [0.0, 1.0, 2.0]
-    verdict = judge("claim", "smoke", effects, threshold=0.0)
+    verdict = judge("claim", "small", effects, threshold=0.0)
     enough = 3 + verdict.more_seeds
     half = stats.t.ppf(0.975, enough - 1) * np.std(effects, ddof=1) / enough**0.5
     before = stats.t.ppf(0.975, enough - 2) * np.std(effects, ddof=1) / (enough - 1) ** 0.5
     assert half < 1.0 < before or enough == MIN_FLIPS
-    assert judge("claim", "smoke", [-1.0, 0.0, 1.0], threshold=0.0).more_seeds is None
-    assert judge("claim", "smoke", [4.0, 5.0, 6.0], threshold=0.0).more_seeds is None
+    assert judge("claim", "small", [-1.0, 0.0, 1.0], threshold=0.0).more_seeds is None
+    assert judge("claim", "small", [4.0, 5.0, 6.0], threshold=0.0).more_seeds is None
 
 
 def test_holm_lets_the_least_sure_verdicts_fall() -> None:
     def verdict(name: str, p: float | None, status: str = "supported") -> Verdict:
-        return Verdict(name, "smoke", status, 5, 1.0, 0.5, 1.5, p)
+        return Verdict(name, "small", status, 5, 1.0, 0.5, 1.5, p)
 
     judged = [verdict("sure", 0.001), verdict("less", 0.02), verdict("least", 0.04)]
     assert fallen_by_holm([*judged, verdict("open", 0.3, "undecided"), verdict("never", None, "not yet run")]) == {
@@ -178,24 +178,24 @@ def test_holm_lets_the_least_sure_verdicts_fall() -> None:
 def test_a_claim_about_nets_that_learn_is_not_asked_where_one_did_not(tmp_path: Path) -> None:
     made_up = Claim(name="made up", statement="", source="", effect=Difference("A minus B", A, B), of_learned=True)
     records = told({A: [75, 70, 55, 72, 58], B: [20] * 5}, tmp_path)
-    verdict = made_up.verdict(SMOKE, records)
+    verdict = made_up.verdict(SMALL, records)
     assert (verdict.status, verdict.effect, verdict.p) == ("did not start", 46, None)
     assert verdict.why.startswith("ResNet-8 A ends at 70% training error (median)")
-    assert replace(made_up, of_learned=False).verdict(SMOKE, records).status == "supported"
+    assert replace(made_up, of_learned=False).verdict(SMALL, records).status == "supported"
     told({A: [75, 50, 55, 72, 58]}, tmp_path)
-    assert made_up.verdict(SMOKE, records).status == "supported", "three of five have learned"
+    assert made_up.verdict(SMALL, records).status == "supported", "three of five have learned"
 
 
 def test_only_the_best_of_several_has_to_have_learned(tmp_path: Path) -> None:
     effect = Difference("", worse=BestOf((A, C)), better=B)
     made_up = Claim(name="made up", statement="", source="", effect=effect, of_learned=True)
-    assert made_up.verdict(SMOKE, told({A: [80] * 3, C: [30, 31, 30], B: [20] * 3}, tmp_path)).status == "supported"
-    assert effect.compared(SMOKE, Records(tmp_path)) == [C, B]
+    assert made_up.verdict(SMALL, told({A: [80] * 3, C: [30, 31, 30], B: [20] * 3}, tmp_path)).status == "supported"
+    assert effect.compared(SMALL, Records(tmp_path)) == [C, B]
 
 
 def test_whether_a_net_that_has_not_learned_still_falls_is_said() -> None:
-    run = made_up_record(A.at(SMOKE, 0), train_error=70, halfway=90)
-    assert not has_learned(run) and has_learned(made_up_record(A.at(SMOKE, 0), train_error=59))
+    run = made_up_record(A.at(SMALL, 0), train_error=70, halfway=90)
+    assert not has_learned(run) and has_learned(made_up_record(A.at(SMALL, 0), train_error=59))
     assert not has_learned(run.model_copy(update={"diverged_at": 200, "final": run.final}))
     curve = run.train_curve.model_copy(update={"iteration": (50, 100, 150, 200), "lr": (0.1,) * 4, "loss": (1.0,) * 4})
     falling = run.model_copy(update={"train_curve": curve.model_copy(update={"error": (90.0, 85.0, 80.0, 71.0)})})
@@ -210,10 +210,10 @@ def test_a_gain_is_not_asked_for_where_no_error_is_left(tmp_path: Path) -> None:
     claim = CLAIMS["fc-on-real-features"]
     clean = {fully_connected(1, "breast-cancer"): [0.4] * 3, fully_connected(2, "breast-cancer"): [0.0] * 3}
     records = told({one: [0.0] * 3, two: [0.0] * 3} | clean, tmp_path, error_on_test)
-    assert claim.verdict(SMOKE, records).status == "nothing to gain"
-    assert claim.verdict(SMOKE, records).why == "the mean test error of one layer is 0.2%"
+    assert claim.verdict(SMALL, records).status == "nothing to gain"
+    assert claim.verdict(SMALL, records).why == "the mean test error of one layer is 0.2%"
     told({one: [9.0, 9.1, 9.2], two: [1.0] * 3} | clean, tmp_path, error_on_test)
-    assert claim.verdict(SMOKE, records).status == "supported"
+    assert claim.verdict(SMALL, records).status == "supported"
 
 
 # Effects: what each kind makes of the numbers of its settings.
@@ -242,7 +242,7 @@ def told(numbers: dict[Setting, Sequence[float]], folder: Path, of: Measure = tr
     """Records of these settings whose measured numbers are these, seed by seed."""
     for setting, values in numbers.items():
         for seed, value in enumerate(values):
-            config = setting.at(SMOKE, seed)
+            config = setting.at(SMALL, seed)
             if of in AS_STUDIED:
                 save_study(made_up_study(OF_STUDIES[of], config, AS_STUDIED[of](value)), folder)
             else:
@@ -251,7 +251,7 @@ def told(numbers: dict[Setting, Sequence[float]], folder: Path, of: Measure = tr
 
 
 def computed(side: Side, numbers: dict[Setting, Sequence[float]], folder: Path, of: Measure = train_error) -> list:
-    return Level("", side, of).per_seed(SMOKE, told(numbers, folder, of))
+    return Level("", side, of).per_seed(SMALL, told(numbers, folder, of))
 
 
 A, B, C = resnet(8), resnet(14), resnet(20)
@@ -270,15 +270,15 @@ def test_each_measure_of_a_study_finds_its_number(of: Measure, tmp_path: Path) -
 def test_short_paths_are_those_through_no_more_than_a_third_of_the_blocks() -> None:
     """Of 27 blocks up to 9, where all paths of a length bring as much together as those of any other."""
     alike = {str(length): 1 / comb(27, length) for length in range(28)}
-    study = made_up_study("gradient-paths", A.at(SMOKE, 0), alike)
+    study = made_up_study("gradient-paths", A.at(SMALL, 0), alike)
     assert short_paths(study) == pytest.approx(100 * 10 / 28)
 
 
 def test_a_net_that_never_learns_has_taken_the_whole_run() -> None:
-    record = made_up_record(A.at(SMOKE, 0), train_error=70.0)
-    assert time_to_learn(record) == 200
-    falls = made_up_record(A.at(SMOKE, 0), train_error=39.0, halfway=80.0)  # 80% after 100 iterations, 40% after 200
-    assert time_to_learn(falls) == pytest.approx(150)
+    record = made_up_record(A.at(SMALL, 0), train_error=70.0)
+    assert time_to_learn(record) == 400
+    falls = made_up_record(A.at(SMALL, 0), train_error=39.0, halfway=80.0)  # 80% after 200 iterations, 40% after 400
+    assert time_to_learn(falls) == pytest.approx(300)
 
 
 def test_exponential_growth_is_told_from_a_power_of_the_depth() -> None:
@@ -290,7 +290,7 @@ def test_exponential_growth_is_told_from_a_power_of_the_depth() -> None:
 
 def test_a_lesion_costs_the_median_over_blocks(tmp_path: Path) -> None:
     records = told({A: [4, 6], B: [1, 2]}, tmp_path, lesion_cost)
-    assert Difference("", A, B, lesion_cost).per_seed(SMOKE, records) == [3, 4]
+    assert Difference("", A, B, lesion_cost).per_seed(SMALL, records) == [3, 4]
 
 
 def test_one_bit_is_compared_with_another_seed(tmp_path: Path) -> None:
@@ -299,8 +299,8 @@ def test_one_bit_is_compared_with_another_seed(tmp_path: Path) -> None:
 
 def test_a_difference_is_the_worse_sides_number_minus_the_betters(tmp_path: Path) -> None:
     records = told({A: [30, 35], B: [20, 21]}, tmp_path)
-    assert Difference("", worse=A, better=B).per_seed(SMOKE, records) == [10, 14]
-    assert Difference("", worse=A, better=B, of=error_on_test).per_seed(SMOKE, records) == [-10, -14]
+    assert Difference("", worse=A, better=B).per_seed(SMALL, records) == [10, 14]
+    assert Difference("", worse=A, better=B, of=error_on_test).per_seed(SMALL, records) == [-10, -14]
 
 
 def test_several_settings_make_one_number_per_seed(tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_the_best_is_chosen_by_its_mean_and_only_among_all(tmp_path: Path) -> No
 def test_seeds_that_one_setting_lacks_are_left_out(tmp_path: Path) -> None:
     assert paired({0: 1.0, 1: 2.0, 2: 3.0}, {3: 8.0, 2: 7.0, 1: 6.0}) == {1: (2.0, 6.0), 2: (3.0, 7.0)}
     assert paired({0: 1.0}, {1: 2.0}) == {}
-    assert Difference("", A, B).per_seed(SMOKE, told({A: [9, 8, 7], B: [1, 1]}, tmp_path)) == [8, 7]
+    assert Difference("", A, B).per_seed(SMALL, told({A: [9, 8, 7], B: [1, 1]}, tmp_path)) == [8, 7]
 
 
 @pytest.mark.parametrize(("rule", "status"), [("above", "supported"), ("within", "refuted")])
@@ -331,10 +331,10 @@ def test_a_claim_is_judged_by_its_own_threshold_and_rule(rule: Rule, status: str
     claim = Claim(
         name="made up", statement="", source="", effect=Difference("", worse=A, better=B), threshold=5.0, rule=rule
     )
-    verdict = claim.verdict(SMOKE, told({A: [30, 31, 32], B: [20, 20, 20]}, tmp_path))
-    assert (verdict.claim, verdict.profile, verdict.status) == ("made up", "smoke", status)
+    verdict = claim.verdict(SMALL, told({A: [30, 31, 32], B: [20, 20, 20]}, tmp_path))
+    assert (verdict.claim, verdict.profile, verdict.status) == ("made up", "small", status)
     assert (verdict.num_seeds, verdict.effect) == (3, 11)
-    assert replace(claim, threshold=20.0).verdict(SMOKE, Records(tmp_path)).status != status
+    assert replace(claim, threshold=20.0).verdict(SMALL, Records(tmp_path)).status != status
 
 
 # Claims: each says in words what its effect computes, of settings that suites train.
@@ -360,10 +360,10 @@ def test_a_claim_needs_each_of_its_settings(name: str, tmp_path: Path) -> None:
     settings = {setting for side in sides_of(effect) for setting in settings_of(side)}
     records = told(dict.fromkeys(settings, (0.5,)), tmp_path, effect.of)
     for setting in settings:
-        assert len(effect.per_seed(SMOKE, records)) == 1
-        (path,) = tmp_path.rglob(f"*{setting.at(SMOKE, 0).name}.json")
+        assert len(effect.per_seed(SMALL, records)) == 1
+        (path,) = tmp_path.rglob(f"*{setting.at(SMALL, 0).name}.json")
         hidden = path.rename(path.with_suffix(".hidden"))
-        assert effect.per_seed(SMOKE, records) == [], setting
+        assert effect.per_seed(SMALL, records) == [], setting
         hidden.rename(path)
 
 
@@ -373,7 +373,7 @@ def test_a_claim_compares_settings_that_suites_train_and_that_differ(name: str) 
     for side in sides_of(effect):
         settings = list(settings_of(side))
         assert len(set(settings)) == len(settings)
-        assert all(home(setting.at(SMOKE, 0)) for setting in settings)
+        assert all(home(setting.at(SMALL, 0)) for setting in settings)
     assert len(set(sides_of(effect))) == len(sides_of(effect))
 
 
@@ -470,8 +470,8 @@ def test_sides_that_words_cannot_tell_apart_are_in_order(tmp_path: Path) -> None
     errors |= {fully_connected(1, "wine"): 30, fully_connected(2, "wine"): 20}
     errors |= {fully_connected(1, "breast-cancer"): 9, fully_connected(2, "breast-cancer"): 5}
     records = told({setting: [error] for setting, error in errors.items()}, tmp_path, error_on_test)
-    assert CLAIMS["projection-not-the-source"].effect.per_seed(SMOKE, records) == [3]
-    assert CLAIMS["fc-on-real-features"].effect.per_seed(SMOKE, records) == [7]
+    assert CLAIMS["projection-not-the-source"].effect.per_seed(SMALL, records) == [3]
+    assert CLAIMS["fc-on-real-features"].effect.per_seed(SMALL, records) == [7]
 
 
 def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:

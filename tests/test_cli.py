@@ -121,12 +121,12 @@ def test_a_library_that_is_not_needed_is_not_waited_for() -> None:
 MISTAKES = {
     "no command": ("", "required: COMMAND"),
     "unknown command": ("trian", "invalid choice: 'trian'"),
-    "unknown option": ("report --profil smoke --colour", "unrecognized arguments: --colour"),
+    "unknown option": ("report --profil small --colour", "unrecognized arguments: --colour"),
     "missing option": ("train", "one of the arguments --suite --net --campaign is required"),
     "option without value": ("train --net", "--net: expected one argument"),
     "suite and net": ("train --suite degradation --net plain-20", "--net: not allowed with argument --suite"),
-    "unknown profile": ("train --net plain-8 --profile smok", "no profile is called 'smok'; did you mean smoke?"),
-    "far-off profile": ("report --profile x", "no profile is called 'x'; choose one of smoke, small, quick, paper"),
+    "unknown profile": ("train --net plain-8 --profile smal", "no profile is called 'smal'; did you mean small?"),
+    "far-off profile": ("report --profile x", "no profile is called 'x'; choose one of small, quick, paper"),
     "unknown suite": ("train --suite degradatoin", "no suite is called 'degradatoin'; did you mean degradation?"),
     "unknown suite's status": ("status --suite optimizer", "did you mean optimizers?"),
     "misspelt net": ("train --net resnt-56", "no net is called 'resnt-56'; did you mean resnet-56 or resnet-56-B?"),
@@ -245,7 +245,7 @@ def test_a_cache_that_cannot_be_written_to_is_named(
 
 
 def test_a_damaged_record_is_named(command: Callable[..., Outcome], book: Path) -> None:
-    path = save_record(made_up_record(plain(20).at(PROFILES["smoke"], seed=0)), book)
+    path = save_record(made_up_record(plain(20).at(PROFILES["small"], seed=0)), book)
     path.write_text(path.read_text().replace('"train_error": 10.0', '"train_error": 1000'))
     status, out, err = command("report")
     assert (status, out) == (2, "")
@@ -336,20 +336,20 @@ def test_data_fetch_of_what_is_there_is_quiet(command: Callable[..., Outcome]) -
 
 
 def test_report_holds_the_same_in_text_and_in_json(command: Callable[..., Outcome], book: Path) -> None:
-    smoke = PROFILES["smoke"]
+    small = PROFILES["small"]
     for seed in range(3):
-        save_record(made_up_record(plain(20).at(smoke, seed), train_error=10), book)
-        save_record(made_up_record(plain(56).at(smoke, seed), train_error=15 + seed), book)
-    save_record(made_up_record(plain(20).at(smoke, 0), train_error=10.5), local_dir())
+        save_record(made_up_record(plain(20).at(small, seed), train_error=10), book)
+        save_record(made_up_record(plain(56).at(small, seed), train_error=15 + seed), book)
+    save_record(made_up_record(plain(20).at(small, 0), train_error=10.5), local_dir())
     status, out, _ = command("report", "--json")
     assert status == 0
     report = json.loads(out)
-    assert report["profile"] == "smoke"
+    assert report["profile"] == "small"
     settings = {row["setting"]: row for row in report["settings"]}
     assert settings["plain-56"]["recorded, training"] == "16.00 ± 1.00 (n=3)"
     assert settings["plain-20"]["moved"] == "+0.50"
     assert [(v["claim"], v["profile"]) for v in report["verdicts"]] == [(c, p) for c in CLAIMS for p in PROFILES]
-    (degradation,) = [v for v in report["verdicts"] if (v["claim"], v["profile"]) == ("degradation", "smoke")]
+    (degradation,) = [v for v in report["verdicts"] if (v["claim"], v["profile"]) == ("degradation", "small")]
     assert (degradation["status"], degradation["effect"]) == ("supported", 6)
 
     _, text, _ = command("report")
@@ -358,7 +358,7 @@ def test_report_holds_the_same_in_text_and_in_json(command: Callable[..., Outcom
         (line,) = [line for line in lines if re.split(r"  +", line)[0] == row["setting"]]
         assert [cell for cell in row.values() if cell] == re.split(r"  +", line)
     assert any(line.split()[:2] == ["degradation", "supported"] for line in lines)
-    assert smoke.summary in text
+    assert small.summary in text
     assert "no numbers for these images" in text
 
 
@@ -374,33 +374,33 @@ def test_status_prices_what_is_missing_by_a_measurement_made_here(
 ) -> None:
     status, out, _ = command("status", "--suite", "longer-training", "--json")
     assert status == 0
-    smoke, small, quick, paper = (row["seconds_to_do"] for row in json.loads(out))
-    assert 0 < smoke < small < quick < paper
+    small, quick, paper = (row["seconds_to_do"] for row in json.loads(out))
+    assert 0 < small < quick < paper
 
 
 def test_status_counts_what_is_recorded_in_text_and_in_json(
     command: Callable[..., Outcome], book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench, "seconds_per_cost", lambda _: 2.0)
-    suite, smoke = SUITES["longer-training"], PROFILES["smoke"]
-    for config in suite.runs(smoke)[:3]:
+    suite, small = SUITES["longer-training"], PROFILES["small"]
+    for config in suite.runs(small)[:3]:
         save_record(made_up_record(config), book)
     _, out, _ = command("status", "--suite", "longer-training", "--json")
     rows = {row["profile"]: row for row in json.loads(out)}
     assert rows.keys() == PROFILES.keys()
-    assert (rows["smoke"]["recorded"], rows["smoke"]["runs"]) == (3, 2 * smoke.num_seeds)
-    assert rows["smoke"]["seconds_to_do"] == round(2 * sum(map(cost, suite.runs(smoke)[3:])))
+    assert (rows["small"]["recorded"], rows["small"]["runs"]) == (3, 2 * small.num_seeds)
+    assert rows["small"]["seconds_to_do"] == round(2 * sum(map(cost, suite.runs(small)[3:])))
 
     status, text, _ = command("status")
     assert status == 0
     table = [line for line in text.splitlines() if " of " in line and ":" not in line]
     assert len(table) == len(SUITES) * len(PROFILES)
-    assert any(line.split()[:5] == ["longer-training", "smoke", "3", "of", "10"] for line in table)
+    assert any(line.split()[:5] == ["longer-training", "small", "3", "of", "20"] for line in table)
 
-    for config in suite.runs(smoke)[3:]:
+    for config in suite.runs(small)[3:]:
         save_record(made_up_record(config), book)
     _, text, _ = command("status", "--suite", "longer-training")
-    assert re.search(r"^longer-training +smoke +10 of 10 +-$", text, re.MULTILINE)
+    assert re.search(r"^longer-training +small +20 of 20 +-$", text, re.MULTILINE)
 
 
 def test_bench_measures_both_loops_the_limits_and_the_parts_of_a_step(
@@ -439,7 +439,7 @@ def test_bench_prints_speeds_ratios_limits_and_parts(
 
 
 def test_train_lists_what_is_recorded_without_training_it_again(command: Callable[..., Outcome], book: Path) -> None:
-    record = made_up_record(plain(8).at(PROFILES["smoke"], seed=1), train_error=12, test_error=34)
+    record = made_up_record(plain(8).at(PROFILES["small"], seed=1), train_error=12, test_error=34)
     save_record(record, book)
     status, out, err = command("train", "--net", "plain-8", "--seeds", "1-1")
     assert status == 0

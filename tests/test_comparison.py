@@ -20,14 +20,14 @@ from resnet_lib.runs.records import save_record
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
 
-SMOKE = PROFILES["smoke"]
+SMALL = PROFILES["small"]
 
 
 def fill(folder: Path, errors: dict[Setting, list[float]]) -> Records:
     """Records of settings, one a seed, with these training errors; the test error is ten points more."""
     for setting, values in errors.items():
         for seed, error in enumerate(values):
-            made = made_up_record(setting.at(SMOKE, seed), train_error=error, test_error=error + 10)
+            made = made_up_record(setting.at(SMALL, seed), train_error=error, test_error=error + 10)
             save_record(made, folder)
     return Records(folder)
 
@@ -47,7 +47,7 @@ def test_a_change_is_told_in_points_and_in_spreads_of_seeds(tmp_path: Path) -> N
     assert found.same == 1
     assert [change.error for change in found.changes] == ["training", "test"]
     change = found.changes[0]
-    assert change.setting == "plain-20_fashion-mnist-mini-16px_sgd-0.1_200it"
+    assert change.setting == "plain-20_fashion-mnist-mini-16px_sgd-0.02_400it"
     assert (change.num_seeds, change.before, change.after, change.spread) == (3, 12, 13, 2)
     assert change.in_spreads == pytest.approx(0.5)
     assert not change.moved
@@ -75,7 +75,7 @@ def test_without_a_spread_any_change_counts(tmp_path: Path) -> None:
 def test_runs_that_are_gone_alarm_and_new_ones_do_not(tmp_path: Path) -> None:
     more = fill(tmp_path / "more", BEFORE | {plain(32): [20.0]})
     less = fill(tmp_path / "less", BEFORE)
-    name = plain(32).at(SMOKE, 0).name
+    name = plain(32).at(SMALL, 0).name
     assert (compare(more, less).gone, compare(more, less).alarming) == ((name,), True)
     assert (compare(less, more).new, compare(less, more).alarming) == ((name,), False)
 
@@ -154,9 +154,9 @@ def test_what_holds_no_records_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_the_commands_status_says_whether_it_is_alarming(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill(tmp_path / "a", BEFORE)
-    save_record(made_up_record(resnet(20).at(SMOKE, 0), train_error=9), tmp_path / "a")
+    save_record(made_up_record(resnet(20).at(SMALL, 0), train_error=9), tmp_path / "a")
     fill(tmp_path / "b", BEFORE | {plain(20): [40.0, 42.0, 44.0]})
-    save_record(made_up_record(resnet(20).at(SMOKE, 0), train_error=9), tmp_path / "b")
+    save_record(made_up_record(resnet(20).at(SMALL, 0), train_error=9), tmp_path / "b")
     words = ["report", "--against", os.fspath(tmp_path / "a"), "--of"]
     assert main([*words, os.fspath(tmp_path / "a")]) == 0
     assert "3 settings the same to the last digit; 0 errors moved" in capsys.readouterr().out

@@ -27,7 +27,7 @@ from resnet_lib.runs.store import WEIGHTS, Records
 from resnet_lib.training import provenance
 
 PLAIN, RESNET = (tiny(setting).with_data(num_train=100, validation=100) for setting in (plain(8), resnet(8)))
-SMOKE = PROFILES["smoke"]
+SMALL = PROFILES["small"]
 CLAIM = Claim(
     name="a-tiny-claim",
     statement="Eight layers <are> worse without shortcuts.",
@@ -49,7 +49,7 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
     """The book's records, from which the claim is undecided, if only just."""
     for seed, effect in enumerate((0.3, 0.9, 1.2, 1.5, 1.6)):
         for setting, error in ((PLAIN, 50 + effect), (RESNET, 50)):
-            save_record(made_up_record(setting.at(SMOKE, seed), train_error=error), tmp_path / "book")
+            save_record(made_up_record(setting.at(SMALL, seed), train_error=error), tmp_path / "book")
     monkeypatch.setattr(Records, "committed", classmethod(lambda cls: cls(tmp_path / "book")))
     return Records.committed()
 
@@ -78,10 +78,10 @@ def archive(book: Records, kept: Path, tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_contribution_is_trained_checked_accepted_and_credited_and_stays_apart(
     archive: Path, book: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = CLAIM.verdict(SMOKE, book)
+    before = CLAIM.verdict(SMALL, book)
     assert (before.status, before.more_seeds) == ("undecided", 1)
     assert main(["contribute", "check", str(archive)]) == 0
-    assert f"{CLAIM.name}, smoke, 6 seeds by {BY}" in capsys.readouterr().out
+    assert f"{CLAIM.name}, small, 6 seeds by {BY}" in capsys.readouterr().out
 
     folder = tmp_path / "contributed"
     monkeypatch.setattr("resnet_lib.cli.contribute.contributed_dir", lambda: folder)
@@ -91,7 +91,7 @@ def test_a_contribution_is_trained_checked_accepted_and_credited_and_stays_apart
     assert credit.by == BY
     contributions.check(place, challenges.runs)  # as a test holds those that were accepted
 
-    assert CLAIM.verdict(SMOKE, book) == before
+    assert CLAIM.verdict(SMALL, book) == before
     shown = challenges.from_readers(book, folder)
     assert "Eight layers &lt;are&gt; worse" in shown
     assert f"<td>{BY}</td>" in shown
@@ -103,7 +103,7 @@ def test_a_contribution_is_trained_checked_accepted_and_credited_and_stays_apart
 
 def test_seeds_follow_from_the_name_and_are_none_of_the_books() -> None:
     def seeds(by: str) -> range:
-        return Credit(by=by, claim="x", profile="smoke", num_seeds=1000).seeds
+        return Credit(by=by, claim="x", profile="small", num_seeds=1000).seeds
 
     assert seeds("Ada  lovelace") == seeds(BY)
     assert not set(seeds(BY)) & set(seeds("Grace Hopper"))
@@ -194,7 +194,7 @@ def test_what_is_no_open_challenge_or_has_no_name_is_refused(book: Records, caps
     assert main(["contribute", "train", CLAIM.name]) == 2
     assert "--by NAME" in capsys.readouterr().err
     assert main(["contribute", "train", "degradation", "--by", BY]) == 2
-    assert "degradation at smoke is no open challenge" in capsys.readouterr().err
+    assert "degradation at small is no open challenge" in capsys.readouterr().err
     assert main(["contribute", "train", "a-tiny-clam", "--by", BY]) == 2
     assert "did you mean a-tiny-claim" in capsys.readouterr().err
 
@@ -209,9 +209,9 @@ def test_changed_code_trains_nothing_for_the_book(
 
 def test_challenges_say_what_decides_them(book: Records) -> None:
     (found,) = challenges.open_challenges(book)
-    assert (found.claim, found.profile, found.num_seeds) == (CLAIM, SMOKE, 6)
+    assert (found.claim, found.profile, found.num_seeds) == (CLAIM, SMALL, 6)
     assert found.seconds == 12.0  # of a second each, by the made-up records
-    assert f"<td>6</td><td>12 s</td><td><code>{CLAIM.name}</code> <code>smoke</code></td>" in challenges.table(book)
+    assert f"<td>6</td><td>12 s</td><td><code>{CLAIM.name}</code> <code>small</code></td>" in challenges.table(book)
 
 
 @pytest.mark.parametrize("place", places.contributions(), ids=lambda place: place.name)

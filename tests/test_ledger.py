@@ -18,7 +18,7 @@ from resnet_lib.runs.records import load_study, save_record, save_study
 from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import Records
 
-SMOKE, QUICK = PROFILES["smoke"], PROFILES["quick"]
+SMALL, QUICK = PROFILES["small"], PROFILES["quick"]
 HOLDING = Fact(
     name="made-up",
     statement="One is <one>.",
@@ -32,10 +32,10 @@ FAILING = dataclasses.replace(HOLDING, name="wrong", check=lambda: (False, "1 !=
 
 @pytest.fixture
 def records(tmp_path: Path) -> Records:
-    """Degradation supported at smoke."""
+    """Degradation supported at small."""
     for seed in range(3):
         for setting, error in ((plain(20), 20.0), (plain(56), 50.0 + seed)):
-            save_record(made_up_record(setting.at(SMOKE, seed), train_error=error), tmp_path)
+            save_record(made_up_record(setting.at(SMALL, seed), train_error=error), tmp_path)
     return Records(tmp_path)
 
 
@@ -49,9 +49,9 @@ def test_the_table_has_a_row_for_every_claim_and_a_verdict_for_every_profile(rec
     rows = BeautifulSoup(ledger.table(records), "html.parser").find_all("tr")[1:]
     assert [row.td.contents[0] for row in rows] == [claim.statement for claim in CLAIMS.values()]
     assert all(len(row.find_all("td", class_="verdict")) == len(PROFILES) for row in rows)
-    _, quick, _, smoke = rows[0].find_all("td", class_="verdict")  # the paper's schedule first
-    assert smoke["class"] == ["verdict", "supported"]
-    assert smoke.text == "supported+31.0 points (+28.5 to +33.5), n=3"
+    _, quick, small = rows[0].find_all("td", class_="verdict")  # the paper's schedule first
+    assert small["class"] == ["verdict", "supported"]
+    assert small.text == "supported+31.0 points (+28.5 to +33.5), n=3"
     assert quick.text == "not yet run"
     assert rows[0].a["href"] == "01_degradation.html"
 
@@ -66,14 +66,14 @@ def test_facts_are_checked_when_the_table_is_made(two_facts: None) -> None:
 def test_the_score_counts_every_claim_once_per_profile(records: Records, two_facts: None) -> None:
     score = ledger.score(records).set_index("decided by")
     assert (score.drop("construction or arithmetic").sum(axis=1) == len(CLAIMS)).all()
-    assert score.loc["runs on clothes, 200 steps", "supported"] == 1
+    assert score.loc[f"runs on {SMALL.label}", "supported"] == 1
     assert score.loc["construction or arithmetic"].tolist() == [1, 1, 0, 0, 0, 0]
 
 
 def test_tables_of_verdicts_show_effect_interval_and_seeds(records: Records) -> None:
     (row,) = ledger.summary(["degradation"], records).to_dict("records")
-    assert (row[SMOKE.label], row[QUICK.label]) == ("supported: +31.0 (n=3)", "not yet run")
-    rows = verdicts.table(SMOKE, records).to_dict("records")
+    assert (row[SMALL.label], row[QUICK.label]) == ("supported: +31.0 (n=3)", "not yet run")
+    rows = verdicts.table(SMALL, records).to_dict("records")
     assert [row["claim"] for row in rows] == list(CLAIMS)
     assert list(rows[0].values()) == ["degradation", "supported", "+31.00 points", "+28.52 to +33.48", 3]
     assert verdicts.table(QUICK, records)["verdict"][0] == "not yet run"
@@ -82,7 +82,7 @@ def test_tables_of_verdicts_show_effect_interval_and_seeds(records: Records) -> 
 def test_findings_state_the_claim_or_the_fact_and_what_became_of_it(records: Records, two_facts: None) -> None:
     text = ledger.findings(["degradation", "made-up"], records)
     effect = "training error of plain-56 minus that of plain-20: +31.0 points, 95% interval +28.5 to +33.5"
-    assert f"\n- *supported* on clothes, 200 steps (3 seeds): {effect}; more than 0.5 needed.\n" in text
+    assert f"\n- *supported* on {SMALL.label} (3 seeds): {effect}; more than 0.5 needed.\n" in text
     assert QUICK.label not in text  # nothing was run
     assert text.endswith("\n\n**One is <one>.** (nowhere)\n- *holds*: 1 == 1\n")
 
@@ -109,7 +109,7 @@ def test_an_unknown_claim_is_refused_with_the_nearest_name() -> None:
 
 def test_a_note_lists_its_claims_with_their_verdicts(records: Records, two_facts: None) -> None:
     text = ledger.verdicts_on("S1", records)
-    assert "*supported* on clothes, 200 steps: +31.0 points (+28.5 to +33.5), n=3 (chapter 1)" in text
+    assert f"*supported* on {SMALL.label}: +31.0 points (+28.5 to +33.5), n=3 (chapter 1)" in text
     assert ledger.verdicts_on("note 4", records).count("*holds*: 1 == 1") == 1
     assert "*fails*: 1 != 2" in ledger.verdicts_on("note 4", records)
     with pytest.raises(UserError, match=r"note 11.*did you mean"):
@@ -122,7 +122,7 @@ def test_everything_to_cover_has_an_entry(what: str) -> None:
 
 
 def test_numbers_have_the_digits_that_the_unit_needs() -> None:
-    verdict = Verdict("c", "smoke", "supported", 5, 0.1234, 0.1, 0.2)
+    verdict = Verdict("c", "small", "supported", 5, 0.1234, 0.1, 0.2)
     assert verdicts.numbers(verdict, "points") == "+0.1 points (+0.1 to +0.2), n=5"
     assert verdicts.numbers(verdict, "times") == "0.12 times (0.10 to 0.20), n=5"
     assert verdicts.numbers(verdict, "") == "+0.12 (+0.10 to +0.20), n=5"

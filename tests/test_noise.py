@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from math import inf
+from pathlib import Path
 from statistics import mean, variance
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_what_is_judged_is_the_mean_of_the_seeds() -> None:
     assert mean(noise.sampling_less_half(wrong)) == pytest.approx(parts.sampling - parts.total / 2)
 
 
-def test_the_claim_of_sampling_is_of_runs_that_tell_which_images_are_right(tmp_path) -> None:
+def test_the_claim_of_sampling_is_of_runs_that_tell_which_images_are_right(tmp_path: Path) -> None:
     profile, wrong = PROFILES["small"], draws(4, 40)
     for seed, each in enumerate(wrong):
         record = made_up_record(resnet(20).at(profile, seed), test_error=float(100 * each.mean()))
@@ -65,7 +66,7 @@ def test_the_claim_of_sampling_is_of_runs_that_tell_which_images_are_right(tmp_p
     effect = CLAIMS["scatter-is-sampling-20"].effect
     assert isinstance(effect, SamplingOverHalf)
     assert effect.per_seed(profile, Records(tmp_path)) == noise.sampling_less_half(wrong[:3])
-    assert effect.per_seed(PROFILES["smoke"], Records(tmp_path)) == []
+    assert effect.per_seed(PROFILES["quick"], Records(tmp_path)) == []
     assert noise.wrong_images(Records(tmp_path).select(resnet(20).runs(profile))) is None
 
 

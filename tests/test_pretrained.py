@@ -57,7 +57,7 @@ def test_what_is_not_there_is_answered_with_what_is() -> None:
     assert message.startswith(f"there are no trained weights of plain20, seed {OURS}, profile paper; there are ")
     assert f"plain20 (seed {OURS}, quick)" in message
     assert "resnet20 (seed 0, quick)" in message  # ships with the package
-    assert "choose one of quick, paper" in complaint(lambda: resnet_lib.pretrained("plain20", profile="smoke"))
+    assert "choose one of quick, paper" in complaint(lambda: resnet_lib.pretrained("plain20", profile="small"))
     empty = complaint(lambda: resnet_lib.pretrained("plain20", records=Records()))
     assert empty.endswith("there are none at all")
 

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -183,7 +184,7 @@ def test_what_is_stored_is_not_made_again(monkeypatch: pytest.MonkeyPatch, capsy
     capsys.readouterr()
     assert main([*command, "3", "--json"]) == 0
     assert len(made) == 6
-    config = plain(20).at(PROFILES["smoke"], 2)
+    config = plain(20).at(PROFILES["small"], 2)
     assert made[-1] == ("growth", config)
     assert Records(local_dir()).study("growth", config).num_images == 7
     told = json.loads(capsys.readouterr().out)
@@ -215,6 +216,16 @@ def test_studies_go_into_the_book_and_its_seal_when_told(
     stored = sorted((book / "studies").iterdir())
     assert len(stored) == 2
     assert sorted(read_seal(book)) == [path.relative_to(book).as_posix() for path in stored]
+
+
+def test_the_commands_help_names_every_study(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # no name is broken at its hyphen
+    with pytest.raises(SystemExit):
+        main(["study", "--help"])
+    words = set(re.split(r"[\s,;:()]+", capsys.readouterr().out))
+    assert words >= set(studies.EVERY)
 
 
 def committed() -> object:

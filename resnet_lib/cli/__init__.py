@@ -18,10 +18,10 @@ from resnet_lib.errors import UserError, reason, tell
 EPILOG = """
 examples:
   python -m resnet_lib status                                      what is recorded, what is missing
-  python -m resnet_lib train --suite degradation --profile smoke   trains what is missing, or continues
+  python -m resnet_lib train --suite degradation --profile small   trains what is missing, or continues
   python -m resnet_lib train --net resnet-20 --profile quick --time-limit 30m
   python -m resnet_lib train-imagenet DIR --suite table3           ImageNet at full size, many processes by torchrun
-  python -m resnet_lib study growth --profile smoke                measures trained nets made deeper
+  python -m resnet_lib study growth --profile small                measures trained nets made deeper
   python -m resnet_lib report --profile quick                      the paper, the book and this machine side by side
   python -m resnet_lib data fetch cifar10
   python -m resnet_lib nets fetch                                  nets that others trained at full length

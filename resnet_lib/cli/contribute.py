@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 from resnet_lib.cli.options import AddCommand, add_shared, positive, seconds
-from resnet_lib.display import clock
 from resnet_lib.errors import UserError, tell
 from resnet_lib.runs.contributions import contributed_dir
 from resnet_lib.runs.store import Records, local_dir
@@ -46,6 +45,7 @@ def run_contribute(options: argparse.Namespace) -> int:
 
 def list_challenges(options: argparse.Namespace) -> int:
     """Prints the open challenges and how long each would take here."""
+    from resnet_lib.display import clock
     from resnet_lib.evidence.challenges import open_challenges, runs
     from resnet_lib.jobs.campaign import cost
     from resnet_lib.speed.bench import seconds_per_cost

@@ -77,7 +77,7 @@ def setting(text: str) -> Setting:
 
 
 SHARED: dict[str, dict[str, Any]] = {
-    "--profile": {"default": "smoke", "metavar": "P", "help": f"{', '.join(PROFILES)} (default: smoke)"},
+    "--profile": {"default": "small", "metavar": "P", "help": f"{', '.join(PROFILES)} (default: small)"},
     "--seeds": {"type": seed_range, "metavar": "K", "help": "3: the first three; 2-4 (default: the profile's)"},
     "--device": {"metavar": "D", "help": "cpu or cuda (default: cuda if there is one)"},
     "--json": {"action": "store_true", "help": "print JSON for programs"},

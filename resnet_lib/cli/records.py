@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from resnet_lib.cli.options import AddCommand, add_shared
-from resnet_lib.display import clock
 from resnet_lib.errors import lookup
 from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.profiles import PROFILES, Profile
@@ -43,6 +42,7 @@ def add_to(command: AddCommand) -> None:
 
 def run_status(options: argparse.Namespace) -> int:
     """Counts records and prices what is missing."""
+    from resnet_lib.display import clock
     from resnet_lib.jobs.campaign import cost, pending
     from resnet_lib.speed.bench import seconds_per_cost
 

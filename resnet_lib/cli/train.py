@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resnet_lib.cli.options import AddCommand, Parser, add_shared, positive, seconds, setting
-from resnet_lib.display import clock
 from resnet_lib.errors import UserError, lookup, tell
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES, long_runs
@@ -84,6 +83,7 @@ def run_train(options: argparse.Namespace) -> int:
 
 def plan(todo: Sequence[RunConfig], options: argparse.Namespace) -> int:
     """Prints the runs to do in their order, and the time each would take alone on this device."""
+    from resnet_lib.display import clock
     from resnet_lib.jobs.campaign import cost
     from resnet_lib.speed.bench import seconds_per_cost
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn import datasets
-from sklearn.model_selection import train_test_split
 
 TEST_SHARE = 0.3
 RULE_FEATURES, RULE_ROWS = 8, 4000
@@ -35,6 +33,9 @@ def parity_rule() -> tuple[np.ndarray, np.ndarray]:
 
 def read(name: str) -> dict[str, np.ndarray]:
     """Arrays `x_train`, `y_train`, `x_test`, `y_test`: x (N, H, W, C), y uint8; split once and for all, stratified."""
+    from sklearn import datasets  # here, since most who import this module never read such a set, and it takes a while
+    from sklearn.model_selection import train_test_split
+
     if name == "parity":
         x, y = parity_rule()
     else:

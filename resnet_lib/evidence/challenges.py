@@ -43,7 +43,7 @@ class Challenge:
 
 def settings(claim: Claim) -> list[Setting]:
     """All that a claim needs trained, also what its effect may not choose in the end."""
-    nothing, any_profile = Records(), PROFILES["smoke"]
+    nothing, any_profile = Records(), PROFILES["small"]
     found = claim.effect.compared(any_profile, nothing)
     return list(dict.fromkeys(found + (claim.room.compared(any_profile, nothing) if claim.room else [])))
 

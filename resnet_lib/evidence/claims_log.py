@@ -19,6 +19,7 @@ from resnet_lib.runs.store import Records
 
 FILE = PACKAGE / "evidence" / "claims_log.yml"
 BEGUN = "2026-11-24"  # the first entry of each claim of that day is how it stood
+GONE = {"smoke": "clothes, 200 steps"}  # scales that entries name, and that no run is made at any more
 
 
 class Entry(Frozen):
@@ -72,12 +73,13 @@ def written(entry: Entry) -> str:
 
 def changes() -> Table:
     """The entries that changed a claim, withdrew one, or added one after others had been judged: newest first."""
+    labels = GONE | {profile.name: profile.label for profile in PROFILES.values()}
     known: set[str] = set()
     rows = []
     for entry in entries():
         if entry.claim in known or entry.date > BEGUN:
             what = "withdrawn" if entry.withdrawn else "changed" if entry.claim in known else "added"
-            seeds = ", ".join(f"{PROFILES[name].label}: {n}" for name, n in entry.recorded.items()) or "none"
+            seeds = ", ".join(f"{labels[name]}: {n}" for name, n in entry.recorded.items()) or "none"
             row = {"date": entry.date, "claim": entry.statement, "what": what, "why": entry.why}
             rows.append(row | {"seeds recorded by then": seeds})
         known.add(entry.claim)

@@ -347,7 +347,7 @@ def prepare(*suites: str, profile: str = BEST, retrain: bool = False) -> None:
         UserError: unknown suite or profile.
     """
     if retrain:
-        scale = PROFILES["smoke"] if profile == BEST else lookup(PROFILES, profile, "profile")
+        scale = PROFILES["small"] if profile == BEST else lookup(PROFILES, profile, "profile")
         configs = [run for name in suites for run in lookup(SUITES, name, "suite").retrained(scale)]
         work(sorted(configs, key=cost, reverse=True), retrain=True)
 
@@ -382,7 +382,7 @@ def collect(
     wanted = settings or chosen.settings
     scale = lookup(PROFILES | {BEST: None}, profile, "profile")
     if scale is None:
-        scale = PROFILES["smoke"] if retrain else best_profile(wanted, num_seeds)
+        scale = PROFILES["small"] if retrain else best_profile(wanted, num_seeds)
     configs = [config for setting in wanted for config in setting.runs(scale)]
     records = Records.committed() if profile == BEST else Records.all()
     if not retrain:

@@ -1,6 +1,6 @@
 """What is measured on trained nets after their run, such as lesions and growth. Each result is a `runs.Study`.
 
-`python -m resnet_lib study --profile smoke` makes those that are missing, from the weights that the runs have left
+`python -m resnet_lib study --profile small` makes those that are missing, from the weights that the runs have left
 (beside the committed records, or in the cache), and trains a net again that has left none.
 """
 

@@ -1,7 +1,7 @@
 """Twins of a run: nets that start as it does but for one bit, or for the seed, and the run itself again (chapter 18).
 
 `python -m resnet_lib study one-bit one-bit-bf16 --profile small --seeds 2` trains six nets for each seed, and
-`study again --profile smoke` one for each, on this machine's processor.
+`study again --profile quick --seeds 1` one for each, on this machine's processor.
 """
 
 import copy

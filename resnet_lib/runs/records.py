@@ -78,8 +78,9 @@ class BlockProbes(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> "BlockProbes":
-        if not len(self.block) == len(self.branch_ratio) or len(self.scale) not in (0, len(self.block)):
-            raise ValueError("block, branch_ratio and scale must be of one length")
+        lengths = {field: len(column) for field, column in self.model_dump(exclude_defaults=True).items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"columns must be of one length, not {lengths}")
         return self
 
 

@@ -1,6 +1,6 @@
 """Settings: which net, and how its training departs from a profile's. They are values, to be read and compared.
 
-From a setting to a run: `plain(56).at(PROFILES["smoke"], seed=0)`.
+From a setting to a run: `plain(56).at(PROFILES["small"], seed=0)`.
 """
 
 from collections.abc import Iterator

@@ -20,7 +20,9 @@ class Sheet:
     def __init__(self, width: int, height: int) -> None:
         self.size, self.parts = (width, height), []
 
-    def write(self, x: float, y: float, text: str, anchor: str = "middle", *, color: str = INK, bold: bool = False):
+    def write(
+        self, x: float, y: float, text: str, anchor: str = "middle", *, color: str = INK, bold: bool = False
+    ) -> None:
         """Lines of text, the first one's middle at (x, y)."""
         weight = ' font-weight="bold"' if bold else ""
         for number, line in enumerate(text.split("\n")):

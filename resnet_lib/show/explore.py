@@ -37,7 +37,7 @@ def curves(figure: Figure) -> Html:
         ValueError: no curve of the figure belongs to a net.
     """
     panels = []
-    for number, (axes, drawn) in enumerate(zip(figure.axes, figure.drawn(), strict=True)):
+    for number, (axes, drawn) in enumerate(zip(figure.panels, figure.drawn(), strict=True)):
         if lines := [_curve(line) for line in axes.lines if line.get_gid() and len(line.get_xdata()) > 1]:
             place = [round(float(share), 4) for share in drawn.place]
             limits = [float(limit) for limit in axes.get_xlim()]

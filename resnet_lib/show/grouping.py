@@ -82,7 +82,7 @@ def describe(records: Sequence[RunRecord | Study]) -> str:
 
 
 def longer_profiles(profile: Profile, records: Records, settings: Iterable[Setting]) -> dict[str, Profile]:
-    """The profiles with more iterations, at the same rate on the same images, of which any of these settings has a run.
+    """The profiles with more iterations on the same images, of which any of these settings has a run.
 
     By what a heading calls them, the longest first: 64,000 iterations.
     """
@@ -90,7 +90,7 @@ def longer_profiles(profile: Profile, records: Records, settings: Iterable[Setti
     return {
         f"{longer.recipe.iterations:,} iterations": longer
         for longer in reversed(PROFILES.values())
-        if (longer.data, longer.recipe.lr) == (profile.data, profile.recipe.lr)
+        if longer.data == profile.data
         if longer.recipe.iterations > profile.recipe.iterations
         if any(records.select(setting.runs(longer)) for setting in settings)
     }

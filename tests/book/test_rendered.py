@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, sync_playwright
 
 from book import ROOT
 from book.pdf import chromium
@@ -65,7 +65,7 @@ def page(browser: Browser) -> Iterator[Page]:
         page = context.new_page()
         page.faults = []
 
-        def refuse(route) -> None:
+        def refuse(route: Route) -> None:
             page.faults.append(f"asks for {route.request.url}")
             route.abort()
 
@@ -134,6 +134,16 @@ def test_no_slide_is_higher_than_a_projector(page: Page, lesson: Path) -> None:
     page.goto(lesson.as_uri(), wait_until="load")
     heights = page.locator("section").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
     assert [number for number, height in enumerate(heights, start=1) if height > 721] == []
+
+
+@pytest.mark.parametrize("name", [name for name in CHAPTERS if not re.search(r"/1[3-6]_", name)])  # those are of tables
+def test_a_chapter_shows_a_picture_within_two_screens_of_a_phone(page: Page, name: str) -> None:
+    page.set_viewport_size({"width": WIDTHS["phone"], "height": 800})
+    read(page, name)
+    first = page.locator("article .picture").first.bounding_box()
+    assert first["y"] < 2 * 800
+    folded = page.locator("article details").evaluate_all("all => all.map(one => one.getBoundingClientRect().top)")
+    assert len([top for top in folded if top < first["y"]]) <= 1
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

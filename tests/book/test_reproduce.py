@@ -19,7 +19,7 @@ def test_a_run_of_fewer_cells_than_the_text_has_is_told(tmp_path: Path) -> None:
     root = lay_out(tmp_path, one=PARAMETERS)
     assert sync(root) == []
     (root / "chapters" / "one.md").write_text(COUNTING)
-    (problem,) = reproduce(root, tmp_path / "out", "smoke")
+    (problem,) = reproduce(root, tmp_path / "out", "small")
     assert problem == "one: 2 cells ran, but its text has 3: run `make notebooks`"
 
 
@@ -40,17 +40,17 @@ with open(os.environ["RESNET_LIB_PROGRESS"], "a") as file:
         nbformat.write(read_text(root / "chapters" / f"{name}.md"), root / "notebooks" / f"{name}.ipynb")
     out = tmp_path / "out"
 
-    dead, one = reproduce(root, out, "smoke")
+    dead, one = reproduce(root, out, "small")
     assert dead == "dead: DeadKernelError: Kernel died"
     assert one == "one: code cell 4: ZeroDivisionError: division by zero"
     printed = capsys.readouterr().out
     assert "[1/3] dead, time left not known yet" in printed
-    assert re.search(r"\[3/3\] two, about 0:0\d left\n    training smoke True\n\[3/3\] two done after 0:0", printed)
+    assert re.search(r"\[3/3\] two, about 0:0\d left\n    training small True\n\[3/3\] two done after 0:0", printed)
     assert "1 of 3 notebooks ran" in printed
 
-    assert seconds_before(out / "two.ipynb", {"profile": "smoke", "retrain": True}) > 0
+    assert seconds_before(out / "two.ipynb", {"profile": "small", "retrain": True}) > 0
     assert seconds_before(out / "two.ipynb", {"profile": "paper", "retrain": True}) is None
-    assert seconds_before(out / "one.ipynb", {"profile": "smoke", "retrain": True}) is None, "it failed"
+    assert seconds_before(out / "one.ipynb", {"profile": "small", "retrain": True}) is None, "it failed"
     assert seconds_before(out / "three.ipynb", {}) is None
 
 

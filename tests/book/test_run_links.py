@@ -32,7 +32,7 @@ PAGE = "".join(
     f"<div class='cell'>{text}</div>"
     for text in ("", FIGURE, "<svg></svg>", f"<details>{TABLE}</details>", TABLE, "<table></table>", "")
 )
-LISTED = {"degradation-smoke": {"11111111", "22222222", "33333333"}}
+LISTED = {"degradation-small": {"11111111", "22222222", "33333333"}}
 
 
 def link_problems(page: str, listed: dict[str, set[str]], cells: list[NotebookNode] = CELLS) -> list[str]:
@@ -80,8 +80,8 @@ def test_a_table_of_numbers_from_records_must_say_which(field: str) -> None:
 
 def test_a_link_to_a_page_without_the_run_is_told() -> None:
     assert (
-        link_problems(PAGE, {"degradation-smoke": {"11111111"}})
-        == ["its link ../runs/degradation-smoke.html leads to no list of 1 of the runs meant"] * 3
+        link_problems(PAGE, {"degradation-small": {"11111111"}})
+        == ["its link ../runs/degradation-small.html leads to no list of 1 of the runs meant"] * 3
     )
 
 
@@ -113,5 +113,5 @@ def test_a_run_on_no_page_and_a_record_that_is_not_there_are_told(built: tuple[P
     missing, file = run_links.run_problems(pages, folder)
     assert missing == f"no page lists the run {name}"
     assert re.fullmatch(
-        r"runs/degradation-smoke: its link \.\./records/set/plain-20_\S+_seed0_\w+\.json leads nowhere", file
+        r"runs/degradation-small: its link \.\./records/set/plain-20_\S+_seed0_\w+\.json leads nowhere", file
     )

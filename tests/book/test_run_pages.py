@@ -18,8 +18,8 @@ from resnet_lib.runs.records import RunRecord, save_record, save_study
 from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import committed_dir
 
-SMOKE = PROFILES["smoke"]
-PLAIN_20 = plain(20).runs(SMOKE)
+SMALL = PROFILES["small"]
+PLAIN_20 = plain(20).runs(SMALL)
 
 
 def test_each_committed_record_is_on_one_page() -> None:
@@ -44,7 +44,7 @@ def test_chapters_that_these_pages_name_are_links() -> None:
 def records_folder(folder: Path) -> Path:
     """Two seeds of a net, one with a study, a diverged run, and a run of no suite."""
     first, second = PLAIN_20[:2]
-    without = unnormalised(plain(20), 0.1).at(SMOKE, 0)
+    without = unnormalised(plain(20), 0.1).at(SMALL, 0)
     for config, error in ((first, 12.5), (second, 0.0), (tiny_config(), 40.0)):
         save_record(made_up_record(config, train_error=error, test_error=error), folder / "set")
     lost = made_up_record(without)
@@ -66,13 +66,13 @@ def html(folder: Path, name: str) -> BeautifulSoup:
 
 def test_a_page_says_of_each_run_what_its_record_does(tmp_path: Path) -> None:
     folder = records_folder(tmp_path)
-    assert list(run_pages.collect(folder)) == ["degradation-smoke", "batch-norm-smoke", "others"]
-    page = html(folder, "degradation-smoke")
-    assert page.h1.text == "Runs: degradation, smoke"
+    assert list(run_pages.collect(folder)) == ["degradation-small", "batch-norm-small", "others"]
+    page = html(folder, "degradation-small")
+    assert page.h1.text == "Runs: degradation, small"
     assert [heading.text for heading in page("h2")] == ["plain-20"]
     assert (
         "depth 20" in page.text
-        and "milestones [150]" in page.text
+        and "milestones [300]" in page.text
         and "seed 0" not in page.select_one(".settings").text
     )
     first, second = page.select("tbody tr")
@@ -86,7 +86,7 @@ def test_a_page_says_of_each_run_what_its_record_does(tmp_path: Path) -> None:
         f"../records/studies/growth_{config.name}.json",
     ]
     assert [cell.text for cell in second(["th", "td"])][:3] == ["1", "0.00", "0.00"]
-    assert "diverged at iteration 100" in html(folder, "batch-norm-smoke").text
+    assert "diverged at iteration 200" in html(folder, "batch-norm-small").text
     assert html(folder, "others").h1.text == "Runs of no suite"
 
 
@@ -100,7 +100,7 @@ def test_a_curve_is_drawn_to_scale() -> None:
 
 
 def test_a_curve_of_one_point_and_one_of_zeros_are_drawn(tmp_path: Path) -> None:
-    points = html(records_folder(tmp_path), "batch-norm-smoke").polyline["points"].split()
+    points = html(records_folder(tmp_path), "batch-norm-small").polyline["points"].split()
     assert len(points) == 2 and points[0] == points[1]
     nothing = made_up_record(tiny_config(), train_error=0.0, test_error=0.0, halfway=0.0, best=0.0)
     assert "nan" not in run_pages.drawing(nothing, 0.0, "a net")
@@ -120,8 +120,8 @@ def test_pages_can_be_read_aloud() -> None:
 
 # -------------------------------------------------------------------------------------------------- as part of the book
 
-LINE = '<p class="runs">Runs: <span data-page="degradation-smoke" data-runs="11111111 22222222">2 of them</span></p>'
-LINKED = '<a href="../runs/degradation-smoke.html" data-runs="11111111 22222222">2 of them</a>'
+LINE = '<p class="runs">Runs: <span data-page="degradation-small" data-runs="11111111 22222222">2 of them</span></p>'
+LINKED = '<a href="../runs/degradation-small.html" data-runs="11111111 22222222">2 of them</a>'
 BUILDER = SimpleNamespace(name="html", get_relative_uri=lambda _page, target: f"../{target}.html")
 
 

@@ -86,7 +86,7 @@ def test_a_chapter_is_executed_again_when_its_cells_or_what_they_use_changed(tmp
     kept.write_bytes(kept.read_bytes()[:100])
     assert runs_after_sync() == count + 2, "half a file is not taken for whole"
 
-    reproduce(root, tmp_path / "out", "smoke")
+    reproduce(root, tmp_path / "out", "small")
     assert (tmp_path / "out" / "runs").exists(), "reproducing is running"
 
 
@@ -95,7 +95,7 @@ def test_a_cell_that_is_passed_over_is_told(tmp_path: Path) -> None:
     root = lay_out(tmp_path, one=skipped)
     assert sync(root) == [f"chapters/one.md: {ORDER} (its old notebook stays)"]
     nbformat.write(read_text(root / "chapters" / "one.md"), root / "notebooks" / "one.ipynb")
-    assert reproduce(root, tmp_path / "out", "smoke") == [f"one: {ORDER}"]
+    assert reproduce(root, tmp_path / "out", "small") == [f"one: {ORDER}"]
 
 
 def test_a_chapter_is_added_and_removed_as_contributing_says(tmp_path: Path) -> None:

@@ -75,11 +75,12 @@ WORDS = {
     "Show it": "顯示",
     "Hide it": "隱藏",
 }
+Build = Callable[[dict[str, str]], tuple[str, BeautifulSoup]]
 PICTURE = '<div class="picture">\n<div class="panels"></div>\n</div>'
 
 
 @pytest.fixture
-def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], tuple[str, BeautifulSoup]]:
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     """Makes a book of two pages, of which the first is translated by a catalogue: what Sphinx said, and that page."""
     monkeypatch.setattr(locale, "translators", {})  # which Sphinx would keep for the next book
 
@@ -123,7 +124,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str
     return build
 
 
-def test_all_that_a_page_says_is_translated_and_what_it_computed_is_not(built) -> None:
+def test_all_that_a_page_says_is_translated_and_what_it_computed_is_not(built: Build) -> None:
     said, page = built(WORDS)
     assert not said  # nothing of the second page either, of which only the title is read
     assert (page.html["lang"], page.h1.contents[0]) == ("zh-TW", "第一頁")
@@ -136,7 +137,7 @@ def test_all_that_a_page_says_is_translated_and_what_it_computed_is_not(built) -
     assert [part.text for part in page.select("summary p")] == ["顯示", "隱藏"]
 
 
-def test_a_page_offers_its_other_languages(built) -> None:
+def test_a_page_offers_its_other_languages(built: Build) -> None:
     _, page = built(WORDS)
     (link,) = page.select("a.language")
     assert (link["href"], link["lang"], link["hreflang"]) == ("../../notebooks/first.html", "en", "en")
@@ -144,7 +145,7 @@ def test_a_page_offers_its_other_languages(built) -> None:
     assert heads == {"en": "../notebooks/first.html", "zh-TW": "../zh-tw/notebooks/first.html"}
 
 
-def test_a_page_that_says_something_else_than_its_catalogue_is_told(built) -> None:
+def test_a_page_that_says_something_else_than_its_catalogue_is_told(built: Build) -> None:
     words = {message: word for message, word in WORDS.items() if message != "A sentence."} | {"Another.": "另一句。"}
     said, _ = built(words)
     assert "notebooks/first: not translated, or it has changed: “A sentence.”. Run `make translations`" in said

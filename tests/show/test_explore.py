@@ -16,7 +16,7 @@ SETTINGS = [plain(20), plain(56), resnet(20)]
 
 @pytest.fixture(scope="module")
 def runs() -> list:
-    return campaign.collect("degradation", "smoke", settings=SETTINGS)
+    return campaign.collect("degradation", "small", settings=SETTINGS)
 
 
 def carried(text: str) -> object:

@@ -157,7 +157,7 @@ from resnet_lib.runs import experiments
 from resnet_lib.show import figures, tables
 from resnet_lib.runs.store import Records
 figures.curves({"": []}).series()
-tables.report(experiments.PROFILES["smoke"], Records.committed(), Records())
+tables.report(experiments.PROFILES["small"], Records.committed(), Records())
 """
     done = python("-c", program)
     assert done.returncode == 0, done.stderr
@@ -238,7 +238,7 @@ def test_rates_are_places_of_which_those_that_are_warmed_up_stand_apart() -> Non
         for rate in (RATES[0], RATES[3], RATES[5])
         for seed in CHOOSING_SEEDS
     ]
-    figure = rates(runs)
+    figure = rates({"plain": runs[:6], "residual": runs[6:]})
     for axes, error in zip(figure.axes, (10, 5), strict=True):
         assert [label.get_text() for label in axes.get_xticklabels()] == ["0.003", "0.1", "0.1\nwarm"]
         lines = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}

@@ -13,7 +13,7 @@ from resnet_lib.runs.store import Records
 from resnet_lib.show import tables
 from resnet_lib.show.grouping import by_setting, describe, longer_profiles
 
-SMOKE, _, QUICK, _ = PROFILES.values()
+SMALL, QUICK, _ = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
 
 
@@ -49,13 +49,13 @@ def test_data_are_named_with_what_is_left_out_of_them() -> None:
 
 
 def test_a_caption_names_the_data_and_the_profile_of_runs_on_other_data() -> None:
-    records = [made_up_record(on_few_images(resnet(20)).at(SMOKE, seed)) for seed in (0, 1)]
-    few_text = "fashion-mnist-mini, 600 images, 200 iterations; 2 seeds"
+    records = [made_up_record(on_few_images(resnet(20)).at(SMALL, seed)) for seed in (0, 1)]
+    few_text = "fashion-mnist-mini, 600 images, 400 iterations; 2 seeds"
     assert describe(records) == few_text
-    records.append(made_up_record(fully_connected(1, "wine").at(SMOKE, 2)))
-    assert describe(records) == f"{few_text}; wine, 600 iterations; 1 seed"
+    records.append(made_up_record(fully_connected(1, "wine").at(SMALL, 2)))
+    assert describe(records) == f"{few_text}; wine, 1,200 iterations; 1 seed"
     outside = describe([on_data(records[0], num_train=500)])
-    assert outside == "fashion-mnist-mini, 500 images, 200 iterations; 1 seed"
+    assert outside == "fashion-mnist-mini, 500 images, 400 iterations; 1 seed"
 
 
 def test_errors_keep_data_sets_apart_and_name_them_only_then() -> None:
@@ -68,29 +68,26 @@ def test_errors_keep_data_sets_apart_and_name_them_only_then() -> None:
 
 
 def test_a_caption_names_images_schedule_and_seeds() -> None:
-    configs: list[RunConfig] = [*DEGRADATION.runs(SMOKE, range(2)), *DEGRADATION.runs(QUICK, range(1))]
+    configs: list[RunConfig] = [*DEGRADATION.runs(SMALL, range(2)), *DEGRADATION.runs(QUICK, range(1))]
     text = describe([made_up_record(config) for config in configs])
-    assert text == f"{SMOKE.summary}; 2 seeds; {QUICK.summary}; 1 seed"
+    assert text == f"{SMALL.summary}; 2 seeds; {QUICK.summary}; 1 seed"
     assert describe([]) == "no run yet"
 
 
 def test_a_caption_of_runs_that_are_no_profiles_says_something_else_than_a_profile() -> None:
     caption = describe([made_up_record(tiny_config())])
     assert caption
-    assert SMOKE.summary not in caption
+    assert SMALL.summary not in caption
 
 
-def test_runs_at_another_rate_are_no_longer_ones() -> None:
-    """On clothes the scale with more steps has another learning rate."""
-    small = PROFILES["small"]
-    assert (small.data, small.recipe.iterations > SMOKE.recipe.iterations) == (SMOKE.data, True)
-    assert longer_profiles(SMOKE, Records.committed(), [plain(20)]) == {}
+def test_runs_on_other_images_are_no_longer_ones() -> None:
+    assert longer_profiles(SMALL, Records.committed(), [plain(20)]) == {}
     assert list(longer_profiles(QUICK, Records.committed(), [plain(20)]).values()) == [PROFILES["paper"]]
 
 
 def test_pairs_of_nets_are_told_with_their_correlation(tmp_path: Path) -> None:
     for seed, (one, other) in enumerate([(10, 30), (20, 20), (30, 10)]):
-        save_record(made_up_record(plain(20).at(SMOKE, seed), train_error=one), tmp_path)
-        save_record(made_up_record(plain(56).at(SMOKE, seed), train_error=other), tmp_path)
-    (row,) = tables.pairing(SMOKE, Records(tmp_path), [plain(20), plain(56)]).to_dict("records")
+        save_record(made_up_record(plain(20).at(SMALL, seed), train_error=one), tmp_path)
+        save_record(made_up_record(plain(56).at(SMALL, seed), train_error=other), tmp_path)
+    (row,) = tables.pairing(SMALL, Records(tmp_path), [plain(20), plain(56)]).to_dict("records")
     assert list(row.values()) == ["plain-20 and plain-56", 3, "-1.00"]

@@ -16,7 +16,7 @@ from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 from resnet_lib.show.figures.canvas import ORANGE, depth_color
 
-SMOKE = PROFILES["smoke"]
+SMALL = PROFILES["small"]
 BLOCKS = ("layer1.0", "layer1.1", "layer1.2", "layer2.1", "layer2.2", "layer3.1", "layer3.2")
 
 
@@ -26,17 +26,17 @@ def records(tmp_path: Path) -> Records:
     for seed in (0, 1):
         for net, factor in ((plain(20), 1.0), (resnet(20), 0.1)):
             errors = {block: 20 + factor * (10 * i + 2 * seed) for i, block in enumerate(BLOCKS)}
-            save_study(made_up_study("delete-block", net.at(SMOKE, seed), {"whole net": 20.0} | errors), tmp_path)
+            save_study(made_up_study("delete-block", net.at(SMALL, seed), {"whole net": 20.0} | errors), tmp_path)
         swaps = {"whole net": 20.0, "layer1.0": 50.0 + seed}
-        save_study(made_up_study("swap-blocks", plain(20).at(SMOKE, seed), swaps), tmp_path)
+        save_study(made_up_study("swap-blocks", plain(20).at(SMALL, seed), swaps), tmp_path)
         grown = {label + what: 30.0 + seed for label in ("whole net", "dirac") for what in ("", ", as in training")}
         grown |= {"whole net, trained on": 25.0, "dirac, trained on": 27.0}
-        save_study(made_up_study("growth", plain(20).at(SMOKE, seed), grown), tmp_path)
+        save_study(made_up_study("growth", plain(20).at(SMALL, seed), grown), tmp_path)
     return Records(tmp_path)
 
 
 def test_table_of_lesions(records: Records) -> None:
-    table = tables.lesions("delete-block", SMOKE, records, [plain(20), resnet(20), plain(56)])
+    table = tables.lesions("delete-block", SMALL, records, [plain(20), resnet(20), plain(56)])
     assert list(table["net"]) == ["plain-20", "ResNet-20 A", "plain-56"]
     assert list(table["whole net (%)"]) == ["20.00 ± 0.00 (n=2)", "20.00 ± 0.00 (n=2)", NO_RUN]
     assert list(table["median block adds (points)"])[:2] == ["31.00 ± 1.41 (n=2)", "3.10 ± 0.14 (n=2)"]
@@ -47,7 +47,7 @@ def test_table_of_lesions(records: Records) -> None:
 
 
 def test_table_of_growth(records: Records) -> None:
-    table = tables.growth(SMOKE, records)
+    table = tables.growth(SMALL, records)
     assert list(table["net"]) == ["plain-20", "plain-20"]
     assert list(table["new blocks"]) == [tables.GROWTH["whole net"], tables.GROWTH["dirac"]]
     assert table["with the batch's statistics (%)"][1] == "30.50 ± 0.71 (n=2)"
@@ -55,7 +55,7 @@ def test_table_of_growth(records: Records) -> None:
 
 
 def test_figure_of_lesions_is_drawn_from_the_studies(records: Records) -> None:
-    figure = figures.lesions(SMOKE, records, (20,), "title")
+    figure = figures.lesions(SMALL, records, (20,), "title")
     deleted, swapped = figure.axes
     lines = {line.get_label(): line for line in deleted.lines}
     assert set(lines) == {f"{net}, {part}" for net in ("plain-20", "ResNet-20 A") for part in PARTS}
@@ -71,11 +71,11 @@ PARTS = ("whole", "layer1", "layer2", "layer3")
 
 
 def test_figure_of_lesions_without_studies_says_so(tmp_path: Path) -> None:
-    assert NO_RUN in figures.lesions(SMOKE, Records(tmp_path), (20, 56), "title").get_supxlabel()
+    assert NO_RUN in figures.lesions(SMALL, Records(tmp_path), (20, 56), "title").get_supxlabel()
 
 
 def responding(net: Setting, seed: int, first: float) -> RunRecord:
-    made = made_up_record(net.at(SMOKE, seed))
+    made = made_up_record(net.at(SMALL, seed))
     layers = layer_names(made.config.net)
     deviations = tuple(first + (i * 7) % len(layers) for i in range(len(layers)))
     probes = Probes(layer=layers, response_std=deviations, gradient_norm=deviations)
@@ -172,7 +172,7 @@ def test_on_a_logarithmic_axis_a_digest_notices_small_numbers() -> None:
 
 
 def test_the_table_of_machines_tells_runs_and_studies_apart(records: Records) -> None:
-    studies = tables.studied("delete-block", SMOKE, records, [plain(20)])
+    studies = tables.studied("delete-block", SMALL, records, [plain(20)])
     table = tables.hardware([made_up_record(study.config) for study in studies] + studies + studies)
     assert list(table["data"]) == ["fashion-mnist-mini", "fashion-mnist-mini, after the run"]
     assert list(table["runs"]) == [2, 2]

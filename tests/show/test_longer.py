@@ -13,15 +13,15 @@ from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
-SMOKE, _, QUICK, PAPER = PROFILES.values()
+SMALL, QUICK, PAPER = PROFILES.values()
 NETS = (plain(20), plain(56), resnet(20), resnet(56))
 LONG = "64,000 iterations, n=1"
 
 
 @pytest.fixture
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
-    """The book's: three seeds of four nets at `smoke` and `quick`, and then one seed of two of them at `paper`."""
-    runs = [(net.at(profile, seed), 20.0) for net in NETS for profile in (SMOKE, QUICK) for seed in range(3)]
+    """The book's: three seeds of four nets at `small` and `quick`, and then one seed of two of them at `paper`."""
+    runs = [(net.at(profile, seed), 20.0) for net in NETS for profile in (SMALL, QUICK) for seed in range(3)]
     runs += [(net.at(PAPER, 0), 9.0) for net in (plain(20), resnet(20))]
     for config, error in runs:
         save_record(made_up_record(config, test_error=error, train_error=error / 2), tmp_path)
@@ -48,7 +48,7 @@ def test_the_longer_runs_are_named_with_their_n(shown: list[RunRecord], records:
 
 
 def test_runs_on_other_images_have_none_beside_them(records: Records) -> None:
-    assert tables.longer_runs(campaign.collect("degradation", "smoke", settings=NETS), records) == {}
+    assert tables.longer_runs(campaign.collect("degradation", "small", settings=NETS), records) == {}
     assert tables.longer_runs(campaign.collect("degradation", "paper", settings=NETS), records) == {}
 
 
@@ -57,6 +57,8 @@ def test_figure_6_has_a_row_for_them(shown: list[RunRecord], records: Records) -
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[:3] == ["plain", "residual", "110 and 1202 layers"]
     assert titles[3:] == [f"{title}\n{LONG}" for title in titles[:3]]
+    shown_on_pages = [drawn.panel.title for drawn in figure.drawn()]
+    assert shown_on_pages == [*titles[:3], f"plain {LONG}", f"residual {LONG}"]  # no net of the last has such a run
     above, below = figure.axes[0], figure.axes[3]
     assert {line.get_xdata()[-1] for line in above.lines if line.get_marker() != "D"} == {6400}
     assert {line.get_xdata()[-1] for line in below.lines if line.get_marker() != "D"} == {64_000}

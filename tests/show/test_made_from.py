@@ -18,8 +18,8 @@ from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
-SMOKE, SMALL, QUICK, _ = PROFILES.values()
-PLAIN_20 = plain(20).runs(SMOKE)
+SMALL, QUICK, _ = PROFILES.values()
+PLAIN_20 = plain(20).runs(SMALL)
 
 
 def configs_of(records: Iterable[RunRecord | Study]) -> set[RunConfig]:
@@ -28,18 +28,18 @@ def configs_of(records: Iterable[RunRecord | Study]) -> set[RunConfig]:
 
 READ_FROM_RECORDS = {
     "lesions": lambda records: tables.lesions("delete-block", SMALL, records, [plain(20)]),
-    "pairing": lambda records: tables.pairing(SMOKE, records, [plain(20), plain(56)]),
+    "pairing": lambda records: tables.pairing(SMALL, records, [plain(20), plain(56)]),
     "together": ledger.together,
     "growth": lambda records: tables.growth(SMALL, records),
-    "against_paper": lambda records: tables.against_paper(SMOKE, records),
+    "against_paper": lambda records: tables.against_paper(SMALL, records),
     "table6": tables.table6,
     "distances": lambda records: tables.distances(QUICK, records),
-    "figure7": lambda records: tables.figure7(SMOKE, records),
+    "figure7": lambda records: tables.figure7(SMALL, records),
     "table3_scaled": tables.table3_scaled,
     "literature": tables.literature,
     "summary": lambda records: ledger.summary(["degradation"], records),
-    "folklore": lambda records: tables.folklore(SMOKE, records),
-    "table": lambda records: verdicts.table(SMOKE, records),
+    "folklore": lambda records: tables.folklore(SMALL, records),
+    "table": lambda records: verdicts.table(SMALL, records),
     "score": ledger.score,
     "copying": lambda records: tables.copying(SMALL, records),
     "steps": tables.steps,
@@ -47,7 +47,7 @@ READ_FROM_RECORDS = {
     "seed_scatter": tables.seed_scatter,
     "seeds_needed": tables.seeds_needed,
     "twins": lambda records: tables.twins(SMALL, records),
-    "elsewhere": lambda records: tables.elsewhere(SMOKE, records),
+    "elsewhere": lambda records: tables.elsewhere(SMALL, records),
 }
 LEAVES_SOME_OUT = {"seed_scatter", "seeds_needed"}  # nets that have too few seeds
 NEED_IMAGES = {"parts_of_scatter", "how_often_wrong"}  # which of them each net gets wrong, as younger records know
@@ -102,7 +102,7 @@ TAKE_RECORDS = functions_with(tables, "records", "RunRecord]", "Table") - {"reco
 @pytest.mark.parametrize("name", sorted(TAKE_RECORDS))
 def test_a_table_of_records_names_them(name: str) -> None:
     suite = SUITES["diagnoses" if name == "diagnoses" else "degradation"]
-    records = Records.committed().select(suite.runs(SMALL if name in NEED_IMAGES else SMOKE))
+    records = Records.committed().select(suite.runs(SMALL))
     assert configs_of(getattr(tables, name)(records).made_from) == configs_of(records)
 
 
@@ -113,13 +113,13 @@ def test_a_table_of_records_and_studies_names_the_runs() -> None:
 
 
 def test_recorded_names_the_runs_of_its_nets_only() -> None:
-    records = [made_up_record(setting.at(SMOKE, 0)) for setting in (plain(20), plain(56))]
+    records = [made_up_record(setting.at(SMALL, 0)) for setting in (plain(20), plain(56))]
     assert tables.recorded([plain(20)], records).made_from == (records[0],)
 
 
 DRAWN = {
     "cases": figures.cases,
-    "rates": figures.rates,
+    "rates": lambda records: figures.rates({"all": records}),
     "curves": lambda records: figures.curves({"a": records[:2], "b": records[2:]}),
     "figure6": figures.figure6,
     "figure7": lambda records: figures.figure7({"all": records}, ""),
@@ -130,7 +130,7 @@ DRAWN = {
     "parts_of_scatter": lambda records: figures.parts_of_scatter(records, ""),
 }
 READING = {
-    "folklore": lambda records: figures.folklore(SMOKE, records),
+    "folklore": lambda records: figures.folklore(SMALL, records),
     "lesions": lambda records: figures.lesions(SMALL, records, (20,), ""),
     "seed_scatter": lambda records: figures.seed_scatter(records, ""),
     "seeds_needed": lambda records: figures.seeds_needed(records, ""),
@@ -156,7 +156,7 @@ def test_no_figure_that_shows_records_is_left_out() -> None:
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure_carries_the_runs_it_shows_and_so_does_the_table_of_its_numbers(name: str) -> None:
     suite = SUITES["diagnoses" if name == "cases" else "degradation"]
-    records = Records.committed().select(suite.settings[0].runs(SMALL if name in NEED_IMAGES else SMOKE))
+    records = Records.committed().select(suite.settings[0].runs(SMALL))
     figure = DRAWN[name](records)
     assert figure.made_from == figure.series().made_from == tuple(records)
 
@@ -175,12 +175,12 @@ def test_no_runs_yet_is_said_and_a_figure_of_no_runs_says_nothing() -> None:
 
 
 def test_the_line_counts_runs_once_by_suite_and_profile() -> None:
-    smoke, quick = PLAIN_20, plain(20).runs(QUICK)
-    records = [made_up_record(config) for config in (*smoke, *quick, smoke[0])]
+    small, quick = PLAIN_20, plain(20).runs(QUICK)
+    records = [made_up_record(config) for config in (*small, *quick, small[0])]
     line = BeautifulSoup(display.runs_line(records), "html.parser")
-    assert line.text == f"Runs: {len(smoke)} of degradation, smoke; {len(quick)} of degradation, quick"
-    assert [span["data-page"] for span in line("span")] == ["degradation-smoke", "degradation-quick"]
-    assert line.span["data-runs"].split() == [config.digest for config in smoke]
+    assert line.text == f"Runs: {len(small)} of degradation, small; {len(quick)} of degradation, quick"
+    assert [span["data-page"] for span in line("span")] == ["degradation-small", "degradation-quick"]
+    assert line.span["data-runs"].split() == [config.digest for config in small]
     assert not line("a")  # it would lead nowhere from a notebook
 
 
@@ -194,5 +194,5 @@ def test_no_run_yet_and_runs_made_on_the_spot() -> None:
 def test_a_part_of_a_table_still_names_the_runs() -> None:
     records = [made_up_record(config) for config in PLAIN_20]
     table = tables.errors(records)
-    assert "5 of degradation, smoke" in table[table["net"] == "plain-20"].head(1)._repr_html_()
+    assert "10 of degradation, small" in table[table["net"] == "plain-20"].head(1)._repr_html_()
     assert "Runs" not in display.Table({"a": [1]})._repr_html_()

@@ -5,6 +5,7 @@ from statistics import mean, stdev
 import pytest
 
 from resnet_lib.evidence import noise
+from resnet_lib.runs.experiments import HASTY, SUITES
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.settings import resnet
 from resnet_lib.runs.store import Records
@@ -12,7 +13,7 @@ from resnet_lib.show import figures, tables
 from resnet_lib.show.figures.canvas import MEASURED_ON_X
 
 RECORDS = Records.committed()
-SMALL, SMOKE = PROFILES["small"], PROFILES["smoke"]
+SMALL = PROFILES["small"]
 RUNS = RECORDS.select(resnet(20).runs(SMALL))
 
 
@@ -65,9 +66,9 @@ def test_twins_are_drawn_from_their_start_to_their_end() -> None:
 
 
 def test_runs_elsewhere_stand_beside_their_records() -> None:
-    rows = tables.elsewhere(SMOKE, RECORDS).to_dict("records")
-    assert [row["seed"] for row in rows] == list(range(SMOKE.num_seeds))
-    run = RECORDS.get(resnet(20).at(SMOKE, 0))
+    rows = tables.elsewhere(SMALL, RECORDS).to_dict("records")
+    assert [row["seed"] for row in rows] == list(SUITES["elsewhere"].seeds)
+    run = RECORDS.get(HASTY.at(SMALL, 0))
     device = RECORDS.study("again", run.config).provenance.device
     assert device != run.provenance.device
     assert rows[0][f"test error, {run.provenance.device} (%)"] == f"{run.final.test_error:.2f}"

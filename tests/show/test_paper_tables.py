@@ -19,7 +19,7 @@ from resnet_lib.runs.settings import Setting, plain, resnet, table1
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
-SMOKE, _, QUICK, PAPER = PROFILES.values()
+SMALL, QUICK, PAPER = PROFILES.values()
 
 
 def stored(folder: Path, setting: Setting, profile: str, *errors: float) -> list[RunRecord]:
@@ -112,18 +112,18 @@ def test_gains_of_protocols_are_differences_between_tables() -> None:
 
 def test_table_6_has_every_row_of_the_paper_and_ours_under_their_profiles(tmp_path: Path) -> None:
     stored(tmp_path, resnet(20), "quick", 15.0)
-    stored(tmp_path, resnet(20), "smoke", 20.0, 22.0)
+    stored(tmp_path, resnet(20), "small", 20.0, 22.0)
     stored(tmp_path, plain(20), "quick", 1.0)  # Table 6 has no plain nets
-    stored(tmp_path, resnet(1202), "smoke", 50.0)
+    stored(tmp_path, resnet(1202), "small", 50.0)
     rows = rows_of(tables.table6(Records(tmp_path)))
     assert list(rows) == list(paper_table(6))
     ours = {
         "here, profile paper (%)": "no run yet",
         "here, profile quick (%)": "15.00 (n=1)",
-        "here, other images, profile smoke (%)": "21.00 ± 1.41 (n=2)",
+        "here, other images, profile small (%)": "21.00 ± 1.41 (n=2)",
     }
     assert {heading: rows["ResNet-20"][heading] for heading in ours} == ours
-    assert rows["ResNet-1202"]["here, other images, profile smoke (%)"] == "50.00 (n=1)"
+    assert rows["ResNet-1202"]["here, other images, profile small (%)"] == "50.00 (n=1)"
     assert [rows["ResNet-56"][heading] for heading in ours] == ["no run yet"] * 3
     assert [rows["Maxout"][heading] for heading in ours] == [""] * 3
     assert rows["Highway-32"]["the paper (%)"] == "8.80"
@@ -140,7 +140,7 @@ def test_distances_are_taken_from_means_and_only_on_the_papers_images(tmp_path: 
     assert (rows["ResNet-56 A"]["here (%)"], rows["ResNet-56 A"]["here minus paper (points)"]) == ("no run yet", "")
     assert "plain-110" not in rows  # the paper gives no number to be distant from
     with pytest.raises(ValueError, match="only CIFAR-10"):
-        tables.distances(SMOKE, Records(tmp_path))
+        tables.distances(SMALL, Records(tmp_path))
 
 
 def test_where_the_paper_gives_a_bound_the_bound_stands() -> None:
@@ -149,12 +149,12 @@ def test_where_the_paper_gives_a_bound_the_bound_stands() -> None:
 
 
 def test_figure_7_compares_mean_and_median_over_layers(tmp_path: Path) -> None:
-    (record,) = stored(tmp_path, resnet(20), "smoke", 20.0)
+    (record,) = stored(tmp_path, resnet(20), "small", 20.0)
     assert record.probes is not None
     responses = tuple(1.0 + 0.1 * layer**2 for layer in range(len(record.probes.layer)))
     probes = record.probes.model_copy(update={"response_std": responses})
     save_record(record.model_copy(update={"probes": probes}), tmp_path)
-    rows = rows_of(tables.figure7(SMOKE, Records(tmp_path)))
+    rows = rows_of(tables.figure7(SMALL, Records(tmp_path)))
     assert rows["ResNet-20 A"]["mean, here"] == f"{mean(responses):.2f} (n=1)"
     assert rows["ResNet-20 A"]["median, here"] == f"{median(responses):.2f} (n=1)"
     assert rows["ResNet-20 A"]["mean, paper"] == "≈ 1.62"
@@ -162,7 +162,7 @@ def test_figure_7_compares_mean_and_median_over_layers(tmp_path: Path) -> None:
 
 
 def test_recorded_names_nets_that_have_no_run(tmp_path: Path) -> None:
-    found = stored(tmp_path, plain(20), "smoke", 20.0)
+    found = stored(tmp_path, plain(20), "small", 20.0)
     rows = rows_of(tables.recorded([plain(20), plain(32)], found))
     assert rows["plain-20"]["test error (%)"] == "20.00 (n=1)"
     assert rows["plain-32"]["training error (%)"] == "no run yet"
@@ -188,13 +188,13 @@ def test_figure_6_draws_what_there_is_and_names_what_there_is_not(tmp_path: Path
 
 
 def test_diamonds_stand_where_the_papers_curves_end_and_only_on_the_papers_images(tmp_path: Path) -> None:
-    quick, smoke = (stored(tmp_path, plain(56), profile, 20.0) for profile in ("quick", "smoke"))
+    quick, small = (stored(tmp_path, plain(56), profile, 20.0) for profile in ("quick", "small"))
     ends = [line for line in figures.figure6(quick).axes[0].lines if line.get_marker() == "D"]
     assert [(list(line.get_xdata()), list(line.get_ydata())) for line in ends] == [
         ([pytest.approx(6400 * 1.04)], [13.2])
     ]
     assert figure6_error("plain", 56, "test") == 13.2
-    assert not [line for line in figures.figure6(smoke).axes[0].lines if line.get_marker() == "D"]
+    assert not [line for line in figures.figure6(small).axes[0].lines if line.get_marker() == "D"]
 
 
 def test_a_panel_without_records_says_so() -> None:

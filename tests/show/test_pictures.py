@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
@@ -95,6 +96,6 @@ def test_a_notebook_shows_a_figure_once() -> None:
     assert published[0]["text/plain"] == "<Figure with 1 panel>"
 
 
-def test_a_file_has_the_whole_figure(tmp_path) -> None:
+def test_a_file_has_the_whole_figure(tmp_path: Path) -> None:
     figures.curves({"left": RUNS, "right": RUNS}, title="The message").savefig(tmp_path / "figure.svg")
     assert (tmp_path / "figure.svg").stat().st_size > 10_000

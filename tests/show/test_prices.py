@@ -20,13 +20,13 @@ from resnet_lib.runs.settings import Setting, resnet
 from resnet_lib.runs.store import Records
 from resnet_lib.show import figures, tables
 
-SMOKE = PROFILES["smoke"]
+SMALL = PROFILES["small"]
 
 
 DEPARTURES = {departure.name: departure for departure in FOLKLORE}  # rows and labels show the names
 
 
-def priced(folder: Path, added: dict[str, tuple[float, ...]], profile: Profile = SMOKE) -> Records:
+def priced(folder: Path, added: dict[str, tuple[float, ...]], profile: Profile = SMALL) -> Records:
     wobble = (10.0, 20.0, 13.0, 11.0, 12.0)
     recipes: dict[Setting, tuple[float, ...]] = {resnet(20): (0.0,) * 5, resnet(20, "B"): (3.0,) * 5}
     for setting, more in (recipes | {DEPARTURES[name]: more for name, more in added.items()}).items():
@@ -42,7 +42,7 @@ def test_a_price_is_paired_and_gets_its_word(tmp_path: Path) -> None:
         "nothing subtracted": (2.0, -2.0, 1.0, -1.0, 0.5),
         "channel means subtracted": (1.0, 1.0),
     }
-    rows = {row["departure"]: row for row in tables.folklore(SMOKE, priced(tmp_path, added)).to_dict("records")}
+    rows = {row["departure"]: row for row in tables.folklore(SMALL, priced(tmp_path, added)).to_dict("records")}
     assert list(rows) == [*DEPARTURES, BEST_EPOCH]
     assert rows["no ReLU after the stem"]["verdict"] == "costs"
     assert rows["no ReLU after the stem"]["adds to the test error (points)"] == "+1.00"
@@ -56,17 +56,17 @@ def test_a_price_is_paired_and_gets_its_word(tmp_path: Path) -> None:
 
 def test_projections_are_compared_with_option_b(tmp_path: Path) -> None:
     records = priced(tmp_path, {"projections without BN": (4.0, 4.0, 4.0, 4.0, 4.0)})  # B itself adds 3
-    assert added_by(DEPARTURES["projections without BN"]).per_seed(SMOKE, records) == pytest.approx([1.0] * 5)
-    compared = dict(tables.folklore(SMOKE, records)[["departure", "compared with"]].itertuples(index=False))
+    assert added_by(DEPARTURES["projections without BN"]).per_seed(SMALL, records) == pytest.approx([1.0] * 5)
+    compared = dict(tables.folklore(SMALL, records)[["departure", "compared with"]].itertuples(index=False))
     assert compared.pop("projections without BN") == "ResNet-20 B"
     assert set(compared.values()) == {"ResNet-20 A"}
 
 
 def test_the_best_epoch_can_only_lower_the_reported_error(tmp_path: Path) -> None:
-    for seed, config in enumerate(resnet(20).runs(SMOKE)):
+    for seed, config in enumerate(resnet(20).runs(SMALL)[:5]):
         save_record(made_up_record(config, test_error=12.0, best=12.0 - seed), tmp_path)  # earlier, and lower
     records = Records(tmp_path)
-    assert folklore_prices(SMOKE, records)[BEST_EPOCH] == pytest.approx([0, -1, -2, -3, -4])
+    assert folklore_prices(SMALL, records)[BEST_EPOCH] == pytest.approx([0, -1, -2, -3, -4])
     (row,) = tables.best_epochs(list(records)).to_dict("records")
     assert (row["last test error (%)"], row["lowest test error (%)"]) == ("12.00", "10.00")
     assert (row["flattered by (points)"], row["seeds"]) == ("2.00", 5)
@@ -75,7 +75,7 @@ def test_the_best_epoch_can_only_lower_the_reported_error(tmp_path: Path) -> Non
 def test_the_figure_of_prices_shows_means_and_intervals_dearest_first(tmp_path: Path) -> None:
     costly, cheap = (1.0, 1.2, 0.8, 1.1, 0.9), (-2.0, 2.0, -1.0, 1.0, 0.5)
     records = priced(tmp_path, {"nothing subtracted": cheap, "no ReLU after the stem": costly})
-    figure = figures.folklore(SMOKE, records)
+    figure = figures.folklore(SMALL, records)
     (axes,) = figure.axes
     shown = [text.get_text() for text in axes.texts]
     assert shown[:2] == ["no ReLU after the stem", "nothing subtracted"]
@@ -90,5 +90,5 @@ def test_the_figure_of_prices_shows_means_and_intervals_dearest_first(tmp_path: 
 
 
 def test_no_records_give_an_empty_figure_without_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
-    figures.folklore(SMOKE, Records(tmp_path)).canvas.draw()
+    figures.folklore(SMALL, Records(tmp_path)).canvas.draw()
     assert not recwarn.list

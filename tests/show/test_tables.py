@@ -14,7 +14,7 @@ from resnet_lib.runs.store import Records
 from resnet_lib.show import tables
 from resnet_lib.show.tables import without_batch_norm
 
-SMOKE, _, QUICK, PAPER = PROFILES.values()
+SMALL, QUICK, PAPER = PROFILES.values()
 DEGRADATION = SUITES["degradation"]
 PLAIN_20 = plain(20)
 
@@ -56,7 +56,7 @@ def test_what_is_alike_in_all_rows_of_errors_has_no_column() -> None:
 
 
 def stored(folder: Path, *errors: float, setting: Setting = PLAIN_20) -> Records:
-    for config, error in zip(setting.runs(SMOKE), errors, strict=False):
+    for config, error in zip(setting.runs(SMALL), errors, strict=False):
         save_record(made_up_record(config, train_error=error, test_error=error + 10), folder)
     return Records(folder)
 
@@ -67,7 +67,7 @@ def row_of(table: display.Table, name: str) -> dict[str, str]:
 
 
 def test_the_paper_stands_beside_what_was_measured_here(tmp_path: Path) -> None:
-    table = tables.against_paper(SMOKE, stored(tmp_path, 10, 20))
+    table = tables.against_paper(SMALL, stored(tmp_path, 10, 20))
     assert list(table["net"]) == [setting.name for setting in DEGRADATION.settings]
     assert row_of(table, "plain-20") == {
         "net": "plain-20",
@@ -81,15 +81,15 @@ def test_the_paper_stands_beside_what_was_measured_here(tmp_path: Path) -> None:
 
 def test_report_says_by_how_much_this_machine_moved_the_seeds_that_both_have(tmp_path: Path) -> None:
     recorded, local = stored(tmp_path / "book", 10, 20, 30), stored(tmp_path / "here", 10.5, 21)
-    table = tables.report(SMOKE, recorded, local)
-    assert len(table) == len({run for suite in SUITES.values() for run in suite.runs(SMOKE, range(1))})  # each once
+    table = tables.report(SMALL, recorded, local)
+    assert len(table) == len({run for suite in SUITES.values() for run in suite.runs(SMALL, range(1))})  # each once
     row = row_of(table, "plain-20")
     assert row["recorded, training"] == "20.00 ± 10.00 (n=3)"
     assert row["this run, test"] == "25.75 ± 7.42 (n=2)"
     assert row["paper, test"] == "≈ 9.7"
     assert row["moved"] == "+0.75"
     assert row_of(table, "plain-56")["moved"] == ""
-    again = tables.report(SMOKE, recorded, recorded)
+    again = tables.report(SMALL, recorded, recorded)
     assert row_of(again, "plain-20")["moved"] == "+0.00"
 
 

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     ran = commands.add_parser("ran", help="has nbval run every cell of every chapter?")
     ran.add_argument("report", type=Path, help="what pytest's --junitxml wrote")
     reproduce = commands.add_parser("reproduce", help="execute the notebooks anew into build/reproduce, training")
-    reproduce.add_argument("--profile", default="smoke", help="schedule to train with (default: smoke)")
+    reproduce.add_argument("--profile", default="small", help="schedule to train with (default: small)")
     commands.add_parser("alone", help="execute each notebook in an empty folder of a new environment, as on Colab")
     build = commands.add_parser("build", help="the pages, with warnings as errors, into build/book")
     build.add_argument("--plain", action="store_true", help="by Sphinx and conf.py, without jupyter-book")

@@ -95,9 +95,14 @@ class Figure(matplotlib.figure.Figure):
         """Says outside the panels which colours these depths have."""
         self.color_legend({f"{depth} layers": depth_color(depth) for depth in sorted(set(depths))})
 
+    @property
+    def panels(self) -> list[Axes]:
+        """The axes that are to be seen."""
+        return [axes for axes in self.axes if axes.get_visible()]
+
     def drawn(self) -> list[Drawn]:
         """The panels one by one, each with names for its axes, since they do not always stand side by side."""
-        return [self._drawn_alone(number) for number in range(len(self.axes))]
+        return [self._drawn_alone(self.axes.index(axes)) for axes in self.panels]
 
     @styled
     def _drawn_alone(self, number: int) -> Drawn:
@@ -152,7 +157,7 @@ class Figure(matplotlib.figure.Figure):
     def _ipython_display_(self) -> None:
         from IPython.display import display  # only a notebook comes here, and a notebook has it
 
-        said = f"<Figure with {len(self.axes)} panel{'s' if len(self.axes) > 1 else ''}>"
+        said = f"<Figure with {len(self.panels)} panel{'s' if len(self.panels) > 1 else ''}>"
         display({"text/html": str(self.to_html()), "text/plain": said}, raw=True)
 
     def series(self) -> Table:

@@ -69,16 +69,20 @@ def final_errors(records: Sequence[RunRecord], title: str = "") -> Figure:
 
 
 @styled
-def rates(records: Sequence[RunRecord], title: str = "") -> Figure:
-    """Training error at the end against the learning rate, plain and residual nets: a dot per seed, a line per depth.
+def rates(panels: dict[str, Sequence[RunRecord]], title: str = "") -> Figure:
+    """Training error at the end against the learning rate: a dot per seed, a line per depth.
 
     Runs that are warmed up stand apart, to the right.
+
+    Args:
+        panels: title -> records of nets that differ in depth alone.
+        title: what the figure shows.
     """
-    figure, all_axes = new_figure(2, height=3.6)
-    for axes, kind in zip(all_axes, ("plain", "residual"), strict=True):
-        chosen = [record for record in records if (record.config.net.shortcut == "none") == (kind == "plain")]
-        places = {name: place for place, name in enumerate(sorted({_rate(record) for record in records}))}
-        for net, group in by_net(chosen).items():
+    records = list(chain.from_iterable(panels.values()))
+    places = {name: place for place, name in enumerate(sorted({_rate(record) for record in records}))}
+    figure, all_axes = new_figure(len(panels), height=3.6)
+    for axes, (kind, group_of_kind) in zip(all_axes, panels.items(), strict=True):
+        for net, group in by_net(group_of_kind).items():
             errors = {rate: [run.final.train_error for run in runs] for rate, runs in grouped(group, _rate).items()}
             color = depth_color(net.depth)
             for warm, style in ((False, "-"), (True, "--")):

@@ -1,6 +1,7 @@
 """Nets looked into, layer by layer or block by block: Figure 7 of the paper, gradients, and lesions."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from statistics import median
 
 from matplotlib.axes import Axes
@@ -89,7 +90,7 @@ def figure7(records: Mapping[str, Sequence[RunRecord]], title: str) -> Figure:
     figure, all_axes = new_figure(2 * len(records), rows=len(records))
     shown = [record for runs in records.values() for record in runs]
     largest: dict[str, float] = {}
-    for row, (panel, runs) in enumerate(records.items()):
+    for row, runs in enumerate(records.values()):
         in_order, by_size = all_axes[2 * row : 2 * row + 2]
         for net, group in by_net(record for record in runs if record.probes).items():
             seeds = [record.probes.response_std for record in group]
@@ -99,13 +100,7 @@ def figure7(records: Mapping[str, Sequence[RunRecord]], title: str) -> Figure:
             drawn = draw_seeds(in_order, places, seeds, **line)
             draw_seeds(by_size, places, [sorted(seed, reverse=True) for seed in seeds], **line)
             largest[net.name] = max(largest.get(net.name, 0), *drawn)
-        for axes, order in ((in_order, "in order of depth"), (by_size, "sorted")):
-            axes.set(title=f"{panel}, {order}", yscale="log", ylim=RESPONSES_SHOWN)
-            axes.set_yticks((0.2, 0.5, 1, 2, 5, 10, 20, 50), ("0.2", "0.5", "1", "2", "5", "10", "20", "50"))
-            axes.minorticks_off()
-    for axes, order in zip(all_axes[-2:], (IN_ORDER, "rank of the layer"), strict=True):
-        axes.set_xlabel(order)
-    figure.supylabel("standard deviation of the response")
+    name_responses(figure, all_axes, list(records), RESPONSES_SHOWN, (0.2, 0.5, 1, 2, 5, 10, 20, 50))
     figure.depth_legend(record.config.net.depth for record in shown)
     figure.headline(title)
     beyond = (
@@ -113,6 +108,19 @@ def figure7(records: Mapping[str, Sequence[RunRecord]], title: str) -> Figure:
     )
     figure.from_runs(shown, "Solid: residual, dashed: plain; medians over seeds. " + "".join(beyond))
     return figure
+
+
+def name_responses(
+    figure: Figure, all_axes: Sequence[Axes], rows: Sequence[str], shown: tuple[float, float], ticks: Sequence[float]
+) -> None:
+    """Titles, labels and scales of Figure 7: for each row one panel in order of depth and one sorted by size."""
+    for axes, (row, order) in zip(all_axes, product(rows, ("in order of depth", "sorted")), strict=True):
+        axes.set(title=f"{row}, {order}", yscale="log", ylim=shown)
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+    for axes, order in zip(all_axes[-2:], (IN_ORDER, "rank of the layer"), strict=True):
+        axes.set_xlabel(order)
+    figure.supylabel("standard deviation of the response")
 
 
 RESPONSES_SHOWN = (0.15, 50.0)  # what lies beyond is told below the figure; else it would leave no room for the rest

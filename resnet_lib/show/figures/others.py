@@ -27,7 +27,7 @@ from resnet_lib.show.figures.canvas import (
     styled,
     write_missing,
 )
-from resnet_lib.show.figures.inside import DAMAGE, IN_ORDER, draw_lesions
+from resnet_lib.show.figures.inside import DAMAGE, draw_lesions, name_responses
 from resnet_lib.show.grouping import grouped
 from resnet_lib.show.others import PAPER, Reported, reported, studied_of_others
 from resnet_lib.show.pictures import WIDTHS
@@ -63,20 +63,14 @@ def others_responses(records: Records, depths: Sequence[int], title: str) -> Fig
     shown = [(net, study) for net, study in studied_of_others("whole-net", records) if net.config.depth in depths]
     authors = grouped(shown, lambda pair: pair[0].author) or {"others": []}
     figure, all_axes = new_figure(2 * len(authors), rows=len(authors))
-    for row, (author, found) in enumerate(authors.items()):
+    for row, found in enumerate(authors.values()):
         in_order, by_size = all_axes[2 * row : 2 * row + 2]
         for net, study in found:
             responses = study.probes.response_std
             line = {"color": depth_color(net.config.depth), "label": net.config.name} | look_of(net)
             in_order.plot(range(1, len(responses) + 1), responses, **line)
             by_size.plot(range(1, len(responses) + 1), sorted(responses, reverse=True), **line)
-        for axes, order in ((in_order, "in order of depth"), (by_size, "sorted")):
-            axes.set(title=f"{author}, {order}", yscale="log", ylim=RESPONSES_SHOWN)
-            axes.set_yticks((0.1, 0.2, 0.5, 1, 2), ("0.1", "0.2", "0.5", "1", "2"))
-            axes.minorticks_off()
-    for axes, name in zip(all_axes[-2:], (IN_ORDER, "rank of the layer"), strict=True):
-        axes.set_xlabel(name)
-    figure.supylabel("standard deviation of the response")
+    name_responses(figure, all_axes, list(authors), RESPONSES_SHOWN, (0.1, 0.2, 0.5, 1, 2))
     figure.depth_legend(depths)
     figure.headline(title)
     say_whose(figure, shown, "Squares: plain, circles: residual. ")

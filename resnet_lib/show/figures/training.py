@@ -39,7 +39,7 @@ def curves(
         title: the figure's message, where those of the panels are not enough.
         missing: title -> names of nets that belong into the panel and have not been run; it names them.
         paper: mark the last test errors of the paper's Figure 6, which were read off the drawing.
-        rows: of panels.
+        rows: of panels; behind the first row, a panel without any records is not shown.
     """
     figure, all_axes = new_figure(len(panels), rows=rows)
     for axes, (panel, records) in zip(all_axes, panels.items(), strict=True):
@@ -48,8 +48,11 @@ def curves(
             draw_paper_ends(axes, records)
         if not records or (missing or {}).get(panel):
             write_missing(axes, (missing or {}).get(panel, ()), alone=not records)
-    for axes in all_axes[:: len(panels) // rows]:
+    columns = len(panels) // rows
+    for axes in all_axes[::columns]:
         axes.set_ylabel("error (%)")
+    for axes, records in list(zip(all_axes, panels.values(), strict=True))[columns:]:
+        axes.set_visible(bool(records))
     shown = list(chain(*panels.values()))
     figure.depth_legend(record.config.net.depth for record in shown)
     figure.headline(title)

@@ -105,7 +105,7 @@ def diagnoses(records: Sequence[RunRecord]) -> Table:
     """Chapter 10: each run that was built to be a case, what the diagnosis makes of it, and whether that is right."""
     return Table(
         {
-            "seed": f"{case.record.config.seed}" + (", held back" if case.held_back else ""),
+            "seed": case.record.config.seed,
             "net": case.record.config.net.name,
             "training error (%)": f"{case.record.final.train_error:.1f}",
             "validation error (%)": f"{case.record.final.test_error:.1f}",

@@ -18,10 +18,10 @@ def steps(records: Records) -> Table:
     rows = [
         {
             "net": name.partition("/")[2],
-            "trained by": name.partition("/")[0],
             "blocks": len(steps),
-            "mean step": f"{mean(steps):.2f}",
             "sum of the steps": f"{sum(steps):.1f}",
+            "mean step": f"{mean(steps):.2f}",
+            "trained by": name.partition("/")[0],
         }
         for name, steps in steps_of_trained(records).items()
     ]

@@ -56,7 +56,7 @@ def page_of(config: RunConfig) -> str:
 
 
 def title(name: str, runs: dict[Path, RunRecord]) -> str:
-    """A page's title: Runs: degradation, smoke."""
+    """A page's title: Runs: degradation, small."""
     at = home(next(iter(runs.values())).config)
     return f"Runs: {at.suite.name}, {at.profile.name}" if at else "Runs of no suite"
 
