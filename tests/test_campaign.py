@@ -105,7 +105,7 @@ def test_a_run_that_was_killed_leaves_nobody_behind_and_repeats_the_same_record(
     left_alone: RunRecord, tmp_path: Path
 ) -> None:
     process = start(tmp_path)
-    wait_for("iteration 50 of 200", process)
+    wait_for("iteration 60 of 400", process)
     process.kill()
     finish(process, timeout=15)
     assert not list(tmp_path.rglob("*.json"))
@@ -128,7 +128,7 @@ def test_a_time_limit_stops_cleanly_and_the_next_call_continues(left_alone: RunR
             break
         assert "0 of 1 runs recorded; repeat the command to go on" in output
         if checkpoint.exists():
-            assert re.search(rf"{PLAIN_8.name}: stopped at \d+ of 200 iterations", errors)
+            assert re.search(rf"{PLAIN_8.name}: stopped at \d+ of 400 iterations", errors)
             stopped_midway = True
             limit = 90.0
         else:
@@ -141,7 +141,7 @@ def test_a_time_limit_stops_cleanly_and_the_next_call_continues(left_alone: RunR
 
 def test_an_interrupt_takes_one_line_and_leaves_nobody_behind(tmp_path: Path) -> None:
     process = start(tmp_path)
-    wait_for("iteration 25 of 200", process)
+    wait_for("iteration 20 of 400", process)
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to every process of the command
     _, errors = finish(process)
     assert process.returncode == 130
@@ -424,7 +424,7 @@ def test_best_is_the_profile_nearest_the_papers_that_has_every_setting_and_enoug
     for net in nets:
         book(net, "small", range(3))
     book(plain(20), "quick", range(1))
-    small = [(net, 200, seed, 10) for net in nets for seed in range(3)]
+    small = [(net, 400, seed, 10) for net in nets for seed in range(3)]
     assert found(settings=nets) == small  # plain-56 is not recorded at `quick`
     book(plain(56), "quick", range(1))
     assert found(settings=nets, num_seeds=1) == [(net, 6400, 0, 10) for net in nets]
@@ -443,7 +443,7 @@ def test_best_is_the_profile_nearest_the_papers_that_has_every_setting_and_enoug
 def test_best_is_the_same_on_every_machine(book: Callable[..., None]) -> None:
     book(plain(20), "small", range(3))
     book(plain(20), "quick", range(1), local_dir())
-    assert found(settings=[plain(20)], num_seeds=3) == [(plain(20), 200, seed, 10) for seed in range(3)]
+    assert found(settings=[plain(20)], num_seeds=3) == [(plain(20), 400, seed, 10) for seed in range(3)]
     assert found("quick", settings=[plain(20)]) == [(plain(20), 6400, 0, 10)]
 
 
@@ -460,7 +460,7 @@ def test_retraining_puts_this_machines_first_seed_in_the_place_of_the_recorded_o
 
     monkeypatch.setattr(campaign, "work", work_in_no_time)
     nets = [plain(20)]
-    assert found("small", True, settings=nets) == [(plain(20), 200, seed, [33, 10, 10][seed]) for seed in range(3)]
+    assert found("small", True, settings=nets) == [(plain(20), 400, seed, [33, 10, 10][seed]) for seed in range(3)]
     assert [config.seed for config in asked] == [0]
 
 
@@ -523,7 +523,7 @@ def test_durations_are_told_in_the_unit_that_suits(seconds: float, text: str) ->
 def test_cost_grows_with_layers_pixels_and_images() -> None:
     base = cost(plain(20).at(SMALL, seed=0))
     assert cost(plain(56).at(SMALL, seed=3)) == pytest.approx(base * 56 / 20)
-    assert cost(plain(20).at(PROFILES["quick"], seed=0)) == pytest.approx(base * 4 * 32)
+    assert cost(plain(20).at(PROFILES["quick"], seed=0)) == pytest.approx(base * 4 * 16)
 
 
 def test_a_chapter_trains_each_of_its_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
