@@ -81,8 +81,8 @@ def rates(panels: dict[str, Sequence[RunRecord]], title: str = "") -> Figure:
     records = list(chain.from_iterable(panels.values()))
     places = {name: place for place, name in enumerate(sorted({_rate(record) for record in records}))}
     figure, all_axes = new_figure(len(panels), height=3.6)
-    for axes, (kind, group_of_kind) in zip(all_axes, panels.items(), strict=True):
-        for net, group in by_net(group_of_kind).items():
+    for axes, (panel, shown) in zip(all_axes, panels.items(), strict=True):
+        for net, group in by_net(shown).items():
             errors = {rate: [run.final.train_error for run in runs] for rate, runs in grouped(group, _rate).items()}
             color = depth_color(net.depth)
             for warm, style in ((False, "-"), (True, "--")):
@@ -94,7 +94,7 @@ def rates(panels: dict[str, Sequence[RunRecord]], title: str = "") -> Figure:
                 axes.plot([places[rate]] * len(seeds), seeds, "o", color=color, ms=4)
         names = [f"{lr:g}" + ("\nwarm" if warm else "") for warm, lr in places]
         axes.set_xticks(list(places.values()), names)
-        axes.set(title=kind, xlabel="learning rate", ylim=(0, 92))
+        axes.set(title=panel, xlabel="learning rate", ylim=(0, 92))
     all_axes[0].set_ylabel("final training error (%)")
     figure.depth_legend(record.config.net.depth for record in records)
     figure.headline(title)
