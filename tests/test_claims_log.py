@@ -89,7 +89,7 @@ def test_the_table_of_changes_has_no_claim_that_stands_as_it_was(monkeypatch: py
     log = (
         entry("2026-11-24", "kept"),
         entry("2026-11-24", "changed"),
-        entry("2026-12-01", "changed", recorded={"quick": 3}),
+        entry("2026-12-01", "changed", recorded={"smoke": 5, "quick": 3}),  # a scale that is gone, and one that is not
         entry("2026-12-01", "new"),
         entry("2026-12-02", "changed", withdrawn=True),
     )
@@ -100,4 +100,8 @@ def test_the_table_of_changes_has_no_claim_that_stands_as_it_was(monkeypatch: py
         ("new", "added"),
         ("changed", "changed"),
     ]
-    assert [row["seeds recorded by then"] for row in rows] == ["none", "none", "CIFAR-10, a tenth: 3"]
+    assert [row["seeds recorded by then"] for row in rows] == [
+        "none",
+        "none",
+        "clothes, 200 steps: 5, CIFAR-10, a tenth: 3",
+    ]

@@ -273,24 +273,25 @@ def test_each_threshold_lies_halfway_between_the_runs_it_separates() -> None:
     """Those of the seeds that judge nothing, on a scale of ratios, with room to spare."""
     runs = Records.committed().select(SUITES["thresholds"].runs(PROFILES["small"]))
     assert len(runs) == len(CONSTRUCTED) * len(CHOOSING_SEEDS)
-    sides: dict[float, tuple[list[float], list[float]]] = {
-        threshold: ([], []) for threshold in (diagnosis.HIGH_TRAINING, diagnosis.WIDE_GAP, diagnosis.HEAD_HELPS)
+    sides: dict[str, tuple[list[float], list[float]]] = {
+        name: ([], []) for name in ("HIGH_TRAINING", "WIDE_GAP", "HEAD_HELPS")
     }
     for case in CASES:
         second = diagnosis.of_setting(runs, case.second)
         for seed, first in diagnosis.of_setting(runs, case.setting).items():
             guessing = learning.guessing_error(first)
             train, test = first.final.train_error, first.final.test_error
-            sides[diagnosis.HIGH_TRAINING][case.second is not None].append(train / guessing)
+            sides["HIGH_TRAINING"][case.second is not None].append(train / guessing)
             if case.second is None:
-                sides[diagnosis.WIDE_GAP][case.built == OVERFITS].append((test - train) / guessing)
+                sides["WIDE_GAP"][case.built == OVERFITS].append((test - train) / guessing)
             else:
                 headed = second[seed].final
                 left = max(headed.train_error / train, headed.test_error / test)
-                sides[diagnosis.HEAD_HELPS][case.built == CANNOT_FIT].append(left)
-    for threshold, (below, above) in sides.items():
-        assert max(below) < min(above) / 1.5, (threshold, below, above)
-        assert threshold == pytest.approx((max(below) * min(above)) ** 0.5, rel=0.1), (below, above)
+                sides["HEAD_HELPS"][case.built == CANNOT_FIT].append(left)
+    for name, (below, above) in sides.items():
+        assert max(below) < min(above) / 1.5, (name, below, above)
+        halfway = (max(below) * min(above)) ** 0.5
+        assert getattr(diagnosis, name) == pytest.approx(halfway, rel=0.1), (name, below, above)
 
 
 @pytest.mark.parametrize("wrong", range(len(CLEAR)))
