@@ -38,7 +38,7 @@ from resnet_lib.runs.store import Records, committed_dir, is_run
 
 CPU = training.Hardware(torch.device("cpu"), "fp32", False)
 NETS = published_nets()
-ALONG = ("read-off", "gradient-step", "gradient-paths")  # what chapter 17 measures on them
+ALONG = ("read-off", "gradient-step", "gradient-paths")  # what chapter 15 measures on them
 BROUGHT = os.environ.get("RESNET_LIB_DATA")  # by whoever runs the tests; conftest takes it from each test
 
 

@@ -66,12 +66,12 @@ SAID = (
         },
     ),
     Said(
-        "chapters/17_why_shortcuts_work.md",
+        "chapters/15_why_shortcuts_work.md",
         "What is seen in single nets holds there as well, the first by a small margin:",
         {("gradient-takes-short-paths", "small"): "supported", ("first-block-ruins", "small"): "supported"},
     ),
     Said(
-        "chapters/17_why_shortcuts_work.md",
+        "chapters/15_why_shortcuts_work.md",
         "on clothes, at a rate of 0.02, ResNet-56 has learned about as soon as ResNet-20.",
         {("time-stays-with-shortcuts", "small"): "supported"},
     ),
@@ -195,17 +195,17 @@ SAID = (
         {("transformer-degrades", "small"): "supported", ("transformer-shortcuts-help", "small"): "supported"},
     ),
     Said(
-        "chapters/18_how_much_is_noise.md",
+        "chapters/16_how_much_is_noise.md",
         "No seed is better than another as far as this test set can tell, and nothing is gained by picking one.",
         {("scatter-is-sampling-20", "small"): "supported"},
     ),
     Said(
-        "chapters/18_how_much_is_noise.md",
+        "chapters/16_how_much_is_noise.md",
         "with each of the three seeds, after no more than 400 iterations, though three are too few for a verdict.",
         {("one-bit-a-new-seed", "small"): "undecided"},
     ),
     Said(
-        "chapters/18_how_much_is_noise.md",
+        "chapters/16_how_much_is_noise.md",
         "In between, the ten seeds do not settle which part of ResNet-56's variance is the larger.",
         {("scatter-is-sampling-56", "small"): "undecided"},
     ),

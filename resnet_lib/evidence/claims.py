@@ -776,7 +776,7 @@ CLAIMS |= in_chapter(
     ),
 )
 CLAIMS |= in_chapter(
-    "17_why_shortcuts_work",
+    "15_why_shortcuts_work",
     Claim(
         name="time-outgrows-depth",
         statement="The time until a plain net has learned grows faster than its depth.",
@@ -909,7 +909,7 @@ CLAIMS |= in_chapter(
     ),
 )
 CLAIMS |= in_chapter(
-    "18_how_much_is_noise",
+    "16_how_much_is_noise",
     Claim(
         name="one-bit-a-new-seed",
         statement="One changed bit of one weight, before training, is about as good as a new seed.",

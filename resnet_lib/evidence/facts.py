@@ -294,7 +294,7 @@ FACTS: dict[str, Fact] = {
             statement="At the start, batch norm makes the residual branch smaller than the shortcut, by about one over "
             "the square root of depth.",
             source="De & Smith 2020, 2002.10444",
-            chapter="17_why_shortcuts_work",
+            chapter="15_why_shortcuts_work",
             covers=(),
             check=why.branch_shrinks_with_depth,
         ),
@@ -303,7 +303,7 @@ FACTS: dict[str, Fact] = {
             statement="At the start, gradients of plain nets with batch norm grow exponentially towards the image, "
             "those of residual nets do not.",
             source="Yang et al. 2019, 1902.08129",
-            chapter="17_why_shortcuts_work",
+            chapter="15_why_shortcuts_work",
             covers=(),
             check=why.gradients_grow_in_plain,
         ),
@@ -312,7 +312,7 @@ FACTS: dict[str, Fact] = {
             statement="At the start, gradients of a deep plain net change from image to image like white noise, those "
             "of a residual net far less.",
             source="Balduzzi et al. 2017, 1702.08591",
-            chapter="17_why_shortcuts_work",
+            chapter="15_why_shortcuts_work",
             covers=(),
             check=why.gradients_shatter,
         ),
@@ -321,7 +321,7 @@ FACTS: dict[str, Fact] = {
             statement="The 6.43% that the paper prints for ResNet-110 is what the best of five such runs is expected "
             "to be.",
             source="Table 6",
-            chapter="18_how_much_is_noise",
+            chapter="16_how_much_is_noise",
             covers=(),
             check=noise.best_of_five,
         ),
@@ -330,7 +330,7 @@ FACTS: dict[str, Fact] = {
             statement="The worst errors that others report of single runs of ResNet-56 are no outliers.",
             source="8.22 and 8.42 in the repositories AmroAbujabal/resnet-cifar-repro and "
             "akamaster/pytorch_resnet_cifar10",
-            chapter="18_how_much_is_noise",
+            chapter="16_how_much_is_noise",
             covers=(),
             check=noise.no_outlier,
         ),

@@ -1,4 +1,4 @@
-"""How much of a difference is noise, for chapter 18: the parts of a scatter, the seeds that it takes, the best of n.
+"""How much of a difference is noise, for chapter 16: the parts of a scatter, the seeds that it takes, the best of n.
 
 Nothing here needs torch.
 """

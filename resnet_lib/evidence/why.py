@@ -1,4 +1,4 @@
-"""Facts about nets at their start, for chapter 17: measured anew on untrained nets of several seeds.
+"""Facts about nets at their start, for chapter 15: measured anew on untrained nets of several seeds.
 
 Nothing is trained, but weights are drawn: a fact holds if the 95% interval over the seeds lies where its rule says, as
 for claims that runs decide (`rule`). The rules were fixed after a look at other seeds than these.

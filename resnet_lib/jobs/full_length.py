@@ -1,4 +1,4 @@
-"""What chapter 17 measures on nets that were trained to the end, our own and those of others.
+"""What chapter 15 measures on nets that were trained to the end, our own and those of others.
 
 `python -m resnet_lib study read-off --profile paper --seeds 1` makes such a study of our own nets, `nets measure` those
 of others. In nets that have trained for seconds there is not much to be seen of it.

@@ -1,4 +1,4 @@
-"""Twins of a run: nets that start as it does but for one bit, or for the seed, and the run itself again (chapter 18).
+"""Twins of a run: nets that start as it does but for one bit, or for the seed, and the run itself again (chapter 16).
 
 `python -m resnet_lib study one-bit one-bit-bf16 --profile small --seeds 2` trains six nets for each seed, and
 `study again --profile quick --seeds 1` one for each, on this machine's processor.

@@ -340,7 +340,7 @@ SUITES = {
         Suite(
             "elsewhere",
             "The same seeds on another processor",
-            "chapter 18",
+            "chapter 16",
             settings=(HASTY,),
             witnesses=(),
             seeds=tuple(range(5)),

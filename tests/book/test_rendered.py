@@ -136,7 +136,10 @@ def test_no_slide_is_higher_than_a_projector(page: Page, lesson: Path) -> None:
     assert [number for number, height in enumerate(heights, start=1) if height > 721] == []
 
 
-@pytest.mark.parametrize("name", [name for name in CHAPTERS if not re.search(r"/1[3-6]_", name)])  # those are of tables
+TABLES = ("13_ledger", "14_reading_notes", "17_running_it_again", "18_outgrowing_one_machine")  # chapters without nets
+
+
+@pytest.mark.parametrize("name", [name for name in CHAPTERS if Path(name).stem not in TABLES])
 def test_a_chapter_shows_a_picture_within_two_screens_of_a_phone(page: Page, name: str) -> None:
     page.set_viewport_size({"width": WIDTHS["phone"], "height": 800})
     read(page, name)

@@ -1,4 +1,4 @@
-"""Figures and tables of chapter 18 show what records and studies say."""
+"""Figures and tables of chapter 16 show what records and studies say."""
 
 from statistics import mean, stdev
 

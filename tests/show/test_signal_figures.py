@@ -1,4 +1,4 @@
-"""Figures of chapter 17 draw what the studies say."""
+"""Figures of chapter 15 draw what the studies say."""
 
 from math import comb
 from statistics import geometric_mean, mean

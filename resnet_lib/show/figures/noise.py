@@ -1,4 +1,4 @@
-"""How much is noise, for chapter 18: scatter over seeds and its parts, twins, seeds needed, and the best of n."""
+"""How much is noise, for chapter 16: scatter over seeds and its parts, twins, seeds needed, and the best of n."""
 
 from collections.abc import Sequence
 from itertools import chain

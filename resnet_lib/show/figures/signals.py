@@ -1,4 +1,4 @@
-"""What a signal meets on its way, for chapter 17: steps, gradients, paths, what is read off, and the loss around."""
+"""What a signal meets on its way, for chapter 15: steps, gradients, paths, what is read off, and the loss around."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import comb

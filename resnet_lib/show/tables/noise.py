@@ -1,4 +1,4 @@
-"""Chapter 18: the scatter over seeds and its parts in numbers, twins, and the seeds that a difference takes."""
+"""Chapter 16: the scatter over seeds and its parts in numbers, twins, and the seeds that a difference takes."""
 
 from collections.abc import Sequence
 from itertools import chain

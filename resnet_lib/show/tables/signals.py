@@ -1,4 +1,4 @@
-"""Chapter 17: how far residual nets go in all, block by block, and by what layers slow down training."""
+"""Chapter 15: how far residual nets go in all, block by block, and by what layers slow down training."""
 
 from collections.abc import Sequence
 from itertools import pairwise
