@@ -122,7 +122,7 @@ MEASURES = {
     "read-off": Measure(read_off, 1000, plain=False, pairs_only=True),
     "gradient-step": Measure(gradient_step, 200, plain=False, pairs_only=True),
     "gradient-paths": Measure(gradient_paths, 16, plain=False, depths=(20, 56)),
-    "filter-line": Measure(filter_line, 150, own_only=True),
+    "filter-line": Measure(filter_line, 150, pairs_only=True),
     "reset-block": Measure(reset_block, 1000, own_only=True),  # the weights before training must be known
 }
 """Name of a study -> what it measures."""

@@ -61,7 +61,7 @@ def picture(
     """
     entries = [f'<li style="white-space: nowrap">{themed(mark)} {escape(what)}</li>' for mark, what in key]
     shown = [
-        f'<div style="flex: 1 1 {LEAST[columns]}px; max-width: {MOST}px">'
+        f'<div style="max-width: {MOST}px">'
         + "".join(
             f'<p class="{kind}" style="margin: 0">{escape(text)}</p>'
             for kind, text in (("panel", panel.title), ("measured", panel.measured and f"↑ {panel.measured}"))
@@ -70,7 +70,12 @@ def picture(
         + f"\n{themed(panel.svg)}</div>"
         for panel in panels
     ]
-    style = f"display: flex; flex-wrap: wrap; gap: 8px; max-width: {columns * (MOST + 8)}px"
+    # Of one width in all rows, a last one that is not full included: so their text is of one size, too.
+    width = f"max({LEAST[columns]}px, (100% - {8 * (columns - 1) + 1}px) / {columns})"
+    style = (
+        f"display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, {width}), 1fr)); gap: 8px; "
+        f"max-width: {columns * (MOST + 8)}px"
+    )
     parts = [
         f'<p class="headline">{escape(headline)}</p>' if headline else "",
         f'<ul class="key" style="padding: 0; list-style: none">{"".join(entries)}</ul>' if key else "",

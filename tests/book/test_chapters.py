@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from book import ROOT
@@ -35,7 +36,8 @@ def built(folder: Path, builder: str = "html") -> str:
         path.write_text(text)
     said = StringIO()
     settings = {"extensions": ["book.extensions.chapters"]}
-    Sphinx(folder, None, folder / "out", folder / "out", builder, settings, said, said).build()
+    with docutils_namespace():  # of a book of its own
+        Sphinx(folder, None, folder / "out", folder / "out", builder, settings, said, said).build()
     return said.getvalue()
 
 

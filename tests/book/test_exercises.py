@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from book import ROOT
 from book.texts import chapter_texts
@@ -44,7 +45,8 @@ def test_a_page_has_no_id_twice_and_other_extensions_have_their_say(tmp_path: Pa
     (tmp_path / "index.rst").write_text(PAGE)
     settings = {"extensions": ["sphinx_design", "sphinx_exercise", "book.extensions.exercises"]}
     said = StringIO()
-    Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "out", builder, settings, said, said).build()
+    with docutils_namespace():  # of a book of its own
+        Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "out", builder, settings, said, said).build()
     page = BeautifulSoup((tmp_path / "out" / "index.html").read_text(), "html.parser")
     assert [box.section.text.strip() for box in page.select(".exercise")] == ["First.", "Second."]
     assert set(Counter(part["id"] for part in page.select("[id]")).values()) == {1}

@@ -13,6 +13,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from sphinx import locale
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from book import ROOT, BookError
 from book.extensions.languages import lags
@@ -117,7 +118,8 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
             "translated": ["notebooks/first"],
         }
         said, out = io.StringIO(), tmp_path / "out"
-        Sphinx(tmp_path, None, out, tmp_path / "doctrees", "html", settings, None, said).build()
+        with docutils_namespace():  # of a book of its own
+            Sphinx(tmp_path, None, out, tmp_path / "doctrees", "html", settings, None, said).build()
         text = (out / "notebooks" / "first.html").read_text()
         return said.getvalue(), BeautifulSoup(text, "html.parser")
 

@@ -122,7 +122,7 @@ def figure6(
     for label, runs in rows.items():
         groups = by_net(runs)
         for panel, nets in FIGURE6.items():
-            name = f"{panel}\n{label}".strip()
+            name = f"{panel},\n{label}" if label else panel
             panels[name] = [record for net in nets for record in groups.get(net, ())]
             missing[name] = [net.name for net in nets if net not in groups]
     on_cifar = any(record.config.data.name == "cifar10" for record in records)
