@@ -73,6 +73,16 @@ def test_lines_begin_at_the_trained_net(trained: Trained) -> None:
     assert losses["0: +0.5"] != pytest.approx(losses["1: +0.5"])
 
 
+def test_the_plane_holds_the_lines(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(full_length, "ON_A_PLANE", (-0.5, 0.0, 0.5))
+    lines, plane = full_length.filter_line(trained), full_length.filter_plane(trained)
+    assert len(plane) == 9
+    for at in ("-0.5", "+0.0", "+0.5"):
+        assert plane[f"{at} +0.0"] == pytest.approx(lines[f"0: {at}"], rel=1e-4)
+        assert plane[f"+0.0 {at}"] == pytest.approx(lines[f"1: {at}"], rel=1e-4)
+    assert plane["+0.5 +0.5"] != pytest.approx(plane["+0.5 -0.5"])
+
+
 def test_a_reset_block_has_the_weights_that_the_run_began_with(
     trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,7 +113,7 @@ def test_what_needs_shortcuts_or_a_known_start_is_not_asked_of_nets_that_lack_it
     nets = published_nets()
     plain_ones, residual = (set(published.studies_of(nets[f"a-martyn/{net}"])) for net in ("plain-56", "ResNet-56"))
     assert residual - plain_ones == {"read-off", "gradient-step", "gradient-paths"}
-    assert not (plain_ones | residual) & {"filter-line", "reset-block"}
+    assert "reset-block" not in plain_ones | residual
     assert studies.AT_FULL_LENGTH["reset-block"][1] == (plain(20), resnet(20))
     assert studies.AT_FULL_LENGTH["read-off"][1] == (resnet(20),)
     assert studies.AT_FULL_LENGTH["gradient-paths"][1] == (resnet(20), resnet(56))

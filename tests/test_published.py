@@ -38,7 +38,7 @@ from resnet_lib.runs.store import Records, committed_dir, is_run
 
 CPU = training.Hardware(torch.device("cpu"), "fp32", False)
 NETS = published_nets()
-ALONG = ("read-off", "gradient-step", "gradient-paths")  # what chapter 15 measures on them
+ALONG = ("read-off", "gradient-step", "gradient-paths", "filter-line", "filter-plane")  # what chapter 15 measures
 BROUGHT = os.environ.get("RESNET_LIB_DATA")  # by whoever runs the tests; conftest takes it from each test
 
 
@@ -402,6 +402,7 @@ def test_what_is_stored_is_not_measured_again(
 ) -> None:
     net, _ = studied
     monkeypatch.setattr(published, "LESIONED_DEPTHS", (14,))
+    monkeypatch.setitem(MEASURES, "gradient-paths", dataclasses.replace(MEASURES["gradient-paths"], others=(14,)))
     made = published.work([net], tmp_path / "records")
     names = [study.study for study in made]
     lesions = ["delete-block", "swap-blocks", "delete-at-random"]
@@ -416,7 +417,7 @@ def test_only_nets_of_the_depths_that_the_book_looks_into_are_damaged() -> None:
     assert published.studies_of(NETS["akamaster/ResNet-44"]) == ["whole-net", "black-border"]
     lesions = ["delete-block", "swap-blocks", "delete-at-random"]
     assert published.studies_of(NETS["akamaster/ResNet-56"])[2:] == [*lesions, "gradient-paths"]
-    assert published.studies_of(NETS["a-martyn/plain-56"])[2:] == [*lesions, "deletion-curve"]
+    assert published.studies_of(NETS["a-martyn/plain-56"])[2:] == [*lesions, "deletion-curve", *ALONG[-2:]]
     assert published.studies_of(NETS["a-martyn/ResNet-56"])[2:] == [*published.LESIONS, *ALONG]
 
 

@@ -19,6 +19,7 @@ from resnet_lib.nets import models, probes, signals
 PATHS_DRAWN = 4  # of each length
 POSITIONS = tuple(tenth / 10 for tenth in range(-5, 6))  # along a line, in units of the net's own length
 DIRECTIONS = 2
+ON_A_PLANE = tuple(tenth / 10 for tenth in range(-10, 11))  # in each of its two directions
 SETTLED = "batch norm re-estimated"
 SETTLING_IMAGES = 1000  # training images for batch norm's statistics, of a net with a block reset
 
@@ -26,6 +27,11 @@ SETTLING_IMAGES = 1000  # training images for batch norm's statistics, of a net 
 def _test_images(examined: Examined) -> tuple[Tensor, Tensor]:
     dataset = examined.dataset
     return dataset.normalize(dataset.test_images), dataset.test_labels
+
+
+def _training_images(examined: Examined) -> tuple[Tensor, Tensor]:
+    dataset, count = examined.dataset, len(examined.dataset.test_labels)
+    return dataset.normalize(dataset.train_images[:count]), dataset.train_labels[:count]
 
 
 def read_off(examined: Examined) -> dict[str, float]:
@@ -67,14 +73,28 @@ def filter_line(examined: Examined) -> dict[str, float]:
 
     Batch norm keeps its running statistics. Labels are "DIRECTION: POSITION".
     """
-    dataset, count = examined.dataset, len(examined.dataset.test_labels)
-    images, labels = dataset.normalize(dataset.train_images[:count]), dataset.train_labels[:count]
+    images, labels = _training_images(examined)
     losses = {}
     for number in range(DIRECTIONS):
         direction = signals.filter_direction(examined.net, seed=number)
         for position in POSITIONS:
             other = signals.moved(examined.net, direction, position)
             losses[f"{number}: {position:+.1f}"] = signals.loss_at(other, images, labels)
+    return losses
+
+
+def filter_plane(examined: Examined) -> dict[str, float]:
+    """Mean loss on the first training images, on the plane of the two lines of `filter_line`, twice as far.
+
+    Labels are "POSITION POSITION", along the first and along the second direction.
+    """
+    images, labels = _training_images(examined)
+    first, second = (signals.filter_direction(examined.net, seed=number) for number in range(2))
+    losses = {}
+    for x in ON_A_PLANE:
+        aside = signals.moved(examined.net, first, x)
+        for y in ON_A_PLANE:
+            losses[f"{x:+.1f} {y:+.1f}"] = signals.loss_at(signals.moved(aside, second, y), images, labels)
     return losses
 
 
@@ -114,8 +134,8 @@ class Measure:
     images: int
     plain: bool = True  # whether on plain nets, too
     pairs_only: bool = False  # of others only the nets of whoever trained plain and residual ones
-    own_only: bool = False  # whether on our own nets only
     depths: tuple[int, ...] = (20,)  # of our own nets
+    others: tuple[int, ...] = (20, 56)  # depths of nets that others trained
 
 
 MEASURES = {
@@ -123,6 +143,7 @@ MEASURES = {
     "gradient-step": Measure(gradient_step, 200, plain=False, pairs_only=True),
     "gradient-paths": Measure(gradient_paths, 16, plain=False, depths=(20, 56)),
     "filter-line": Measure(filter_line, 150, pairs_only=True),
-    "reset-block": Measure(reset_block, 1000, own_only=True),  # the weights before training must be known
+    "filter-plane": Measure(filter_plane, 150, pairs_only=True, depths=(), others=(56,)),
+    "reset-block": Measure(reset_block, 1000, others=()),  # the weights before training must be known
 }
 """Name of a study -> what it measures."""

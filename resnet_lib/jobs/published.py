@@ -213,7 +213,7 @@ def studies_of(net: PublishedNet) -> list[str]:
         return [WHOLE_NET, BLACK_BORDER]
     residual, pair = net.config.shortcut != "none", any(name.startswith("plain") for name in net.publisher.nets)
     fits = {
-        name: not of.own_only and (residual or of.plain) and (pair or not of.pairs_only)
+        name: net.config.depth in of.others and (residual or of.plain) and (pair or not of.pairs_only)
         for name, of in MEASURES.items()
     }
     along = [name for name, fitting in fits.items() if fitting]

@@ -196,6 +196,7 @@ STUDIES: dict[str, tuple[Callable[[Trained], dict[str, float]], tuple[Setting, .
 AT_FULL_LENGTH = {
     name: (measure.of, tuple(net(depth) for depth in measure.depths for net in (plain, resnet)[not measure.plain :]))
     for name, measure in MEASURES.items()
+    if measure.depths
 }
 """The same for what is only measured on nets that were trained to the end."""
 

@@ -17,6 +17,7 @@ from resnet_lib.show.figures.others import literature, others_lesions, others_re
 from resnet_lib.show.figures.signals import (
     deletions,
     landscape,
+    loss_plane,
     path_lengths,
     per_block,
     refinement,

@@ -1,7 +1,7 @@
 """What a signal meets on its way, for chapter 15: steps, gradients, paths, what is read off, and the loss around."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import comb
+from math import comb, log10, nan
 from statistics import geometric_mean, mean
 
 from matplotlib.axes import Axes
@@ -314,6 +314,38 @@ def resets(records: Records, title: str) -> Figure:
         axes.plot(range(len(names)), [values[name] for name in names], label=name, **look)
         axes.axhline(values["batch norm re-estimated"], color=color, ls=":", lw=1.2, label=f"{name}, nothing reset")
     axes.set(ylim=(0, 100), ylabel="test error (%)", xlabel="0: stem, 1–9: block, 10: classifier")
+    return _finish(figure, found, "", title)
+
+
+LEVELS = {0.1: BLUE, 0.3: GREEN, 1.0: "#E69F00", 3.0: ORANGE}  # of the loss
+
+
+@styled
+def loss_plane(records: Records, depth: int, title: str) -> Figure:
+    """Where the training loss is so large, on a plane through trained weights; filters are as long as the net's own.
+
+    A panel for each net: plain, then residual.
+    """
+    found = sorted(at_full_length("filter-plane", records, [], [depth]), key=lambda one: one[0].config.shortcut == "A")
+    figure, all_axes = new_figure(max(len(found), 1), height=3.6)
+    for axes, (net, study) in zip(all_axes, found, strict=False):
+        losses: dict[float, dict[float, float]] = {}  # by the second direction, then by the first
+        for label, loss in zip(study.label, study.value, strict=True):
+            x, y = map(float, label.split())
+            losses.setdefault(y, {})[x] = loss
+        heights = [[log10(loss) for loss in row.values()] for row in losses.values()]
+        found_at = axes.contour(
+            list(next(iter(losses.values()))), list(losses), heights, levels=list(map(log10, LEVELS))
+        )
+        pieces_of = dict(zip(LEVELS, found_at.allsegs, strict=True))
+        found_at.remove()  # and drawn as lines, which a figure can tell as numbers
+        for level, pieces in pieces_of.items():
+            points = [point for piece in pieces for point in (*piece.tolist(), (nan, nan))]
+            axes.plot(*zip(*points, strict=True), color=LEVELS[level], lw=1.5, label=f"loss {level:g}")
+        axes.plot(0, 0, "k+", label="trained weights")
+        axes.set(title=net.config.name.removesuffix(" A"), xlabel="distance α", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+        axes.set_aspect("equal")
+    all_axes[0].set_ylabel("distance β")
     return _finish(figure, found, "", title)
 
 
