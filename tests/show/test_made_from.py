@@ -54,7 +54,7 @@ NEED_IMAGES = {"parts_of_scatter", "how_often_wrong"}  # which of them each net 
 
 
 # Of nets that others trained: no run of ours has a part in them.
-OF_OTHERS = {"others_nets", "others_lesions", "others_deletions", "others_responses"}
+OF_OTHERS = {"others_nets", "others_lesions", "others_deletions", "others_responses", "loss_plane"}
 
 
 def functions_with(module: ModuleType, parameter: str, annotation: str, returned: str) -> set[str]:

@@ -1,6 +1,6 @@
 """Figures of chapter 15 draw what the studies say."""
 
-from math import comb
+from math import ceil, comb, exp, floor, isnan, log
 from statistics import geometric_mean, mean
 
 import pytest
@@ -99,6 +99,25 @@ def test_the_thick_line_is_the_mean_of_the_thin_ones() -> None:
     thick = lines["20 layers", "ResNet-20, this book"]
     assert thick[0] == pytest.approx((of["0: -0.5"] + of["1: -0.5"]) / 2)
     assert min(thick) < 0.1 < max(thick)
+
+
+def test_on_a_line_of_equal_loss_the_loss_is_what_it_says() -> None:
+    figure = figures.loss_plane(RECORDS, 56, "")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["plain-56", "ResNet-56"]
+    study = RECORDS.published("filter-plane", "a-martyn/plain-56")
+    losses = {tuple(map(float, label.split())): loss for label, loss in zip(study.label, study.value, strict=True)}
+
+    def between(x: float, y: float) -> float:  # on an edge of the grid: along it the logarithm is linear
+        low, high = ((round(floor(10 * v + 1e-9) / 10, 1), round(ceil(10 * v - 1e-9) / 10, 1)) for v in (x, y))
+        ends = [log(losses[low[0], high[0]]), log(losses[low[1], high[1]])]
+        share = max((v - span[0]) / 0.1 for v, span in ((x, low), (y, high)))
+        return exp(ends[0] + share * (ends[1] - ends[0]))
+
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    for level in (0.1, 1, 3):
+        points = [point for point in lines[f"loss {level:g}"].get_xydata() if not isnan(point[0])]
+        assert [between(*point) for point in points] == pytest.approx([level] * len(points))
+        assert points[0] == pytest.approx(points[-1])  # closed
 
 
 def test_moments_of_a_long_run_are_those_of_its_record() -> None:

@@ -317,7 +317,7 @@ def resets(records: Records, title: str) -> Figure:
     return _finish(figure, found, "", title)
 
 
-LEVELS = {0.1: BLUE, 0.3: GREEN, 1.0: "#E69F00", 3.0: ORANGE}  # of the loss
+LEVELS = {0.1: BLUE, 1.0: GREEN, 3.0: "#E69F00", 6.0: ORANGE, 10.0: "#CC79A7"}  # of the loss, and their colours
 
 
 @styled
@@ -333,15 +333,12 @@ def loss_plane(records: Records, depth: int, title: str) -> Figure:
         for label, loss in zip(study.label, study.value, strict=True):
             x, y = map(float, label.split())
             losses.setdefault(y, {})[x] = loss
-        heights = [[log10(loss) for loss in row.values()] for row in losses.values()]
-        found_at = axes.contour(
-            list(next(iter(losses.values()))), list(losses), heights, levels=list(map(log10, LEVELS))
-        )
-        pieces_of = dict(zip(LEVELS, found_at.allsegs, strict=True))
-        found_at.remove()  # and drawn as lines, which a figure can tell as numbers
-        for level, pieces in pieces_of.items():
+        across, heights = list(losses[0.0]), [[log10(loss) for loss in row.values()] for row in losses.values()]
+        contours = axes.contour(across, list(losses), heights, levels=[log10(level) for level in LEVELS])
+        contours.remove()  # they are drawn as lines, which a figure can tell as numbers
+        for (level, color), pieces in zip(LEVELS.items(), contours.allsegs, strict=True):
             points = [point for piece in pieces for point in (*piece.tolist(), (nan, nan))]
-            axes.plot(*zip(*points, strict=True), color=LEVELS[level], lw=1.5, label=f"loss {level:g}")
+            axes.plot(*zip(*points[:-1], strict=True), color=color, lw=1.5, label=f"loss {level:g}")
         axes.plot(0, 0, "k+", label="trained weights")
         axes.set(title=net.config.name.removesuffix(" A"), xlabel="distance α", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
         axes.set_aspect("equal")
