@@ -58,7 +58,7 @@ def test_figure_6_has_a_row_for_them(shown: list[RunRecord], records: Records) -
     assert titles[:3] == ["plain", "residual", "110 and 1202 layers"]
     assert titles[3:] == [f"{title},\n{LONG}" for title in titles[:3]]
     shown_on_pages = [drawn.panel.title for drawn in figure.drawn()]
-    assert shown_on_pages == [*titles[:3], f"plain {LONG}", f"residual {LONG}"]  # no net of the last has such a run
+    assert shown_on_pages == [*titles[:3], f"plain, {LONG}", f"residual, {LONG}"]  # no net of the last has such a run
     above, below = figure.axes[0], figure.axes[3]
     assert {line.get_xdata()[-1] for line in above.lines if line.get_marker() != "D"} == {6400}
     assert {line.get_xdata()[-1] for line in below.lines if line.get_marker() != "D"} == {64_000}
