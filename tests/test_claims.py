@@ -401,6 +401,8 @@ PHRASES: dict[str, Callable[[NetConfig], bool]] = {
     "Fixup": lambda net: net.init == "fixup",
     "the identity": lambda net: net.init == "dirac",
     "rotations": lambda net: net.init == "orthogonal",
+    "pre-activation": lambda net: net.block == "pre-activation",
+    "batch norm after the addition": lambda net: net.block == "norm after addition",
     "two fully connected layers": lambda net: len(net.head) == 1,
     "such a head": lambda net: net.pool == "flatten",
     "one fully connected layer": lambda net: (net.family, net.depth) == ("fully-connected", 1),
@@ -495,6 +497,7 @@ def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
         "time-grows-exponentially": 0.0,
         "time-stays-with-shortcuts": 1.5,
         "gradient-takes-short-paths": 50.0,
+        "pre-activation-helps": 0.0,
         "scatter-is-sampling-20": 0.0,  # of what is more than half already
         "scatter-is-sampling-56": 0.0,
     }

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from resnet_lib import data
 from resnet_lib.data.tabular import TABULAR
 from resnet_lib.errors import UserError
-from resnet_lib.nets.models import BLOCKS, CifarNet, ImageNetNet, initialize, num_parameters
+from resnet_lib.nets.models import BLOCKS, MOVED, CifarNet, ImageNetNet, initialize, num_parameters
 from resnet_lib.runs.config import NetConfig, RunConfig
 from resnet_lib.runs.settings import fully_connected, plain, resnet, table1, transformer
 from resnet_lib.training import Hardware, build, train
@@ -37,6 +37,8 @@ def has_shortcut(net: CifarNet) -> list[list[bool]]:
 VARIANTS: list[dict[str, object]] = [
     {},
     {"block": "single"},
+    {"block": "pre-activation"},
+    {"block": "norm after addition"},
     {"placement": "stage"},
     {"placement": "alternate"},
     {"batch_norm": False},
@@ -66,7 +68,7 @@ def test_every_variant_gives_logits_and_a_gradient_for_every_parameter(varied: d
 
 
 def test_a_block_of_every_kind_has_its_layers_and_depth_counts_them() -> None:
-    for kind, depth in (("single", 11), ("basic", 20), ("bottleneck", 29)):
+    for kind, depth in (("single", 11), ("basic", 20), ("bottleneck", 29), *((moved, 20) for moved in MOVED)):
         net = made(depth, "A", block=kind)
         convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
         assert len(convolutions) + 1 == depth  # and one fully connected layer
@@ -75,7 +77,8 @@ def test_a_block_of_every_kind_has_its_layers_and_depth_counts_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "first"), [("basic", "8, 14, 20"), ("single", "5, 8, 11"), ("bottleneck", "11, 20, 29")]
+    ("kind", "first"),
+    [("basic", "8, 14, 20"), ("single", "5, 8, 11"), ("bottleneck", "11, 20, 29"), ("pre-activation", "8, 14, 20")],
 )
 def test_an_impossible_depth_is_refused_with_the_right_ones(kind: str, first: str) -> None:
     with pytest.raises(ValueError, match=f"depth is 21; a CIFAR net of {kind} blocks has .n.2 layers: {first}"):
@@ -112,6 +115,45 @@ def test_without_batch_norm_convolutions_have_biases_that_start_at_zero() -> Non
     biases = [m.bias for m in net.modules() if isinstance(m, nn.Conv2d)]
     assert all(bias is not None and not bias.any() for bias in biases)
     assert made(20, "gated", batch_norm=False).layer1[0].downsample.gate.bias is None  # no batch norm follows it
+
+
+def test_a_shortcut_past_pre_activation_blocks_leads_through_nothing() -> None:
+    net = made(20, "A", block="pre-activation")
+    inside: list[torch.Tensor] = []
+    net.layer1[0].register_forward_pre_hook(lambda _, inputs: inside.append(inputs[0]))
+    net.layer1[2].register_forward_hook(lambda _, __, out: inside.append(out))
+    for block in net.layer1:
+        nn.init.zeros_(block.conv2.weight)
+    x = torch.randn(2, 16, 8, 8)  # not only what is positive: no ReLU stands on the way
+    assert torch.equal(net.layer1[1](x), x)
+    net(IMAGES)
+    assert torch.equal(inside[1], inside[0])
+
+
+def test_moved_blocks_compute_what_the_follow_up_paper_draws() -> None:
+    x = torch.randn(2, 32, 8, 8)
+    block = made(20, "A", block="pre-activation").layer2[1]
+    inner = block.conv2(block.bn2(block.conv1(block.bn1(x).relu())).relu())
+    assert torch.equal(block(x), x + inner)
+    block = made(20, "A", block="norm after addition").layer2[1]
+    assert torch.equal(block(x), block.bn2(x + block.conv2(block.bn1(block.conv1(x)).relu())).relu())
+
+
+def test_moved_blocks_have_the_weights_of_usual_ones_and_as_many_batch_norms() -> None:
+    usual, before, after = (made(20, "A", block=kind) for kind in ("basic", *MOVED))
+    for name, value in usual.named_parameters():
+        if value.dim() > 1:
+            assert torch.equal(before.get_parameter(name), value), name
+            assert torch.equal(after.get_parameter(name), value), name
+    assert [sum(isinstance(m, nn.BatchNorm2d) for m in net.modules()) for net in (usual, before, after)] == [19] * 3
+    assert num_parameters(usual) == num_parameters(after) == num_parameters(before)
+
+
+@pytest.mark.parametrize("kind", MOVED)
+@pytest.mark.parametrize("varied", [{"batch_norm": False}, {"zero_init": True}], ids=str)
+def test_moved_blocks_are_refused_where_they_have_no_batch_norm(kind: str, varied: dict[str, bool]) -> None:
+    with pytest.raises(ValueError, match=f"^{kind} blocks have a batch norm, but none at the end of F"):
+        CifarNet(20, "A", block=kind, **varied)
 
 
 def test_zero_init_without_batch_norm_is_refused() -> None:

@@ -120,7 +120,7 @@ class Block(nn.Module):
 
     @property
     def last_norm(self) -> nn.Module:
-        """What ends F(x): the batch norm after the last convolution, or what a net without batch norm has there."""
+        """What ends F(x): the batch norm after the last convolution, or what a net without one has there."""
         return self.layers[-1][1]
 
     def end_branch_with(self, module: nn.Module) -> None:
@@ -200,7 +200,71 @@ class Bottleneck(Block):
         return F.relu(out)
 
 
-BLOCKS: dict[str, type[Block]] = {"basic": BasicBlock, "single": SingleLayerBlock, "bottleneck": Bottleneck}
+class PreActivationBlock(Block):
+    """Two 3x3 layers with batch norm and ReLU before each: x + F(x), and nothing after (1603.05027, Figure 4 e).
+
+    What follows a convolution is then the next one's batch norm, and at the end of F(x) there is none.
+    """
+
+    num_layers = 2
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: nn.Module | None = None) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = conv3x3(in_channels, channels, stride)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv2 = conv3x3(channels, channels)
+        self.end = nn.Identity()
+        self.downsample = shortcut
+
+    @property
+    def layers(self) -> list[tuple[nn.Conv2d, nn.Module]]:
+        """The convolutions in order, each with what follows it."""
+        return [(self.conv1, self.bn2), (self.conv2, self.end)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, H, W) -> (N, C, H/stride, W/stride)."""
+        out = self.conv1(F.relu(self.bn1(x)))
+        out = self.end(self.conv2(F.relu(self.bn2(out))))
+        return out if self.downsample is None else out + self.downsample(x)
+
+
+class NormAfterAdditionBlock(Block):
+    """Two 3x3 layers, the last batch norm after the addition: relu(bn(F(x) + x)) (1603.05027, Figure 4 b)."""
+
+    num_layers = 2
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: nn.Module | None = None) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(in_channels, channels, stride)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = conv3x3(channels, channels)
+        self.end = nn.Identity()
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = shortcut
+
+    @property
+    def layers(self) -> list[tuple[nn.Conv2d, nn.Module]]:
+        """The convolutions in order, each with what follows it before the addition."""
+        return [(self.conv1, self.bn1), (self.conv2, self.end)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, H, W) -> (N, C, H/stride, W/stride)."""
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.end(self.conv2(out))
+        if self.downsample is not None:
+            out = out + self.downsample(x)
+        return F.relu(self.bn2(out))
+
+
+BLOCKS: dict[str, type[Block]] = {
+    "basic": BasicBlock,
+    "single": SingleLayerBlock,
+    "bottleneck": Bottleneck,
+    "pre-activation": PreActivationBlock,
+    "norm after addition": NormAfterAdditionBlock,
+}
+MOVED = ("pre-activation", "norm after addition")  # their batch norm is not where the paper has it
 PLACEMENTS = {"every": 1, "alternate": 2, "stage": 10**9}  # a shortcut in the first of so many blocks of a stage
 
 
@@ -270,7 +334,9 @@ class CifarNet(nn.Module):
             "gated" of the follow-up paper.
         in_channels: 3 for colour images, 1 for grey.
         num_classes: outputs of the last fully connected layer.
-        block: "basic", "single" (one layer) or "bottleneck".
+        block: "basic", "single" (one layer) or "bottleneck"; with two layers, as the follow-up paper moved their batch
+            norm and ReLU, "pre-activation" (the net then has both once more behind its last block, and its first block
+            takes those of the stem) or "norm after addition".
         width: filters of the first stage; the second has twice as many, the third four times.
         placement: which blocks of a stage have the shortcut: "every", "alternate" or only the first ("stage").
         batch_norm: False leaves it out; convolutions then have biases.
@@ -321,6 +387,8 @@ class CifarNet(nn.Module):
         check_choice("init", init, INITS)
         if zero_init and not batch_norm:
             raise ValueError("zero_init is about batch norm's scale; it needs batch_norm")
+        if block in MOVED and (zero_init or not batch_norm):
+            raise ValueError(f"{block} blocks have a batch norm, but none at the end of F(x): leave the defaults")
         kind = BLOCKS[block]
         step = 3 * kind.num_layers
         if depth < step + 2 or (depth - 2) % step:
@@ -340,6 +408,9 @@ class CifarNet(nn.Module):
         self.layer2 = make_stage(kind, width * kind.expansion, 2 * width, n, stride, shortcut, placement)
         self.layer3 = make_stage(kind, 2 * width * kind.expansion, 4 * width, n, stride, shortcut, placement)
         positions = 1 if pool == "average" else (image_size // stride**2) ** 2
+        self.bn_last = nn.BatchNorm2d(4 * width) if block == "pre-activation" else None
+        if block == "pre-activation":
+            self.layer1[0].bn1 = nn.Identity()  # its input comes from the stem's batch norm and ReLU
         self.fc = make_head(4 * width * kind.expansion * positions, head, num_classes)
         if stride_in == "second":
             for stage in self.stages:
@@ -366,6 +437,7 @@ class CifarNet(nn.Module):
         x = self.layer1(x)
         x = self.layer2(x)  # H/2
         x = self.layer3(x)  # H/4
+        x = x if self.bn_last is None else F.relu(self.bn_last(x))
         return self.fc(x.mean(dim=(2, 3)) if self.pool == "average" else x.flatten(1))
 
 

@@ -45,7 +45,7 @@ class NetConfig(Frozen):
     family: Literal["cifar", "imagenet", "transformer", "fully-connected"]
     depth: Annotated[int, Field(ge=1, le=MOST_LAYERS)]
     shortcut: Shortcut
-    block: Literal["basic", "single", "bottleneck"] = "basic"
+    block: Literal["basic", "single", "bottleneck", "pre-activation", "norm after addition"] = "basic"
     placement: Literal["every", "alternate", "stage"] = "every"
     batch_norm: bool = True
     zero_init: bool = False
@@ -79,7 +79,12 @@ class NetConfig(Frozen):
     def _unusual(self) -> Iterator[str]:
         """What the name says of fields that are not the paper's."""
         if self.block != "basic":
-            yield {"single": "one-layer blocks", "bottleneck": "bottlenecks"}[self.block]
+            yield {
+                "single": "one-layer blocks",
+                "bottleneck": "bottlenecks",
+                "pre-activation": "pre-activation",
+                "norm after addition": "BN after addition",
+            }[self.block]
         if self.placement != "every":
             yield {"alternate": "every second block", "stage": "one per stage"}[self.placement]
         if not self.batch_norm:

@@ -40,6 +40,9 @@ RATES_OF = dict.fromkeys(SMALL_BRANCHES, BRANCH_RATES) | dict.fromkeys(BETTER_ST
 CHOSEN_OF = dict.fromkeys(SMALL_BRANCHES, BRANCH_RATES[2]) | dict.fromkeys(BETTER_STARTS, RATES[4])
 """The best of them. Until the runs that choose are made they are guesses, and no run that judges may be made."""
 
+MOVED = tuple(resnet(depth, block=block) for depth in (20, 56) for block in ("pre-activation", "norm after addition"))
+"""Residual nets whose batch norm and ReLU stand elsewhere."""
+
 
 def tuned(net: Setting) -> Setting:
     """The net at its own best learning rate."""
@@ -253,6 +256,13 @@ SUITES = {
             "The deep plain net from a better start",
             "reading note 1",
             settings=tuple(map(tuned, BETTER_STARTS)),
+            witnesses=(),
+        ),
+        Suite(
+            "moved",
+            "Batch norm and ReLU in other places",
+            "1603.05027",
+            settings=(resnet(20), resnet(56), *MOVED),
             witnesses=(),
         ),
         Suite(
