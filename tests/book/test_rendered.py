@@ -32,6 +32,7 @@ PAGES = sorted(
 CHAPTERS = [name for name in PAGES if "notebooks/" in name]  # in all languages
 MOST_BYTES = 3_000_000  # of a page with all that it loads
 WIDTHS = {"phone": 360, "desktop": 1440}
+TABLET = 1024  # pixels across, where the theme has a sidebar on the left and none on the right
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +121,9 @@ def test_a_page_fits_the_screen(page: Page, name: str, screen: str) -> None:
     read(page, name)
     SHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SHOTS / f"{name.removesuffix('.html').replace('/', '-')}-{screen}.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[screen]
+    for width in (WIDTHS[screen], TABLET):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 # ---------------------------------------------------------------------------------------------------- pictures, tables
