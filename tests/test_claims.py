@@ -498,6 +498,7 @@ def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
         "time-stays-with-shortcuts": 1.5,
         "gradient-takes-short-paths": 50.0,
         "pre-activation-helps": 0.0,
+        "dirac-start-helps": 0.0,  # of what is more than half already
         "scatter-is-sampling-20": 0.0,  # of what is more than half already
         "scatter-is-sampling-56": 0.0,
     }

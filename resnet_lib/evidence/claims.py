@@ -919,8 +919,22 @@ CLAIMS |= in_chapter(
         of_learned=True,
     ),
     Claim(
+        name="dirac-start-helps",
+        statement="But it takes away most of what the missing shortcut costs.",
+        source="reading note 1; Zagoruyko & Komodakis 2017, 1706.00388",
+        covers=("note 1",),
+        effect=Difference(
+            "training error halfway between plain-56 and ResNet-56 minus that of plain-56 from layers that are the "
+            "identity, each at the rate that was best on other seeds",
+            worse=Together((tuned(plain(56)), tuned(resnet(56))), by=mean),
+            better=tuned(plain(56, init="dirac")),
+        ),
+        threshold=0.0,
+        of_learned=True,
+    ),
+    Claim(
         name="orthogonal-start-no-cure",
-        statement="Nor does a start that keeps all lengths.",
+        statement="A start that keeps all lengths does not do for it what the shortcut does.",
         source="reading note 1; Xiao et al. 2018, 1806.05393",
         covers=("note 1",),
         effect=Difference(
