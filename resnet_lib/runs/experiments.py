@@ -34,12 +34,13 @@ SMALL_BRANCHES = tuple(
     resnet(depth, batch_norm=False, init=init) for init in ("skipinit", "fixup") for depth in (20, 56)
 )
 BETTER_STARTS = tuple(plain(56, init=init) for init in ("dirac", "orthogonal"))
-BRANCH_RATES = tuple({"lr": lr, "on_divergence": "record"} for lr in (0.003, 0.01, 0.02, 0.05, 0.1))
-RATES_OF = dict.fromkeys(SMALL_BRANCHES, BRANCH_RATES) | dict.fromkeys(BETTER_STARTS, RATES)
+BRANCH_RATES = tuple({"lr": lr, "on_divergence": "record"} for lr in (0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5))
+START_RATES = ({"lr": 0.001}, *RATES)
+RATES_OF = dict.fromkeys(SMALL_BRANCHES, BRANCH_RATES) | dict.fromkeys(BETTER_STARTS, START_RATES)
 """The rates that nets which start otherwise have to choose from, on the same seeds."""
-CHOSEN_OF = dict.fromkeys(SMALL_BRANCHES, BRANCH_RATES[2]) | dict.fromkeys(BETTER_STARTS, RATES[4])
-"""The best of them. Until the runs that choose are made they are guesses, and no run that judges may be made."""
-
+CHOSEN_OF = {net: BRANCH_RATES[5 if net.net.init == "fixup" else 4] for net in SMALL_BRANCHES}
+CHOSEN_OF |= dict(zip(BETTER_STARTS, (RATES[4], RATES[0]), strict=True))
+"""The best of them, chosen in the same way."""
 MOVED = tuple(resnet(depth, block=block) for depth in (20, 56) for block in ("pre-activation", "norm after addition"))
 """Residual nets whose batch norm and ReLU stand elsewhere."""
 
