@@ -77,6 +77,22 @@ SAID = (
     ),
     Said(
         "chapters/15_why_shortcuts_work.md",
+        "From rotations plain-56 is no better off, as its start foretold. From the identity most of the degradation is "
+        "gone,",
+        {("dirac-start-helps", "small"): "supported", ("orthogonal-start-no-cure", "small"): "supported"},
+    ),
+    Said(
+        "chapters/15_why_shortcuts_work.md",
+        "Not all: the gap to ResNet-56 that remains is small and clear.",
+        {("dirac-start-no-cure", "small"): "supported"},
+    ),
+    Said(
+        "chapters/01_degradation.md",
+        "One thing other than a shortcut does take most of it away: weights that start as copies of their input",
+        {("dirac-start-helps", "small"): "supported"},
+    ),
+    Said(
+        "chapters/15_why_shortcuts_work.md",
         "On clothes they are uneven, and exponential growth only fits better than any power of the depth does.",
         {("time-grows-exponentially", "small"): "supported"},
     ),
