@@ -83,6 +83,11 @@ SAID = (
     ),
     Said(
         "chapters/15_why_shortcuts_work.md",
+        "But that is not all that batch norm does: with it the net ends with half the training error.",
+        {("branches-at-zero-train", "small"): "supported", ("skipinit-like-batch-norm", "small"): "refuted"},
+    ),
+    Said(
+        "chapters/15_why_shortcuts_work.md",
         "Not all: the gap to ResNet-56 that remains is small and clear.",
         {("dirac-start-no-cure", "small"): "supported"},
     ),
