@@ -88,7 +88,7 @@ SAID = (
     ),
     Said(
         "chapters/15_why_shortcuts_work.md",
-        "Not all: the gap to ResNet-56 that remains is small and clear.",
+        "Not all: the gap to ResNet-56 that remains is small and clear",
         {("dirac-start-no-cure", "small"): "supported"},
     ),
     Said(

@@ -69,7 +69,7 @@ def test_deletions_begin_with_the_whole_net_and_go_through_the_means_of_the_draw
 def test_times_to_learn_are_geometric_means_over_seeds() -> None:
     small = PROFILES["small"]
     lines = drawn(figures.times_to_learn([small], RECORDS, ""))
-    times = [time_to_learn(run) for run in RECORDS.select(resnet(56).runs(small))]
+    times = [time_to_learn(run) for run in RECORDS.select(resnet(110).runs(small))]
     assert len(times) == small.num_seeds
     assert lines[small.label, "residual"][-1] == pytest.approx(geometric_mean(times))
     small = PROFILES["small"]
