@@ -88,6 +88,12 @@ SAID = (
     ),
     Said(
         "chapters/15_why_shortcuts_work.md",
+        "Batch norm after the addition costs what its start foretold: a few points at 20 layers and many at 56. It is "
+        "degradation again, in a net that has all its shortcuts. Whether pre-activation helps stays open.",
+        {("norm-after-addition-hurts", "small"): "supported", ("pre-activation-helps", "small"): "undecided"},
+    ),
+    Said(
+        "chapters/15_why_shortcuts_work.md",
         "Not all: the gap to ResNet-56 that remains is small and clear",
         {("dirac-start-no-cure", "small"): "supported"},
     ),
