@@ -88,8 +88,8 @@ SAID = (
     ),
     Said(
         "chapters/15_why_shortcuts_work.md",
-        "Batch norm after the addition costs what its start foretold: a few points at 20 layers and many at 56. It is "
-        "degradation again, in a net that has all its shortcuts. Whether pre-activation helps stays open.",
+        "Batch norm after the addition costs what its start foretold, a point of test error at 20 layers and eight at "
+        "56. It is degradation again, in a net that has all its shortcuts. Whether pre-activation helps stays open.",
         {("norm-after-addition-hurts", "small"): "supported", ("pre-activation-helps", "small"): "undecided"},
     ),
     Said(
