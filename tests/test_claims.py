@@ -25,18 +25,22 @@ from resnet_lib.evidence.effects import (
     Side,
     Together,
     branch_ratio,
+    falls_outward,
     flattery,
     gap,
     half_gap,
     halfway_error,
+    last_step_steepest,
     lesion_cost,
     median_response,
     nearer_to_exponential,
     one_bit_apart,
     paired,
     quotient,
+    reset_cost,
     share_of_the_first,
     short_paths,
+    steps_downhill,
     time_to_learn,
     train_error,
     weakest_gradient,
@@ -234,6 +238,18 @@ AS_STUDIED: dict[Measure, Callable[[float], dict[str, float]]] = {  # likewise a
     lesion_cost: lambda x: {"whole net": 20.0, "layer1.0": 29 + x, "layer1.1": 20 + x, "layer1.2": 19 + x},
     share_of_the_first: lambda x: {"whole net": 20.0, "a": 20 + 15 * x, "b": 20 + 5 * x, "a+b": 35.0, "a+c": 25.0},
     short_paths: lambda x: {"0": x / 2, "1": x / 6, "2": (100 - x) / 6, "3": (100 - x) / 2},  # of 1, 3, 3 and 1 paths
+    steps_downhill: lambda x: {f"{i}": 0.1 if i < 8 * x else -0.1 for i in range(8)},
+    last_step_steepest: lambda x: {"a": -0.3, "b": 0.2, "c": 0.2 + x},
+    reset_cost: lambda x: {
+        "whole net": 8.0,
+        "batch norm re-estimated": 9.0,
+        "stem": 90.0,
+        "layer1.0": 9 + x,
+        "layer2.0": 8.0,
+        "layer3.0": 50.0,
+        "fc": 90.0,
+    },
+    falls_outward: lambda x: {f"0: {at:+.1f}": 9.0 + abs(abs(at) - 4 * x) for at in range(-4, 5)},
     one_bit_apart: lambda x: {"whole net": 20.0, "one bit, differ": 8 * x, "another seed, differ": 8.0},
 }
 
@@ -262,7 +278,9 @@ def test_each_measure_finds_its_number(of: Measure, tmp_path: Path) -> None:
     assert computed(A, {A: [0.5, 0.375, 0.75]}, tmp_path, of) == pytest.approx([0.5, 0.375, 0.75])
 
 
-@pytest.mark.parametrize("of", [share_of_the_first, short_paths])
+@pytest.mark.parametrize(
+    "of", (share_of_the_first, short_paths, steps_downhill, last_step_steepest, reset_cost, falls_outward)
+)
 def test_each_measure_of_a_study_finds_its_number(of: Measure, tmp_path: Path) -> None:
     assert computed(A, {A: [0.5, 0.25, 0.75]}, tmp_path, of) == pytest.approx([0.5, 0.25, 0.75])
 
@@ -385,6 +403,10 @@ WORDS |= {
     lesion_cost: "deleting one adds",
     share_of_the_first: "deleted blocks add to the test error that one adds",
     short_paths: "share of the gradient that comes on paths through the branches of at most 9 of the 27 blocks",
+    steps_downhill: "points down the loss",
+    last_step_steepest: "cosine between F(x) and the way down the loss in the last block",
+    reset_cost: "with its weights from before training adds to the test error",
+    falls_outward: "at which the loss falls",
     time_to_learn: "iterations until the training error falls to 60%",
     one_bit_apart: "answers differently",
 }
@@ -499,8 +521,9 @@ def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
         "gradient-takes-short-paths": 50.0,
         "pre-activation-helps": 0.0,
         "dirac-start-helps": 0.0,  # of what is more than half already
-        "scatter-is-sampling-20": 0.0,  # of what is more than half already
-        "scatter-is-sampling-56": 0.0,
+        "last-block-steepest": 0.0,
+        "resets-cost-little": 1.0,
+        "plain-loss-falls-again": 0.0,
     }
 
 

@@ -14,6 +14,7 @@ from resnet_lib.jobs import full_length, published, studies
 from resnet_lib.jobs.examined import WHOLE, Trained, test_error
 from resnet_lib.nets import models, probes, signals
 from resnet_lib.nets.models import CifarNet
+from resnet_lib.runs.config import changed
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.published import published_nets
 from resnet_lib.runs.settings import plain, resnet
@@ -62,6 +63,12 @@ def test_paths_of_no_and_of_all_branches_are_one_each(trained: Trained) -> None:
     for length, branches in (("0", []), ("6", BLOCKS)):
         found = signals.path_gradients(trained.net, branches, images, labels)
         assert norms[length] == pytest.approx(found.log().mean().exp().item(), rel=1e-4)
+
+
+def test_each_seed_draws_paths_of_its_own(trained: Trained) -> None:
+    other = replace(trained, config=changed(trained.config, seed=trained.config.seed + 1))
+    norms, others = full_length.gradient_paths(trained), full_length.gradient_paths(other)
+    assert {length for length in norms if norms[length] == others[length]} == {"0", "6"}  # there is one such path
 
 
 def test_lines_begin_at_the_trained_net(trained: Trained) -> None:
@@ -114,7 +121,7 @@ def test_what_needs_shortcuts_or_a_known_start_is_not_asked_of_nets_that_lack_it
     plain_ones, residual = (set(published.studies_of(nets[f"a-martyn/{net}"])) for net in ("plain-56", "ResNet-56"))
     assert residual - plain_ones == {"read-off", "gradient-step", "gradient-paths"}
     assert "reset-block" not in plain_ones | residual
-    assert studies.AT_FULL_LENGTH["reset-block"][1] == (plain(20), resnet(20))
+    assert studies.AT_FULL_LENGTH["reset-block"][1] == (plain(20), resnet(20), plain(56), resnet(56))
     assert studies.AT_FULL_LENGTH["read-off"][1] == (resnet(20),)
     assert studies.AT_FULL_LENGTH["gradient-paths"][1] == (resnet(20), resnet(56))
 

@@ -2,7 +2,6 @@
 
 from itertools import combinations
 from math import inf
-from pathlib import Path
 from statistics import mean, variance
 
 import numpy as np
@@ -11,13 +10,9 @@ from samples import made_up_record
 from scipy import stats
 
 from resnet_lib.evidence import noise
-from resnet_lib.evidence.claims import CLAIMS
-from resnet_lib.evidence.effects import SamplingOverHalf
 from resnet_lib.runs import records as kept
 from resnet_lib.runs.profiles import PROFILES
-from resnet_lib.runs.records import save_record
 from resnet_lib.runs.settings import resnet
-from resnet_lib.runs.store import Records
 
 
 def draws(seeds: int, images: int, between: float = 0.0) -> np.ndarray:
@@ -50,24 +45,12 @@ def test_coins_leave_nothing_between_nets_and_nets_that_differ_do() -> None:
     assert nets.sampling == pytest.approx(coins.sampling, rel=0.3)
 
 
-def test_what_is_judged_is_the_mean_of_the_seeds() -> None:
-    wrong = draws(6, 50, between=0.1)
-    parts = noise.scatter(wrong)
-    # The sampling part of `scatter` carries the factor N / (N - 1) that the covariance has.
-    assert mean(noise.sampling_less_half(wrong)) == pytest.approx(parts.sampling - parts.total / 2)
-
-
-def test_the_claim_of_sampling_is_of_runs_that_tell_which_images_are_right(tmp_path: Path) -> None:
-    profile, wrong = PROFILES["small"], draws(4, 40)
-    for seed, each in enumerate(wrong):
-        record = made_up_record(resnet(20).at(profile, seed), test_error=float(100 * each.mean()))
-        told = {} if seed == 3 else {"test_images": kept.TestImages.of((~each).tolist())}
-        save_record(record.model_copy(update=told), tmp_path)
-    effect = CLAIMS["scatter-is-sampling-20"].effect
-    assert isinstance(effect, SamplingOverHalf)
-    assert effect.per_seed(profile, Records(tmp_path)) == noise.sampling_less_half(wrong[:3])
-    assert effect.per_seed(PROFILES["quick"], Records(tmp_path)) == []
-    assert noise.wrong_images(Records(tmp_path).select(resnet(20).runs(profile))) is None
+def test_runs_that_do_not_tell_which_images_are_right_are_left_alone() -> None:
+    profile, wrong = PROFILES["small"], draws(2, 40)
+    told, silent = (made_up_record(resnet(20).at(profile, seed)) for seed in (0, 1))
+    told = told.model_copy(update={"test_images": kept.TestImages.of((~wrong[0]).tolist())})
+    assert (noise.wrong_images([told]) == wrong[:1]).all()
+    assert noise.wrong_images([told, silent]) is noise.wrong_images([]) is None
 
 
 def test_pairs_are_counted_once() -> None:
@@ -102,15 +85,17 @@ def test_the_best_of_n_is_what_draws_give() -> None:
     assert noise.best_of(1) == (pytest.approx(0, abs=1e-9), pytest.approx(1))
 
 
-def test_an_outlier_is_told_as_grubbs_does() -> None:
-    """His table for nine values, 5% on one side: 2.110."""
-    assert noise.farthest([1, 2, 3, 4, 5, 6, 7, 8, 9])[1] == pytest.approx(2.110, abs=1e-3)
-    out, bound = noise.farthest([1, 1.1, 0.9, 1, 1.05, 0.95, 1, 1, 3])
-    assert out > bound
+def test_two_outliers_do_not_hide_each_other() -> None:
+    """The table of Grubbs (1969) for the two largest of nine, 5%: 0.1909."""
+    even, bound = noise.two_largest([1, 2, 3, 4, 5, 6, 7, 8, 9])
+    assert bound == pytest.approx(0.1909, abs=0.005)
+    assert even == pytest.approx(28 / 60)
+    far, bound = noise.two_largest([1, 1.1, 0.9, 1, 1.05, 0.95, 1, 3, 3])
+    assert far < bound
 
 
 def test_facts_fail_where_the_numbers_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
     assert noise.best_of_five()[0] and noise.no_outlier()[0]
     monkeypatch.setattr(noise, "table6_error", lambda _: "6.30 (6.61±0.16)")
-    monkeypatch.setattr(noise, "farthest", lambda _: (3.0, 2.0))
+    monkeypatch.setattr(noise, "two_largest", lambda _: (0.1, 0.2))
     assert not noise.best_of_five()[0] and not noise.no_outlier()[0]

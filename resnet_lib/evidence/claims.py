@@ -12,21 +12,24 @@ from resnet_lib.evidence.effects import (
     Effect,
     Level,
     RightDiagnoses,
-    SamplingOverHalf,
     Together,
     added_by,
     branch_ratio,
+    falls_outward,
     flattery,
     gap,
     half_gap,
     halfway_error,
+    last_step_steepest,
     lesion_cost,
     median_response,
     nearer_to_exponential,
     one_bit_apart,
     quotient,
+    reset_cost,
     share_of_the_first,
     short_paths,
+    steps_downhill,
     test_error,
     time_to_learn,
     weakest_gradient,
@@ -844,6 +847,75 @@ CLAIMS |= in_chapter(
         of_learned=True,
     ),
     Claim(
+        name="blocks-step-downhill",
+        statement="Most blocks of a residual net move the signal down the loss.",
+        source="Jastrzębski et al. 2018, 1710.04773",
+        effect=Level(
+            "share of the blocks of ResNet-56 whose F(x) points down the loss, in the mean over test images",
+            resnet(56),
+            of=steps_downhill,
+        ),
+        unit="of the blocks",
+        of_learned=True,
+    ),
+    Claim(
+        name="last-block-steepest",
+        statement="The last block of a residual net moves the signal down the loss more than any other.",
+        source="Jastrzębski et al. 2018, 1710.04773",
+        effect=Level(
+            "cosine between F(x) and the way down the loss in the last block of ResNet-56 minus the largest of the "
+            "other blocks",
+            resnet(56),
+            of=last_step_steepest,
+        ),
+        threshold=0.0,
+        unit="",
+        of_learned=True,
+    ),
+    Claim(
+        name="resets-cost-plain-more",
+        statement="A deep plain net misses the training of a block more than a residual net does.",
+        source="Zhang et al. 2022, 1902.01996",
+        effect=Difference(
+            "what a block with its weights from before training adds to the test error, median over blocks, of "
+            "plain-56 minus that of ResNet-56",
+            worse=plain(56),
+            better=resnet(56),
+            of=reset_cost,
+        ),
+        of_learned=True,
+    ),
+    Claim(
+        name="resets-cost-little",
+        statement="Most blocks of a deep residual net can lose their training for next to nothing.",
+        source="Zhang et al. 2022, 1902.01996",
+        effect=Level(
+            "what a block with its weights from before training adds to the test error of ResNet-56, median over "
+            "blocks",
+            resnet(56),
+            of=reset_cost,
+        ),
+        threshold=1.0,
+        rule="within",
+        of_learned=True,
+    ),
+    Claim(
+        name="plain-loss-falls-again",
+        statement="Away from the trained weights, the loss of a deep plain net goes down again in more places than "
+        "that of a residual net.",
+        source="Li et al. 2018, 1712.09913",
+        effect=Difference(
+            "share of the steps along lines away from the trained weights at which the loss falls, of plain-56 minus "
+            "that of ResNet-56",
+            worse=plain(56),
+            better=resnet(56),
+            of=falls_outward,
+        ),
+        threshold=0.0,
+        unit="of the steps",
+        of_learned=True,
+    ),
+    Claim(
         name="branches-at-zero-train",
         statement="Without batch norm a deep residual net fits better if its branches start at zero.",
         source="De & Smith 2020, 2002.10444",
@@ -857,7 +929,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="skipinit-like-batch-norm",
-        statement="It then fits as well as with batch norm.",
+        statement="With branches that start at zero it fits as well without batch norm as with it.",
         source="De & Smith 2020, 2002.10444",
         covers=("S2",),
         effect=Difference(
@@ -870,7 +942,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="fixup-like-batch-norm",
-        statement="So it does with weights that make the branches small at the start.",
+        statement="Without batch norm, Fixup's weights make a deep residual net fit as well as batch norm does.",
         source="Zhang et al. 2019, 1901.09321",
         covers=("S2",),
         effect=Difference(
@@ -896,7 +968,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="norm-after-addition-hurts",
-        statement="It does worse if batch norm stands behind the addition.",
+        statement="A residual net of 56 layers does worse if batch norm stands behind the addition.",
         source="He et al. 2016, 1603.05027",
         effect=Difference(
             "test error of ResNet-56 with batch norm after the addition minus that of ResNet-56",
@@ -920,7 +992,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="dirac-start-helps",
-        statement="But it takes away most of what the missing shortcut costs.",
+        statement="To start as the identity takes away most of what the missing shortcut costs a deep plain net.",
         source="reading note 1; Zagoruyko & Komodakis 2017, 1706.00388",
         covers=("note 1",),
         effect=Difference(
@@ -933,8 +1005,21 @@ CLAIMS |= in_chapter(
         of_learned=True,
     ),
     Claim(
+        name="dirac-start-no-degradation",
+        statement="Started as the identity, the deep plain net fits as well as the plain net of 20 layers.",
+        source="section 4.1; Zagoruyko & Komodakis 2017, 1706.00388",
+        effect=Difference(
+            "training error of plain-20 minus that of plain-56 from layers that are the identity, each at the rate "
+            "that was best on other seeds",
+            worse=tuned(plain(20)),
+            better=tuned(plain(56, init="dirac")),
+        ),
+        threshold=-THRESHOLD,
+        of_learned=True,
+    ),
+    Claim(
         name="orthogonal-start-no-cure",
-        statement="A start that keeps all lengths does not do for it what the shortcut does.",
+        statement="A start that keeps all lengths does not do for a deep plain net what the shortcut does.",
         source="reading note 1; Xiao et al. 2018, 1806.05393",
         covers=("note 1",),
         effect=Difference(
@@ -950,7 +1035,7 @@ CLAIMS |= in_chapter(
     "16_how_much_is_noise",
     Claim(
         name="one-bit-a-new-seed",
-        statement="One changed bit of one weight, before training, is about as good as a new seed.",
+        statement="One changed bit of one weight, before training, does at least half of what a new seed does.",
         source="Summers & Dinneen 2021, 2103.04514",
         effect=Level(
             "test images that ResNet-20 with one bit changed answers differently, over those that another seed does, "
@@ -959,18 +1044,6 @@ CLAIMS |= in_chapter(
             of=one_bit_apart,
         ),
         unit="times another seed's",
-    ),
-    *(
-        Claim(
-            name=f"scatter-is-sampling-{depth}",
-            statement=f"Of the variance that the test error of ResNet-{depth} has over seeds, most is the test set's "
-            "sampling.",
-            source="Jordan 2023, 2304.01910",
-            effect=SamplingOverHalf("by how much the sampling part exceeds half of the variance", resnet(depth)),
-            threshold=0.0,
-            unit="squared points",
-        )
-        for depth in (20, 56)
     ),
 )
 

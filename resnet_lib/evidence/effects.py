@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import comb, log
 from statistics import linear_regression, mean, median
 
-from resnet_lib.evidence import diagnosis, noise
+from resnet_lib.evidence import diagnosis
 from resnet_lib.evidence.learning import LEARNED, guessing_error
 from resnet_lib.evidence.rule import Rule, Verdict, judge, judge_share
 from resnet_lib.runs.profiles import Profile
@@ -123,6 +124,38 @@ def short_paths(study: PublishedStudy | Study) -> float:
     return sum(shares[: (len(shares) - 1) // 3 + 1])
 
 
+def steps_downhill(study: Study) -> float:
+    """Share of the blocks whose step points down the loss, in the mean over images; of "gradient-step"."""
+    return mean(cosine > 0 for cosine in study.value)
+
+
+def last_step_steepest(study: Study) -> float:
+    """The last block's cosine with the way down minus the largest of the others'; of "gradient-step"."""
+    *others, last = study.value
+    return last - max(others)
+
+
+def reset_cost(study: Study) -> float:
+    """The median over blocks of what its weights from before training add to the test error; of "reset-block"."""
+    errors, _ = without_whole(study)
+    settled = errors.pop("batch norm re-estimated")
+    return median(error for name, error in errors.items() if name.startswith("layer")) - settled
+
+
+def falls_outward(study: Study) -> float:
+    """Share of the steps away from the trained weights at which the loss falls; of "filter-line"."""
+    lines: dict[str, dict[float, float]] = {}
+    for label, loss in zip(study.label, study.value, strict=True):
+        direction, _, position = label.partition(": ")
+        lines.setdefault(direction, {})[float(position)] = loss
+    falls = []
+    for line in lines.values():
+        for sign in (1, -1):
+            losses = [line[position] for position in sorted(line, key=abs) if position * sign >= 0]
+            falls += [farther < nearer for nearer, farther in pairwise(losses)]
+    return mean(falls)
+
+
 def one_bit_apart(study: Study) -> float:
     """How many test images one changed bit answers differently, over how many another seed does; of "one-bit"."""
     values = dict(zip(study.label, study.value, strict=True))
@@ -133,6 +166,10 @@ OF_STUDIES = {
     lesion_cost: "delete-block",
     share_of_the_first: "deletion-curve",
     short_paths: "gradient-paths",
+    steps_downhill: "gradient-step",
+    last_step_steepest: "gradient-step",
+    reset_cost: "reset-block",
+    falls_outward: "filter-line",
     one_bit_apart: "one-bit",
 }
 """Measures of studies -> of which."""
@@ -278,22 +315,6 @@ class Difference(Effect):
 
     def _as_level(self) -> Level:
         return Level(self.text, Together((self.worse, self.better), by=gap), self.of)
-
-
-@dataclass(frozen=True)
-class SamplingOverHalf(Effect):
-    """By how much the test set's sampling makes up more than half of the variance over seeds, in squared points."""
-
-    setting: Setting
-
-    def per_seed(self, profile: Profile, records: Records) -> list[float]:
-        """See `Effect`; of the seeds that tell which images are right. A single one has no variance."""
-        runs = [run for run in records.select(self.setting.runs(profile)) if run.test_images is not None]
-        return noise.sampling_less_half(noise.wrong_images(runs)) if len(runs) > 1 else []
-
-    def compared(self, profile: Profile, records: Records) -> list[Setting]:
-        """See `Effect`."""
-        return [self.setting]
 
 
 @dataclass(frozen=True)

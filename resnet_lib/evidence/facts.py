@@ -327,7 +327,7 @@ FACTS: dict[str, Fact] = {
         ),
         Fact(
             name="no-outlier-among-resnet-56",
-            statement="The worst errors that others report of single runs of ResNet-56 are no outliers.",
+            statement="The two worst errors that others report of single runs of ResNet-56 need not be outliers.",
             source="8.22 and 8.42 in the repositories AmroAbujabal/resnet-cifar-repro and "
             "akamaster/pytorch_resnet_cifar10",
             chapter="16_how_much_is_noise",

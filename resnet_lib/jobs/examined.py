@@ -20,12 +20,22 @@ class Examined:
     dataset: Dataset
     hardware: Hardware
 
+    @property
+    def seed(self) -> int:
+        """Of what is drawn at random."""
+        return 0
+
 
 @dataclass(frozen=True)
 class Trained(Examined):
     """The net of a run, with the data and the arithmetic it was trained with."""
 
     config: RunConfig
+
+    @property
+    def seed(self) -> int:
+        """That of the run: what is drawn differs from seed to seed."""
+        return self.config.seed
 
 
 def test_error(trained: Examined, net: nn.Module) -> float:
