@@ -43,6 +43,7 @@ READ_FROM_RECORDS = {
     "score": ledger.score,
     "copying": lambda records: tables.copying(SMALL, records),
     "steps": tables.steps,
+    "path_lengths": lambda records: tables.path_lengths(records, (20,)),
     "slowed_down": lambda records: tables.slowed_down([SMALL, QUICK], records),
     "seed_scatter": tables.seed_scatter,
     "seeds_needed": tables.seeds_needed,

@@ -55,6 +55,17 @@ def test_the_number_of_paths_is_drawn_beside_their_shares() -> None:
     assert lines[panel, "ResNet-20, this book"] == path_shares(RECORDS.study("gradient-paths", CONFIG))
 
 
+def test_the_mean_length_is_the_one_that_r_gives() -> None:
+    rows = {row["trained by"]: row for row in tables.path_lengths(RECORDS, (20,)).to_dict("records")}
+    shares = path_shares(RECORDS.study("gradient-paths", CONFIG))
+    length = sum(number * share for number, share in enumerate(shares)) / 100
+    ours = rows["this book"]
+    assert ours["of the gradient's"] == f"{length:.1f}"
+    r = float(ours["r"])
+    assert 9 * r / (1 + r) == pytest.approx(length, abs=0.03)
+    assert len(rows) > 1
+
+
 def test_deletions_begin_with_the_whole_net_and_go_through_the_means_of_the_draws() -> None:
     lines = drawn(figures.deletions(RECORDS, (20,), ""))
     errors = values("deletion-curve")

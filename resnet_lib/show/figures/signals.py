@@ -197,7 +197,7 @@ def _finish(figure: Figure, found: Sequence[Found], legend: str, title: str) -> 
 def _stages(axes: Axes, depth: int) -> None:
     """Marks where the second and the third stage begin."""
     for stage in (1, 2):
-        axes.axvline(stage * (depth - 2) // 6 + 0.5, color="0.7", lw=0.8)
+        axes.axvline(stage * (depth - 2) // 6 + 0.5, color="0.5", alpha=0.4, lw=0.8)
 
 
 @styled
@@ -218,11 +218,15 @@ def refinement(records: Records, depths: Sequence[int], title: str) -> Figure:
                 places = [per_stage * (int(b[5]) - 1) + int(b[7:]) + 1 for b in values]  # layer2.3
                 heights = [100 * value if column else value for value in values.values()]
                 axes.plot(places, heights, label=_name(net, one), **_look(net, one))
-            axes.set(title=f"{depth} layers: " + ("cosine × 100" if column else "read off (%)"), ylim=(-12, 100))
+            axes.set_title(f"{depth} layers: " + ("cosine × 100" if column else "read off (%)"))
             axes.set_xlabel("block, from the image on")
+            if column:
+                axes.axhline(0, color="0.5", alpha=0.4, lw=0.8)
+            else:
+                axes.set_ylim(0, 100)
             _stages(axes, depth)
             shown += found
-        all_axes[2 * row].set_ylabel("error (%), or 100 × cosine")
+        all_axes[2 * row].set_ylabel("test error (%)")
     return _finish(figure, shown, "Grey lines: where a stage begins. ", title)
 
 

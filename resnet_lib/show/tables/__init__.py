@@ -30,4 +30,4 @@ from resnet_lib.show.tables.runs import (
     report,
     without_batch_norm,
 )
-from resnet_lib.show.tables.signals import slowed_down, steps
+from resnet_lib.show.tables.signals import path_lengths, slowed_down, steps

@@ -48,15 +48,16 @@ def parts_of_scatter(records: Sequence[RunRecord]) -> Table:
     for net, group in grouped(records, lambda run: run.config.net.name).items():
         wrong = noise.wrong_images(group)
         parts = noise.scatter(wrong)
+        low, high = noise.deviation_interval([100 * float(share) for share in wrong.mean(axis=1)])
         rows.append(
             {
                 "net": net,
                 "seeds": len(wrong),
-                "deviation (points)": f"{parts.total**0.5:.2f}",
+                "deviation (points)": f"{parts.total**0.5:.2f} ({low:.2f} to {high:.2f})",
+                "deviation of sampling alone (points)": f"{parts.sampling**0.5:.2f}",
                 "variance": f"{parts.total:.2f}",
                 "of that between nets": f"{parts.between:.2f}",
                 "of that sampling": f"{parts.sampling:.2f}",
-                "deviation of sampling alone (points)": f"{parts.sampling**0.5:.2f}",
                 "images that one of two nets gets right (%)": f"{noise.share_of_one_right(wrong):.1f}",
             }
         )

@@ -1,15 +1,15 @@
-"""Chapter 15: how far residual nets go in all, block by block, and by what layers slow down training."""
+"""Chapter 15: how far residual nets go, how long the gradient's paths are, and by what layers slow down training."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import geometric_mean, mean
 
 from resnet_lib.display import Table
-from resnet_lib.evidence.effects import measured, time_to_learn
+from resnet_lib.evidence.effects import measured, path_shares, time_to_learn
 from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.settings import DEPTHS, plain, resnet
 from resnet_lib.runs.store import Records
-from resnet_lib.show.figures.signals import steps_of_trained
+from resnet_lib.show.figures.signals import at_full_length, steps_of_trained
 
 
 def steps(records: Records) -> Table:
@@ -25,6 +25,31 @@ def steps(records: Records) -> Table:
         }
         for name, steps in steps_of_trained(records).items()
     ]
+    return Table(rows).from_runs(records.given)
+
+
+def path_lengths(records: Records, depths: Sequence[int]) -> Table:
+    """How many residual branches a path of the gradient takes, in residual nets trained to the end: net by net.
+
+    The mean is weighted by what the paths of a length bring together. `r` is what one branch passes on, relative to the
+    shortcut beside it, if it is the same in all blocks: then the mean length of n blocks is n r / (1 + r).
+    """
+    records = records.noting()
+    rows = []
+    for net, study in at_full_length("gradient-paths", records, [resnet(depth) for depth in depths], depths):
+        shares = path_shares(study)
+        blocks = len(shares) - 1
+        length = sum(number * share for number, share in enumerate(shares)) / 100
+        rows.append(
+            {
+                "net": study.config.net.name.removesuffix(" A") if net is None else net.name.partition("/")[2],
+                "blocks": blocks,
+                "mean length of a path": f"{blocks / 2:.1f}",
+                "of the gradient's": f"{length:.1f}",
+                "r": f"{length / (blocks - length):.2f}",
+                "trained by": "this book" if net is None else net.name.partition("/")[0],
+            }
+        )
     return Table(rows).from_runs(records.given)
 
 
