@@ -135,7 +135,7 @@ CLAIMS = in_chapter(
     ),
     Claim(
         name="longer-training",
-        statement="Three times the iterations do not cure it.",
+        statement="Three times the iterations do not cure the degradation of plain nets.",
         source="section 4.1, footnote 3",
         covers=("paper 8",),
         effect=Difference(
@@ -343,7 +343,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="lesion-cheap-20",
-        statement="The same of two nets of 20 layers, which both train well.",
+        statement="Deleting a block costs a trained residual net of 20 layers less than a plain one.",
         source="reading notes S5 and 2; added when plain-56 turned out to have little left to lose",
         covers=("S5", "note 2"),
         effect=Difference(
@@ -509,7 +509,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="bottleneck-at-equal-cost-A",
-        statement="Nor with shortcuts that have no parameters, as this book's basic blocks have.",
+        statement="At equal cost bottlenecks are no worse with shortcuts that have no parameters, either.",
         source="section 4.1; reading note 7",
         covers=("note 7",),
         effect=Difference(
@@ -563,7 +563,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="fc-on-few-images",
-        statement="Nor does it with few images.",
+        statement="With few images a second fully connected layer gains nothing, either.",
         source="reading note 9",
         covers=("note 9",),
         effect=Difference(
@@ -700,7 +700,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="resnet-18-faster",
-        statement="And the residual one gets there sooner.",
+        statement="At 18 layers the residual net of Table 1 learns sooner than the plain one.",
         source="section 4.1, Figure 4",
         covers=("paper 9",),
         effect=Difference(
@@ -807,7 +807,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="time-stays-with-shortcuts",
-        statement="With shortcuts the deeper net has learned about as soon.",
+        statement="With shortcuts the deeper net has learned about as soon as the shallower one.",
         source="sections 4.1 and 4.2",
         effect=Level(
             "iterations until the training error falls to 60%, of ResNet-56 over those of ResNet-20",
