@@ -253,7 +253,7 @@ function guess(box) {
     const right = items.filter((item) => {
       const [said, details] = [item.querySelector(":checked")?.value, item.querySelector("details")];
       const hit = said === item.dataset.verdict;
-      details.firstElementChild.textContent = hit ? "Right" : said ? "Not so" : "No guess";
+      details.firstElementChild.textContent = hit ? "Right" : said ? "Wrong" : "No guess";
       details.open = true;
       details.hidden = false;
       item.classList.toggle("right", hit);

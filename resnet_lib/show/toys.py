@@ -66,15 +66,17 @@ def depth(profile: Profile, records: Records) -> Html:
 
 
 def found(nets: Mapping[int, Kinds]) -> str:
-    """What the deepest net gets wrong more than the shallowest, without shortcuts and with them: one sentence.
+    """What the deepest and the shallowest net get wrong, without shortcuts and with them: two sentences.
 
     Args:
         nets: number of layers -> the runs of both kinds.
     """
     shallow, deep = min(nets), max(nets)
-    costs = (_error(nets[deep][name], "test") - _error(nets[shallow][name], "test") for name in KINDS)
-    without, with_x = (f"{abs(cost):.0f} {'more' if cost > 0 else 'fewer'}" for cost in costs)
-    return f"From {shallow} to {deep} layers a plain net gets {without} of 100 test images wrong; with + x, {with_x}."
+    without, with_x = ([f"{_error(nets[of][name], 'test'):.0f}" for of in (deep, shallow)] for name in KINDS)
+    return (
+        f"Without shortcuts, {deep} layers get {without[0]} of 100 test images wrong, and {shallow} layers "
+        f"{without[1]}. With a shortcut around every second layer (+ x) it is {with_x[0]} and {with_x[1]}."
+    )
 
 
 def _seeds(nets: Mapping[int, Kinds]) -> str:
@@ -194,7 +196,7 @@ def to_guess(records: Records) -> list[Guess]:
 def always(entries: Sequence[Guess]) -> str:
     """How many are right for who says the same of all."""
     usual, hits = Counter(verdict for _, verdict, _ in entries).most_common(1)[0]
-    return f"Who always says “{ANSWERS[usual]}” has {hits}."
+    return f"“{ANSWERS[usual]}” throughout would be right {hits} times."
 
 
 def _judged(note: str, records: Records) -> Iterator[Guess]:

@@ -368,7 +368,7 @@ def test_verdicts_are_guessed_by_keyboard_and_then_shown_with_a_score(page: Page
     quiz.get_by_role("button", name="Show the verdicts").focus()
     page.keyboard.press("Enter")
     assert quiz.get_by_role("status").inner_text().startswith(f"{len(items) - 2} of {len(items)} right.")
-    assert quiz.locator("summary").all_inner_texts()[:3] == ["No guess", "Not so", "Right"]
+    assert quiz.locator("summary").all_inner_texts()[:3] == ["No guess", "Wrong", "Right"]
     assert all(one.is_visible() for one in told.all())
 
 

@@ -55,10 +55,13 @@ def test_each_state_tells_the_means_of_its_net(tmp_path: Path) -> None:
     assert cells == [["20", "16.0", "13.0", "15.0", "12.0"], ["56", "55.5", "20.0", "54.5", "19.0"]]
 
 
-def test_the_sentence_says_which_way_depth_goes(tmp_path: Path) -> None:
+def test_the_sentence_gives_the_errors_of_the_deepest_and_the_shallowest_net(tmp_path: Path) -> None:
     errors = {(plain, 20): [15], (plain, 44): [35.4], (resnet, 20): [13], (resnet, 44): [11]}
     sentence = parsed(toys.depth(QUICK, recorded(tmp_path, errors))).select_one(".headline").text
-    assert sentence == "From 20 to 44 layers a plain net gets 20 more of 100 test images wrong; with + x, 2 fewer."
+    assert sentence == (
+        "Without shortcuts, 44 layers get 35 of 100 test images wrong, and 20 layers 15. "
+        "With a shortcut around every second layer (+ x) it is 11 and 13."
+    )
 
 
 def test_every_net_of_a_state_is_drawn_and_so_are_its_blocks() -> None:
@@ -172,7 +175,7 @@ def test_the_score_of_always_saying_the_same_is_counted(quiz: str) -> None:
     right = [item["data-verdict"] for item in parsed(quiz).select("li")]
     data = carried(quiz)
     usual = max(data["answers"], key=right.count)
-    assert data["always"] == f"Who always says “{data['answers'][usual]}” has {right.count(usual)}."
+    assert data["always"] == f"“{data['answers'][usual]}” throughout would be right {right.count(usual)} times."
 
 
 def test_without_runs_only_what_needs_none_is_asked(tmp_path: Path) -> None:
