@@ -101,6 +101,16 @@ def test_a_finding_says_what_its_rule_asks_for_and_how_many_seeds() -> None:
     )
 
 
+def test_a_verdict_names_the_images_and_the_length_that_its_own_nets_had() -> None:
+    """A profile's label would be wrong of claims on other data, of another length, and about the nets of Table 1."""
+    told = {name: [verdicts.trained_on(CLAIMS[name], profile) for profile in (SMALL, QUICK)] for name in CLAIMS}
+    assert told["degradation"] == [SMALL.label, QUICK.label]
+    assert told["other-images"][0] == "digits, 400 steps"
+    assert told["longer-training"][0] == "clothes, 1,200 steps"
+    assert told["plain-34-worse"] == ["clothes, 300 steps", "Tiny ImageNet, 25 classes, 1,940 steps"]
+    assert told["fc-on-real-features"][0] == "breast cancer and wine, 1,200 steps"
+
+
 def test_an_unknown_claim_is_refused_with_the_nearest_name() -> None:
     for shown in (ledger.summary, ledger.findings):
         with pytest.raises(UserError, match="no claim is called 'degradatoin'; did you mean degradation"):

@@ -51,10 +51,33 @@ def scale(verdict: Verdict) -> str:
     return PROFILES[verdict.profile].label
 
 
+IMAGES = {
+    "fashion-mnist-mini": "clothes",
+    "cifar10": "CIFAR-10",
+    "tiny-imagenet-25": "Tiny ImageNet, 25 classes",
+    "tiny-imagenet-100": "Tiny ImageNet, 100 classes",
+    "breast-cancer": "breast cancer",
+}
+"""What readers call the data sets whose names are not what they are called."""
+
+
+def trained_on(claim: Claim, profile: Profile) -> str:
+    """On what the nets of a claim are trained under a profile, and how long: digits, 400 steps.
+
+    The profile's label, unless the claim is about other data or another length.
+    """
+    configs = [net.at(profile, 0) for net in claim.effect.compared(profile, Records.committed())]
+    names = dict.fromkeys(IMAGES.get(config.data.name, config.data.name) for config in configs)
+    lengths = sorted({config.recipe.iterations for config in configs})
+    if {config.data.name for config in configs} == {profile.data.name} and lengths == [profile.recipe.iterations]:
+        return profile.label
+    return f"{' and '.join(names)}, {' and '.join(f'{length:,}' for length in lengths)} steps"
+
+
 def brief(claim: Claim, verdict: Verdict) -> str:
     """A verdict in short, marked up: *supported* on CIFAR-10, in full: +57.5 points (+54.1 to +60.8), n=5."""
     said = verdict.why or numbers(verdict, claim.unit)
-    return f"*{verdict.status}* on {scale(verdict)}: {said}"
+    return f"*{verdict.status}* on {trained_on(claim, PROFILES[verdict.profile])}: {said}"
 
 
 def sentence(claim: Claim, verdict: Verdict, seconds: float | None = None) -> str:
@@ -63,7 +86,7 @@ def sentence(claim: Claim, verdict: Verdict, seconds: float | None = None) -> st
     What is undecided is told with the seeds that would decide it, and how long they take if one takes `seconds`.
     """
     seeds = f"{verdict.num_seeds} seed{'s' if verdict.num_seeds > 1 else ''}"
-    text = f"*{verdict.status}* on {scale(verdict)} ({seeds}): "
+    text = f"*{verdict.status}* on {trained_on(claim, PROFILES[verdict.profile])} ({seeds}): "
     text += f"{verdict.why}; " if verdict.why else ""
     text += f"{claim.effect.text}: {amount(verdict, claim.unit)}"
     if verdict.low is None:

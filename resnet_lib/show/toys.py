@@ -16,7 +16,7 @@ from resnet_lib.evidence.claims import TO_COVER, Claim
 from resnet_lib.evidence.effects import without_whole
 from resnet_lib.evidence.facts import Fact, checked
 from resnet_lib.evidence.ledger import anchor, best_verdict, covering
-from resnet_lib.runs.profiles import Profile
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.published import PublishedNet
 from resnet_lib.runs.records import PublishedStudy, RunRecord
 from resnet_lib.runs.settings import DEPTHS, plain, resnet
@@ -211,4 +211,5 @@ def _judged(note: str, records: Records) -> Iterator[Guess]:
             )
         elif (verdict := best_verdict(entry, records)).status in ANSWERS:
             numbers = verdicts.numbers(verdict, entry.unit)
-            yield entry, verdict.status, f"<b>{verdict.status}</b> on {verdicts.scale(verdict)}: {numbers}."
+            where = verdicts.trained_on(entry, PROFILES[verdict.profile])
+            yield entry, verdict.status, f"<b>{verdict.status}</b> on {where}: {numbers}."
