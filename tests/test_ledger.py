@@ -15,7 +15,7 @@ from resnet_lib.evidence.facts import FACTS, Fact
 from resnet_lib.evidence.rule import Verdict
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import load_study, save_record, save_study
-from resnet_lib.runs.settings import plain
+from resnet_lib.runs.settings import plain, resnet
 from resnet_lib.runs.store import Records
 
 SMALL, QUICK = PROFILES["small"], PROFILES["quick"]
@@ -51,9 +51,29 @@ def test_the_table_has_a_row_for_every_claim_and_a_verdict_for_every_profile(rec
     assert all(len(row.find_all("td", class_="verdict")) == len(PROFILES) for row in rows)
     _, quick, small = rows[0].find_all("td", class_="verdict")  # the paper's schedule first
     assert small["class"] == ["verdict", "supported"]
-    assert small.text == "supported+31.0 points (+28.5 to +33.5), n=3"
+    assert small.text == "supported+31.0 points (+28.5 to +33.5), n=3not asked together"
     assert quick.text == "not yet run"
     assert rows[0].a["href"] == "01_degradation.html"
+
+
+def test_a_verdict_that_falls_beside_the_others_is_marked_and_listed(tmp_path: Path) -> None:
+    """Over ten seeds plain-56 is far behind in each; ResNet-20 fits worse than ResNet-56 in nine, and tests unlike."""
+    behind, tests = (2, 3, 4, 5, 6, 2, 3, 4, 5, -5), (3, -2, 4, -1, 2, -3, 5, 1, -2, 3)
+    for seed in range(10):
+        errors = {plain(20): 20.0, plain(56): 50.0 + seed / 10, resnet(56): 10.0, resnet(20): 10.0 + behind[seed]}
+        for setting, error in errors.items():
+            test_error = 20.0 + (tests[seed] if setting == resnet(20) else 0)
+            save_record(made_up_record(setting.at(SMALL, seed), train_error=error, test_error=test_error), tmp_path)
+    records = Records(tmp_path)
+    rows = BeautifulSoup(ledger.table(records), "html.parser").find_all("tr")
+    marked = {row["id"] for row in rows if row.find("b") and ledger.FALLS in row.text}
+    fallen = ledger.fallen(records)
+    assert CLAIMS["depth-helps-resnets"].statement in list(fallen["claim"])
+    assert marked == {ledger.anchor(name) for name, claim in CLAIMS.items() if claim.statement in list(fallen["claim"])}
+    assert ledger.anchor("degradation") not in marked
+    row = ledger.together(records).set_index("runs on").loc[SMALL.label]
+    assert row["stand"] == row["asked together"] - len(fallen) > 0
+    assert row["stand by Holm's method"] <= row["stand"]
 
 
 def test_facts_are_checked_when_the_table_is_made(two_facts: None) -> None:

@@ -11,13 +11,14 @@ from resnet_lib.display import Html, Markdown, Table, runs_line
 from resnet_lib.errors import lookup
 from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Claim
 from resnet_lib.evidence.facts import FACTS, Fact, checked
-from resnet_lib.evidence.rule import DECIDED, Verdict, fallen_by_holm
+from resnet_lib.evidence.rule import DECIDED, Verdict, asked_together, fallen_by_holm, fallen_together
 from resnet_lib.evidence.verdicts import brief, known, number, numbers, seconds_per_seed, sentence, would_decide
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records
 
 STATUSES = ("supported", "refuted", "undecided", "did not start", "nothing to gain", "not yet run")
 FALLS = "†"  # marks a verdict that would fall if all were to hold together
+NOT_TOGETHER = "not asked together"
 
 
 def statement(entry: Claim | Fact) -> str:
@@ -93,13 +94,14 @@ def summary(names: Sequence[str], records: Records) -> Table:
 def table(records: Records) -> Html:
     """Every claim that runs decide: statement, source, chapter, and per profile the verdict, effect and interval.
 
-    The paper's schedule comes first. `FALLS` marks the verdicts of a profile that would fall under Holm's method.
+    The paper's schedule comes first. `FALLS` marks the verdicts of a profile that would fall if all were to hold
+    together, and what cannot be asked that says so.
     """
     records = records.noting()
     columns = {}
     for profile in scales():
         judged = {claim.name: claim.verdict(profile, records) for claim in CLAIMS.values()}
-        columns[profile] = judged, fallen_by_holm(judged.values())
+        columns[profile] = judged, fallen_together(judged.values(), profile.num_seeds)
     rows = []
     for claim in CLAIMS.values():
         cells = []
@@ -108,6 +110,8 @@ def table(records: Records) -> Html:
             note = verdict.why
             if verdict.status == "undecided":
                 note = would_decide(verdict, seconds_per_seed(claim, profile, records))
+            elif verdict.status in DECIDED and not asked_together([verdict], profile.num_seeds):
+                note = NOT_TOGETHER
             cells.append(cell(verdict, claim.unit, note, FALLS if claim.name in fallen else ""))
         rows.append(f'<tr id="{anchor(claim.name)}">{statement(claim)}{"".join(cells)}</tr>')
     return page_table(["claim", *(profile.label for profile in columns)], rows, runs_line(records.given))
@@ -119,13 +123,38 @@ def scales() -> list[Profile]:
 
 
 def together(records: Records) -> Table:
-    """For each profile, how many verdicts there are, and how many would fall if all were to hold together (Holm)."""
+    """For each profile, how many verdicts stand if all are to hold together, and how many would under Holm's method."""
     records = records.noting()
     rows = []
     for profile in scales():
         judged = [claim.verdict(profile, records) for claim in CLAIMS.values()]
-        decided = sum(verdict.status in DECIDED for verdict in judged)
-        rows.append({"runs on": profile.label, "decided": decided, "would fall": len(fallen_by_holm(judged))})
+        decided = [verdict for verdict in judged if verdict.status in DECIDED]
+        asked = asked_together(judged, profile.num_seeds)
+        together = len(asked_together(decided, profile.num_seeds))
+        rows.append(
+            {
+                "runs on": profile.label,
+                "decided": len(decided),
+                NOT_TOGETHER: len(decided) - together,
+                "asked together": together,
+                "stand": together - len(fallen_together(asked, profile.num_seeds)),
+                "stand by Holm's method": together - len(fallen_by_holm(asked)),
+            }
+        )
+    return Table(rows).from_runs(records.given)
+
+
+def fallen(records: Records) -> Table:
+    """The verdicts that would fall if all of their profile were to hold together, by their chance."""
+    records = records.noting()
+    rows = []
+    for profile in scales():
+        judged = {claim.name: claim.verdict(profile, records) for claim in CLAIMS.values()}
+        found = fallen_together(judged.values(), profile.num_seeds)
+        for name, chance in sorted(found.items(), key=lambda item: item[1]):
+            claim, verdict = CLAIMS[name], judged[name]
+            row = {"claim": claim.statement, "runs on": profile.label, "alone": verdict.status}
+            rows.append(row | {"effect": numbers(verdict, claim.unit), "chance together": f"{100 * chance:.1f}%"})
     return Table(rows).from_runs(records.given)
 
 
