@@ -90,6 +90,16 @@ def test_the_score_counts_every_claim_once_per_profile(records: Records, two_fac
     assert score.loc["construction or arithmetic"].tolist() == [1, 1, 0, 0, 0, 0]
 
 
+def test_the_scoreboard_counts_the_paper_s_claims_by_themselves(records: Records, two_facts: None) -> None:
+    board = BeautifulSoup(ledger.scoreboard(records), "html.parser")
+    assert [line.text for line in board.find_all("dt")] == [
+        f"{SMALL.label}: the paper’s",
+        "by construction or arithmetic",
+    ]
+    assert board.find(class_="supported").text == "1 supported"
+    assert board.find(class_="not-yet-run").text == f"{len(ledger.paper_claims()) - 1} not yet run"
+
+
 def test_tables_of_verdicts_show_effect_interval_and_seeds(records: Records) -> None:
     (row,) = ledger.summary(["degradation"], records).to_dict("records")
     assert (row[SMALL.label], row[QUICK.label]) == ("supported: +31.0 (n=3)", "not yet run")

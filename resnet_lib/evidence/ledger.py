@@ -4,12 +4,12 @@ How a verdict is put into words is in `verdicts`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from resnet_lib.display import Html, Markdown, Table, runs_line
 from resnet_lib.errors import lookup
-from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Claim
+from resnet_lib.evidence.claims import CLAIMS, PAPER_CLAIMS, TO_COVER, Claim
 from resnet_lib.evidence.facts import FACTS, Fact, checked
 from resnet_lib.evidence.rule import DECIDED, Verdict, asked_together, fallen_by_holm, fallen_together
 from resnet_lib.evidence.verdicts import brief, known, number, numbers, seconds_per_seed, sentence, would_decide
@@ -33,12 +33,13 @@ def page_table(heads: Sequence[str], rows: Sequence[str], below: str = "") -> Ht
     return Html("\n".join(['<table class="ledger">', f"<thead><tr>{head}</tr></thead>", *rows, "</table>", below]))
 
 
-def cell(verdict: Verdict, unit: str, note: str = "", mark: str = "") -> str:
-    """One verdict as a table cell, with what is to be noted of it in small."""
-    kind = verdict.status.replace(" ", "-")
+def cell(verdict: Verdict, unit: str, note: str = "", mark: str = "", word: str = "") -> str:
+    """One verdict as a table cell, in a word of its own if need be, with what is to be noted of it in small."""
+    word = word or verdict.status
     shown = numbers(verdict, unit)
     below = f"<br><small>{escape(note)}</small>" if note else ""
-    return f'<td class="verdict {kind}"><b>{verdict.status}{mark}</b>{f"<br>{shown}" if shown else ""}{below}</td>'
+    kind = word.replace(" ", "-")
+    return f'<td class="verdict {kind}"><b>{word}{mark}</b>{f"<br>{shown}" if shown else ""}{below}</td>'
 
 
 def told(entry: Claim | Fact, records: Records, wording: Callable[[Claim, Verdict], str]) -> list[str]:
@@ -182,8 +183,9 @@ def score(records: Records) -> Table:
     return Table(rows).from_runs(records.given)
 
 
-def _counted(profile: Profile, records: Records) -> dict[str, int]:
-    counts = Counter(claim.verdict(profile, records).status for claim in CLAIMS.values())
+def _counted(profile: Profile, records: Records, claims: Iterable[Claim] | None = None) -> dict[str, int]:
+    claims = CLAIMS.values() if claims is None else claims
+    counts = Counter(claim.verdict(profile, records).status for claim in claims)
     return {status: counts[status] for status in STATUSES}
 
 
@@ -214,14 +216,25 @@ def verdicts_on(what: str, records: Records) -> Markdown:
 
 
 def scoreboard(records: Records) -> Html:
-    """One line for each profile that has a verdict, the paper's schedule first, and one for what needs no run."""
+    """For each profile that has a verdict, the paper's schedule first, a line for the paper's claims, one for others'.
+
+    And one for what needs no run.
+    """
     lines = []
+    groups = {"the paper’s": paper_claims()}
+    groups["others’"] = [claim for claim in CLAIMS.values() if claim not in groups["the paper’s"]]
     for profile in scales():
-        counts = _counted(profile, records)
-        if counts["not yet run"] < len(CLAIMS):
-            lines.append(_score_line(profile.label, counts))
+        for whose, claims in groups.items():
+            counts = _counted(profile, records, claims)
+            if counts["not yet run"] < len(claims):
+                lines.append(_score_line(f"{profile.label}: {whose}", counts))
     lines.append(_score_line("by construction or arithmetic", held()))
     return Html("\n".join(['<dl class="scoreboard">', *lines, "</dl>"]))
+
+
+def paper_claims() -> list[Claim]:
+    """Those that test something the paper claims (`claims.PAPER_CLAIMS`)."""
+    return [claim for claim in CLAIMS.values() if PAPER_CLAIMS.keys() & claim.covers]
 
 
 def _score_line(what: str, counts: Mapping[str, int]) -> str:
