@@ -537,6 +537,7 @@ def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
     others = {name: claim.threshold for name, claim in CLAIMS.items() if abs(claim.threshold) != THRESHOLD}
     assert others == {
         "shortcuts-help": 0.0,  # of what is more than half already
+        "gradients-healthy": 1.0,
         "responses-smaller": 0.0,
         "branches-small": 1.0,
         "responses-shrink-with-depth": 0.0,

@@ -178,6 +178,11 @@ SAID = (
         {("batch-norm-helps", "small"): "supported", ("shortcuts-need-batch-norm", "small"): "supported"},
     ),
     Said(
+        "chapters/02_batch_norm.md",
+        "the weakest layer of plain-56 is more starved than that of its twin.",
+        {("gradients-healthy", "small"): "refuted"},
+    ),
+    Said(
         "chapters/06_bottleneck.md",
         "**Without shortcuts deep bottlenecks do not start.**",
         {("plain-bottlenecks-degrade", "small"): "did not start"},

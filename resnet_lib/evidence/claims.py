@@ -261,7 +261,7 @@ CLAIMS |= in_chapter(
             Together((plain(56), resnet(56)), by=quotient),
             of=weakest_gradient,
         ),
-        threshold=0.5,
+        threshold=1.0,
         unit="times the twin's",
         of_learned=True,
     ),
