@@ -76,6 +76,19 @@ def test_a_verdict_that_falls_beside_the_others_is_marked_and_listed(tmp_path: P
     assert row["stand by Holm's method"] <= row["stand"]
 
 
+def test_what_a_stricter_idea_of_having_learned_would_change_is_listed(records: Records, tmp_path: Path) -> None:
+    """plain-56 ends at 50 to 52%: below 60% of the error of guessing, which is 54%, and not below half of it, 45%."""
+    (row,) = ledger.had_it_meant_less(records).to_dict("records")
+    assert row["claim"] == CLAIMS["degradation"].statement
+    assert list(row.values())[1:] == [SMALL.label, "supported", "supported", "did not start"]
+
+
+def test_a_rule_that_is_younger_than_its_runs_is_flagged(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "written_after", lambda claim, profile: 3 if claim == "degradation" else 0)
+    first = BeautifulSoup(ledger.table(records), "html.parser").find_all("tr")[1]
+    assert first.text.count("rule written after its runs (3 seeds)") == 1  # where there is a verdict
+
+
 def test_facts_are_checked_when_the_table_is_made(two_facts: None) -> None:
     rows = BeautifulSoup(ledger.fact_table(), "html.parser").find_all("tr")[1:]
     assert [row.find(class_="verdict").text for row in rows] == ["holds", "fails"]

@@ -31,7 +31,7 @@ from resnet_lib.evidence.effects import (
     time_to_learn,
     weakest_gradient,
 )
-from resnet_lib.evidence.learning import not_started
+from resnet_lib.evidence.learning import LEARNED, not_started
 from resnet_lib.evidence.rule import Rule, Verdict
 from resnet_lib.runs.experiments import (
     BEST_OPTIMIZED,
@@ -106,13 +106,16 @@ class Claim:
         verdict = self.effect.judged(self.name, profile, records, self.threshold, self.rule)
         if verdict.low is None:
             return verdict
-        if self.of_learned:
-            nets = dict.fromkeys(self.effect.compared(profile, records))
-            if why := "; ".join(filter(None, (not_started(records.select(net.runs(profile))) for net in nets))):
-                return verdict.not_asked("did not start", why)
+        if self.of_learned and (why := self.not_learned(profile, records)):
+            return verdict.not_asked("did not start", why)
         if self.room and (left := mean(self.room.per_seed(profile, records))) <= self.threshold:
             return verdict.not_asked("nothing to gain", f"{self.room.text} is {left:.1f}%")
         return verdict
+
+    def not_learned(self, profile: Profile, records: Records, share: float = LEARNED) -> str:
+        """Which of the nets compared have not learned, or nothing, by such a share of the error of guessing."""
+        nets = dict.fromkeys(self.effect.compared(profile, records))
+        return "; ".join(filter(None, (not_started(records.select(net.runs(profile)), share) for net in nets)))
 
 
 def in_chapter(notebook: str, *claims: Claim) -> dict[str, Claim]:

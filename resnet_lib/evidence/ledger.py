@@ -10,6 +10,7 @@ from html import escape
 from resnet_lib.display import Html, Markdown, Table, runs_line
 from resnet_lib.errors import lookup
 from resnet_lib.evidence.claims import CLAIMS, PAPER_CLAIMS, TO_COVER, Claim
+from resnet_lib.evidence.claims_log import written_after
 from resnet_lib.evidence.facts import FACTS, Fact, checked
 from resnet_lib.evidence.rule import DECIDED, Verdict, asked_together, fallen_by_holm, fallen_together
 from resnet_lib.evidence.verdicts import brief, known, number, numbers, seconds_per_seed, sentence, would_decide
@@ -113,6 +114,8 @@ def table(records: Records) -> Html:
                 note = would_decide(verdict, seconds_per_seed(claim, profile, records))
             elif verdict.status in DECIDED and not asked_together([verdict], profile.num_seeds):
                 note = NOT_TOGETHER
+            if verdict.p is not None and (seeds := written_after(claim.name, profile.name)):
+                note = "; ".join(filter(None, (note, f"rule written after its runs ({seeds} seeds)")))
             cells.append(cell(verdict, claim.unit, note, FALLS if claim.name in fallen else ""))
         rows.append(f'<tr id="{anchor(claim.name)}">{statement(claim)}{"".join(cells)}</tr>')
     return page_table(["claim", *(profile.label for profile in columns)], rows, runs_line(records.given))
@@ -156,6 +159,21 @@ def fallen(records: Records) -> Table:
             claim, verdict = CLAIMS[name], judged[name]
             row = {"claim": claim.statement, "runs on": profile.label, "alone": verdict.status}
             rows.append(row | {"effect": numbers(verdict, claim.unit), "chance together": f"{100 * chance:.1f}%"})
+    return Table(rows).from_runs(records.given)
+
+
+def had_it_meant_less(records: Records, shares: Sequence[float] = (0.6, 0.5)) -> Table:
+    """The verdicts that would not be asked for if a net had learned only below such shares of the error of guessing."""
+    records = records.noting()
+    rows = []
+    for claim, profile in ((claim, profile) for claim in CLAIMS.values() if claim.of_learned for profile in scales()):
+        verdict = claim.verdict(profile, records)
+        if verdict.p is None:
+            continue
+        words = ["did not start" if claim.not_learned(profile, records, share) else verdict.status for share in shares]
+        if "did not start" in words:
+            row = {"claim": claim.statement, "runs on": profile.label, "below two thirds": verdict.status}
+            rows.append(row | {f"below {share:.0%}": word for share, word in zip(shares, words, strict=True)})
     return Table(rows).from_runs(records.given)
 
 
