@@ -232,8 +232,8 @@ CLAIMS |= in_chapter(
     "02_batch_norm",
     Claim(
         name="batch-norm-helps",
-        statement="Batch normalisation lets a plain net of 20 layers fit better than any learning rate does without "
-        "it.",
+        statement="Batch normalisation lets a plain net of 20 layers fit better than any of three learning rates does "
+        "without it.",
         source="reading note S2",
         covers=("S2",),
         effect=Difference(
