@@ -272,6 +272,12 @@ def test_a_gain_is_not_asked_for_where_no_error_is_left(tmp_path: Path) -> None:
     assert claim.verdict(SMALL, records).status == "supported"
 
 
+def test_nothing_is_gained_by_the_best_epoch_where_it_is_the_last_in_every_run(tmp_path: Path) -> None:
+    claim = CLAIMS["best-epoch-flatters"]
+    assert claim.verdict(SMALL, told({resnet(20): [0.0] * 3}, tmp_path, flattery)).status == "nothing to gain"
+    assert claim.verdict(SMALL, told({resnet(20): [0.4, 0.5, 0.6]}, tmp_path, flattery)).status == "supported"
+
+
 # Effects: what each kind makes of the numbers of its settings.
 
 AS_RECORDED: dict[Measure, Callable[[float], dict[str, float]]] = {  # a number -> a made-up record that has it

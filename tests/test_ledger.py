@@ -89,6 +89,15 @@ def test_a_rule_that_is_younger_than_its_runs_is_flagged(records: Records, monke
     assert first.text.count("rule written after its runs (3 seeds)") == 1  # where there is a verdict
 
 
+def test_a_fact_that_is_mere_consistency_says_so_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    consistent = dataclasses.replace(HOLDING, consistency=True)
+    for module in (ledger, facts):
+        monkeypatch.setattr(module, "FACTS", {"made-up": consistent})
+    assert BeautifulSoup(ledger.fact_table(), "html.parser").find(class_="verdict").text == "consistent"
+    assert "*consistent*: 1 == 1" in ledger.findings(["made-up"], Records())
+    assert ledger.held().total() == 0
+
+
 def test_facts_are_checked_when_the_table_is_made(two_facts: None) -> None:
     rows = BeautifulSoup(ledger.fact_table(), "html.parser").find_all("tr")[1:]
     assert [row.find(class_="verdict").text for row in rows] == ["holds", "fails"]

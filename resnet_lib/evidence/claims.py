@@ -747,6 +747,7 @@ CLAIMS |= in_chapter(
             resnet(20),
             of=flattery,
         ),
+        room=Level("what the best epoch is ahead of the last iteration", resnet(20), of=flattery),
         threshold=0.0,
     ),
 )

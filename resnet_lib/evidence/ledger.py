@@ -47,7 +47,7 @@ def told(entry: Claim | Fact, records: Records, wording: Callable[[Claim, Verdic
     """What is known of a claim or fact, marked up; of a claim one text for each profile that has runs, so worded."""
     if isinstance(entry, Fact):
         holds, evidence = checked(entry)
-        return [f"*{'holds' if holds else 'fails'}*: {evidence}"]
+        return [f"*{entry.word(holds)}*: {evidence}"]
     return [wording(entry, verdict) for verdict in known(entry, records)]
 
 
@@ -182,8 +182,8 @@ def fact_table() -> Html:
     rows = []
     for fact in FACTS.values():
         holds, evidence = checked(fact)
-        kind, word = ("supported", "holds") if holds else ("refuted", "fails")
-        found = f'<td class="verdict {kind}"><b>{word}</b></td><td>{escape(evidence)}</td>'
+        kind = ("consistent" if fact.consistency else "supported") if holds else "refuted"
+        found = f'<td class="verdict {kind}"><b>{fact.word(holds)}</b></td><td>{escape(evidence)}</td>'
         rows.append(f'<tr id="{anchor(fact.name)}">{statement(fact)}{found}</tr>')
     return page_table(["claim", "by construction", "evidence"], rows)
 
@@ -208,8 +208,9 @@ def _counted(profile: Profile, records: Records, claims: Iterable[Claim] | None 
 
 
 def held() -> Counter[str]:
-    """How many facts hold, which counts as supported, and how many fail."""
-    return Counter("supported" if checked(fact)[0] else "refuted" for fact in FACTS.values())
+    """How many facts hold, which counts as supported, and how many fail; without those that are mere consistency."""
+    counted = (fact for fact in FACTS.values() if not fact.consistency)
+    return Counter("supported" if checked(fact)[0] else "refuted" for fact in counted)
 
 
 def covering(what: str) -> Iterator[Claim | Fact]:
