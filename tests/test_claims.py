@@ -53,8 +53,11 @@ from resnet_lib.evidence.rule import (
     Rule,
     Verdict,
     _chance_of_signs,
+    asked_together,
     chance_above,
+    chances_together,
     fallen_by_holm,
+    fallen_together,
     interval,
     judge,
     judge_share,
@@ -176,6 +179,59 @@ def test_holm_lets_the_least_sure_verdicts_fall() -> None:
     assert fallen_by_holm([]) == set()
 
 
+def test_chances_together_are_those_of_a_small_example_by_hand() -> None:
+    """Six seeds have 64 flips. By itself, the first claim is as strong under 2 of them, the second under 14.
+
+    Together the strongest of the two counts. The largest is 1 where either shows all one sign: under 4 flips. For the
+    second the first is out, which leaves 14: a sum of 4 or more on either side, 2 x (6 + 1).
+    """
+    chances = chances_together({"sure": [3.0] * 6, "less": [1, 1, 1, 1, 1, -1]})
+    assert chances == {"sure": 4 / 64, "less": 14 / 64}
+    assert chances_together({"alone": [3.0] * 6}) == {"alone": 2 / 64}
+    assert chances_together({"one": [3.0] * 6, "the same": [-0.5] * 6}) == {"one": 2 / 64, "the same": 2 / 64}
+    assert chances_together({"none": [0.0] * 6}) == {"none": 1.0}
+
+
+def decided(effects: dict[str, Sequence[float]]) -> list[Verdict]:
+    """Verdicts on "it is above zero"; all are decided by themselves."""
+    judged = [judge(claim, "small", values, threshold=0.0) for claim, values in effects.items()]
+    assert {verdict.status for verdict in judged} <= {"supported", "refuted"}
+    return judged
+
+
+def test_verdicts_that_share_their_seeds_stand_together_where_holm_fells_them() -> None:
+    """Effects far from zero: of more than 25 Holm's first step asks for less than ten seeds can show."""
+    draw = np.random.default_rng(0)
+    judged = decided({f"claim {n}": draw.normal(5, 0.5, 10) for n in range(26)})
+    assert fallen_together(judged, 10) == {}
+    assert len(fallen_by_holm(judged)) == 26
+    assert len(fallen_by_holm(judged[:25])) == 0
+
+
+def test_what_chance_alone_decides_falls_together() -> None:
+    """Of two hundred claims without any effect one in twenty is decided, and none stands beside the others."""
+    draw = np.random.default_rng(1)
+    judged = [judge(f"claim {n}", "small", draw.normal(0, 1, 10), threshold=0.0) for n in range(200)]
+    by_chance = {verdict.claim for verdict in judged if verdict.status != "undecided"}
+    assert len(by_chance) > 3
+    assert fallen_together(judged, 10).keys() == by_chance
+
+
+def test_claims_with_fewer_seeds_than_the_others_are_not_asked_together() -> None:
+    """Nor where all have three: fewer seeds must not make a verdict safer."""
+    judged = decided({"ten": [5.0, 5.1, 4.9, 5.2, 4.8, 5.0, 5.1, 4.9, 5.2, 4.8], "three": [5.0, 5.1, 4.9]})
+    assert [verdict.claim for verdict in asked_together(judged, 10)] == ["ten"]
+    assert asked_together(decided({"three": [5.0, 5.1, 4.9]}), 3) == []
+    assert fallen_together(decided({"three": [5.0, 5.1, 4.9]}), 3) == {}
+    assert asked_together([judge_share("share", "small", 40, 40, 10, threshold=80.0)], 10) == []
+
+
+def test_a_claim_that_nothing_happens_is_asked_together_from_the_nearer_threshold() -> None:
+    effects = [-0.2, -0.1, -0.3]
+    assert judge("claim", "small", effects, 0.5, "within").differences == pytest.approx((0.3, 0.4, 0.2))
+    assert judge("claim", "small", [0.2, 0.1, 0.3], 0.5, "within").differences == pytest.approx((-0.3, -0.4, -0.2))
+
+
 # Claims that cannot be asked.
 
 
@@ -218,6 +274,12 @@ def test_a_gain_is_not_asked_for_where_no_error_is_left(tmp_path: Path) -> None:
     assert claim.verdict(SMALL, records).why == "the mean test error of one layer is 0.2%"
     told({one: [9.0, 9.1, 9.2], two: [1.0] * 3} | clean, tmp_path, error_on_test)
     assert claim.verdict(SMALL, records).status == "supported"
+
+
+def test_nothing_is_gained_by_the_best_epoch_where_it_is_the_last_in_every_run(tmp_path: Path) -> None:
+    claim = CLAIMS["best-epoch-flatters"]
+    assert claim.verdict(SMALL, told({resnet(20): [0.0] * 3}, tmp_path, flattery)).status == "nothing to gain"
+    assert claim.verdict(SMALL, told({resnet(20): [0.4, 0.5, 0.6]}, tmp_path, flattery)).status == "supported"
 
 
 # Effects: what each kind makes of the numbers of its settings.
@@ -503,6 +565,7 @@ def test_each_threshold_that_is_not_half_a_point_is_meant() -> None:
     others = {name: claim.threshold for name, claim in CLAIMS.items() if abs(claim.threshold) != THRESHOLD}
     assert others == {
         "shortcuts-help": 0.0,  # of what is more than half already
+        "gradients-healthy": 1.0,
         "responses-smaller": 0.0,
         "branches-small": 1.0,
         "responses-shrink-with-depth": 0.0,

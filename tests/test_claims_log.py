@@ -9,7 +9,22 @@ from samples import made_up_record
 
 from resnet_lib.evidence import claims_log
 from resnet_lib.evidence.claims import CLAIMS
-from resnet_lib.evidence.claims_log import FILE, Entry, asked, changes, entries, entry_for, parsed, written
+from resnet_lib.evidence.claims_log import (
+    FILE,
+    Entry,
+    Notice,
+    asked,
+    changes,
+    entries,
+    entry_for,
+    log,
+    notices,
+    parsed,
+    turned,
+    written,
+    written_after,
+)
+from resnet_lib.evidence.learning import LEARNED
 from resnet_lib.files import PACKAGE
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
@@ -36,7 +51,7 @@ def test_what_is_no_claim_any_more_is_withdrawn() -> None:
 
 
 def test_days_only_rise() -> None:
-    days = [entry.date for entry in entries() if entry.date > claims_log.BEGUN]
+    days = [entry.date for entry in log() if entry.date > claims_log.BEGUN]
     assert days == sorted(days)
 
 
@@ -58,7 +73,7 @@ def test_the_log_was_only_ever_added_to() -> None:
     versions = [parsed(text) for text in history()]
     if not versions:
         pytest.skip("no history here to hold the log against")
-    for before, after in zip(versions, [*versions[1:], entries()], strict=True):
+    for before, after in zip(versions, [*versions[1:], log()], strict=True):
         assert after[: len(before)] == before
 
 
@@ -86,15 +101,17 @@ def test_the_table_of_changes_has_no_claim_that_stands_as_it_was(monkeypatch: py
     def entry(date: str, claim: str, **more: object) -> Entry:
         return Entry(date=date, claim=claim, statement=claim, effect="", rule="above", threshold=0.0, why="", **more)
 
-    log = (
+    made_up = (
         entry("2026-11-24", "kept"),
         entry("2026-11-24", "changed"),
         entry("2026-12-01", "changed", recorded={"smoke": 5, "quick": 3}),  # a scale that is gone, and one that is not
         entry("2026-12-01", "new"),
         entry("2026-12-02", "changed", withdrawn=True),
+        Notice(date="2026-12-03", notice="a scale", verdicts={"kept": "refuted", "new": "supported"}, why="So."),
     )
-    monkeypatch.setattr(claims_log, "entries", lambda: log)
-    rows = changes().to_dict("records")
+    monkeypatch.setattr(claims_log, "log", lambda: made_up)
+    scale, *rows = changes().to_dict("records")
+    assert scale["why"] == "So. Its verdicts were, refuted: kept; supported: new."
     assert [(row["claim"], row["what"]) for row in rows] == [
         ("changed", "withdrawn"),
         ("new", "added"),
@@ -105,3 +122,30 @@ def test_the_table_of_changes_has_no_claim_that_stands_as_it_was(monkeypatch: py
         "none",
         "clothes, 200 steps: 5, CIFAR-10, a tenth: 3",
     ]
+
+
+def test_what_counts_as_learned_is_what_the_log_says() -> None:
+    values = [notice.value for notice in notices() if notice.notice.startswith("A net has learned")]
+    assert values[-1] == pytest.approx(LEARNED, abs=1e-12), f"add a notice to the end of {FILE.name}"
+
+
+def test_a_rule_counts_as_written_when_it_last_changed_and_not_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(date: str, threshold: float, statement: str, seeds: int) -> Entry:
+        recorded = {"small": seeds} if seeds else {}
+        rest = {"effect": "", "rule": "above", "why": "", "recorded": recorded}
+        return Entry(date=date, claim="one", statement=statement, threshold=threshold, **rest)
+
+    first, before = entry("2026-11-24", 0.5, "a", 5), entry("2026-12-01", 0.6, "a", 0)
+    after, words = entry("2026-12-02", 0.7, "a", 10), entry("2026-12-03", 0.7, "b", 12)
+    for made_up, seeds in (((first,), 0), ((first, before), 0), ((first, after), 10), ((first, after, words), 10)):
+        monkeypatch.setattr(claims_log, "log", lambda made_up=made_up: made_up)
+        assert written_after("one", "small") == seeds
+    assert (written_after("one", "quick"), written_after("other", "small")) == (0, 0)
+
+
+def test_claims_that_a_withdrawn_scale_decided_otherwise_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = {"degradation": "supported", "other-images": "undecided", "a claim that is gone": "refuted"}
+    notice = Notice(date="2026-12-03", notice="a scale", verdicts=lost, why="So.")
+    monkeypatch.setattr(claims_log, "log", lambda: (notice,))
+    (row,) = turned(Records()).to_dict("records")
+    assert (row["a scale"], row["clothes, 400 steps"]) == ("supported", "not yet run")

@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from statistics import mean
 from typing import NamedTuple
 
 import pytest
@@ -14,7 +15,7 @@ from resnet_lib.files import PACKAGE
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
 from resnet_lib.runs.seal import SEAL
-from resnet_lib.runs.settings import plain, resnet
+from resnet_lib.runs.settings import Setting, plain, resnet, transformer
 from resnet_lib.runs.store import Records, committed_dir
 from resnet_lib.show.tables import copying
 
@@ -201,6 +202,11 @@ SAID = (
         {("batch-norm-helps", "small"): "supported", ("shortcuts-need-batch-norm", "small"): "supported"},
     ),
     Said(
+        "chapters/02_batch_norm.md",
+        "the weakest layer of plain-56 is more starved than that of its twin.",
+        {("gradients-healthy", "small"): "refuted"},
+    ),
+    Said(
         "chapters/06_bottleneck.md",
         "**Without shortcuts deep bottlenecks do not start.**",
         {("plain-bottlenecks-degrade", "small"): "did not start"},
@@ -364,6 +370,21 @@ def test_the_net_that_copies_is_far_ahead_of_the_one_that_is_trained() -> None:
     errors = dict(copying(PROFILES["small"], Records.committed()).itertuples(index=False))
     *written, trained = (float(error.split()[0]) for error in errors.values())
     assert max(written) < trained / 1.5
+
+
+def train_errors(net: Setting, profile: str) -> list[float]:
+    return [run.final.train_error for run in Records.committed().select(net.runs(PROFILES[profile]))]
+
+
+def test_plain_56_on_cifar_10_ends_where_the_ledger_says() -> None:
+    found = train_errors(plain(56), "quick")
+    assert (len(found), round(min(found)), round(max(found))) == (3, 54, 59)
+
+
+def test_two_transformers_learned_next_to_nothing_as_chapter_12_says() -> None:
+    deep, shallow = (train_errors(transformer(blocks, "none"), "small") for blocks in (12, 2))
+    learned = [one - other for one, other in zip(deep, shallow, strict=True) if one < 60]
+    assert (len(learned), round(mean(learned))) == (8, 26)
 
 
 def test_the_essay_is_short() -> None:

@@ -4,20 +4,22 @@ How a verdict is put into words is in `verdicts`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from resnet_lib.display import Html, Markdown, Table, runs_line
 from resnet_lib.errors import lookup
-from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Claim
+from resnet_lib.evidence.claims import CLAIMS, PAPER_CLAIMS, TO_COVER, Claim
+from resnet_lib.evidence.claims_log import written_after
 from resnet_lib.evidence.facts import FACTS, Fact, checked
-from resnet_lib.evidence.rule import DECIDED, Verdict, fallen_by_holm
+from resnet_lib.evidence.rule import DECIDED, Verdict, asked_together, fallen_by_holm, fallen_together
 from resnet_lib.evidence.verdicts import brief, known, number, numbers, seconds_per_seed, sentence, would_decide
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records
 
 STATUSES = ("supported", "refuted", "undecided", "did not start", "nothing to gain", "not yet run")
 FALLS = "†"  # marks a verdict that would fall if all were to hold together
+NOT_TOGETHER = "not asked together"
 
 
 def statement(entry: Claim | Fact) -> str:
@@ -32,19 +34,20 @@ def page_table(heads: Sequence[str], rows: Sequence[str], below: str = "") -> Ht
     return Html("\n".join(['<table class="ledger">', f"<thead><tr>{head}</tr></thead>", *rows, "</table>", below]))
 
 
-def cell(verdict: Verdict, unit: str, note: str = "", mark: str = "") -> str:
-    """One verdict as a table cell, with what is to be noted of it in small."""
-    kind = verdict.status.replace(" ", "-")
+def cell(verdict: Verdict, unit: str, note: str = "", mark: str = "", word: str = "") -> str:
+    """One verdict as a table cell, in a word of its own if need be, with what is to be noted of it in small."""
+    word = word or verdict.status
     shown = numbers(verdict, unit)
     below = f"<br><small>{escape(note)}</small>" if note else ""
-    return f'<td class="verdict {kind}"><b>{verdict.status}{mark}</b>{f"<br>{shown}" if shown else ""}{below}</td>'
+    kind = word.replace(" ", "-")
+    return f'<td class="verdict {kind}"><b>{word}{mark}</b>{f"<br>{shown}" if shown else ""}{below}</td>'
 
 
 def told(entry: Claim | Fact, records: Records, wording: Callable[[Claim, Verdict], str]) -> list[str]:
     """What is known of a claim or fact, marked up; of a claim one text for each profile that has runs, so worded."""
     if isinstance(entry, Fact):
         holds, evidence = checked(entry)
-        return [f"*{'holds' if holds else 'fails'}*: {evidence}"]
+        return [f"*{entry.word(holds)}*: {evidence}"]
     return [wording(entry, verdict) for verdict in known(entry, records)]
 
 
@@ -93,13 +96,14 @@ def summary(names: Sequence[str], records: Records) -> Table:
 def table(records: Records) -> Html:
     """Every claim that runs decide: statement, source, chapter, and per profile the verdict, effect and interval.
 
-    The paper's schedule comes first. `FALLS` marks the verdicts of a profile that would fall under Holm's method.
+    The paper's schedule comes first. `FALLS` marks the verdicts of a profile that would fall if all were to hold
+    together, and what cannot be asked that says so.
     """
     records = records.noting()
     columns = {}
     for profile in scales():
         judged = {claim.name: claim.verdict(profile, records) for claim in CLAIMS.values()}
-        columns[profile] = judged, fallen_by_holm(judged.values())
+        columns[profile] = judged, fallen_together(judged.values(), profile.num_seeds)
     rows = []
     for claim in CLAIMS.values():
         cells = []
@@ -108,6 +112,10 @@ def table(records: Records) -> Html:
             note = verdict.why
             if verdict.status == "undecided":
                 note = would_decide(verdict, seconds_per_seed(claim, profile, records))
+            elif verdict.status in DECIDED and not asked_together([verdict], profile.num_seeds):
+                note = NOT_TOGETHER
+            if verdict.p is not None and (seeds := written_after(claim.name, profile.name)):
+                note = "; ".join(filter(None, (note, f"rule written after its runs ({seeds} seeds)")))
             cells.append(cell(verdict, claim.unit, note, FALLS if claim.name in fallen else ""))
         rows.append(f'<tr id="{anchor(claim.name)}">{statement(claim)}{"".join(cells)}</tr>')
     return page_table(["claim", *(profile.label for profile in columns)], rows, runs_line(records.given))
@@ -119,13 +127,53 @@ def scales() -> list[Profile]:
 
 
 def together(records: Records) -> Table:
-    """For each profile, how many verdicts there are, and how many would fall if all were to hold together (Holm)."""
+    """For each profile, how many verdicts stand if all are to hold together, and how many would under Holm's method."""
     records = records.noting()
     rows = []
     for profile in scales():
         judged = [claim.verdict(profile, records) for claim in CLAIMS.values()]
-        decided = sum(verdict.status in DECIDED for verdict in judged)
-        rows.append({"runs on": profile.label, "decided": decided, "would fall": len(fallen_by_holm(judged))})
+        decided = [verdict for verdict in judged if verdict.status in DECIDED]
+        asked = asked_together(judged, profile.num_seeds)
+        together = len(asked_together(decided, profile.num_seeds))
+        rows.append(
+            {
+                "runs on": profile.label,
+                "decided": len(decided),
+                NOT_TOGETHER: len(decided) - together,
+                "asked together": together,
+                "stand": together - len(fallen_together(asked, profile.num_seeds)),
+                "stand by Holm's method": together - len(fallen_by_holm(asked)),
+            }
+        )
+    return Table(rows).from_runs(records.given)
+
+
+def fallen(records: Records) -> Table:
+    """The verdicts that would fall if all of their profile were to hold together, by their chance."""
+    records = records.noting()
+    rows = []
+    for profile in scales():
+        judged = {claim.name: claim.verdict(profile, records) for claim in CLAIMS.values()}
+        found = fallen_together(judged.values(), profile.num_seeds)
+        for name, chance in sorted(found.items(), key=lambda item: item[1]):
+            claim, verdict = CLAIMS[name], judged[name]
+            row = {"claim": claim.statement, "runs on": profile.label, "alone": verdict.status}
+            rows.append(row | {"effect": numbers(verdict, claim.unit), "chance together": f"{100 * chance:.1f}%"})
+    return Table(rows).from_runs(records.given)
+
+
+def had_it_meant_less(records: Records, shares: Sequence[float] = (0.6, 0.5)) -> Table:
+    """The verdicts that would not be asked for if a net had learned only below such shares of the error of guessing."""
+    records = records.noting()
+    rows = []
+    for claim, profile in ((claim, profile) for claim in CLAIMS.values() if claim.of_learned for profile in scales()):
+        verdict = claim.verdict(profile, records)
+        if verdict.p is None:
+            continue
+        words = ["did not start" if claim.not_learned(profile, records, share) else verdict.status for share in shares]
+        if "did not start" in words:
+            row = {"claim": claim.statement, "runs on": profile.label, "below two thirds": verdict.status}
+            rows.append(row | {f"below {share:.0%}": word for share, word in zip(shares, words, strict=True)})
     return Table(rows).from_runs(records.given)
 
 
@@ -134,8 +182,8 @@ def fact_table() -> Html:
     rows = []
     for fact in FACTS.values():
         holds, evidence = checked(fact)
-        kind, word = ("supported", "holds") if holds else ("refuted", "fails")
-        found = f'<td class="verdict {kind}"><b>{word}</b></td><td>{escape(evidence)}</td>'
+        kind = ("consistent" if fact.consistency else "supported") if holds else "refuted"
+        found = f'<td class="verdict {kind}"><b>{fact.word(holds)}</b></td><td>{escape(evidence)}</td>'
         rows.append(f'<tr id="{anchor(fact.name)}">{statement(fact)}{found}</tr>')
     return page_table(["claim", "by construction", "evidence"], rows)
 
@@ -153,14 +201,16 @@ def score(records: Records) -> Table:
     return Table(rows).from_runs(records.given)
 
 
-def _counted(profile: Profile, records: Records) -> dict[str, int]:
-    counts = Counter(claim.verdict(profile, records).status for claim in CLAIMS.values())
+def _counted(profile: Profile, records: Records, claims: Iterable[Claim] | None = None) -> dict[str, int]:
+    claims = CLAIMS.values() if claims is None else claims
+    counts = Counter(claim.verdict(profile, records).status for claim in claims)
     return {status: counts[status] for status in STATUSES}
 
 
 def held() -> Counter[str]:
-    """How many facts hold, which counts as supported, and how many fail."""
-    return Counter("supported" if checked(fact)[0] else "refuted" for fact in FACTS.values())
+    """How many facts hold, which counts as supported, and how many fail; without those that are mere consistency."""
+    counted = (fact for fact in FACTS.values() if not fact.consistency)
+    return Counter("supported" if checked(fact)[0] else "refuted" for fact in counted)
 
 
 def covering(what: str) -> Iterator[Claim | Fact]:
@@ -185,14 +235,25 @@ def verdicts_on(what: str, records: Records) -> Markdown:
 
 
 def scoreboard(records: Records) -> Html:
-    """One line for each profile that has a verdict, the paper's schedule first, and one for what needs no run."""
+    """For each profile that has a verdict, the paper's schedule first, a line for the paper's claims, one for others'.
+
+    And one for what needs no run.
+    """
     lines = []
+    groups = {"the paper’s": paper_claims()}
+    groups["others’"] = [claim for claim in CLAIMS.values() if claim not in groups["the paper’s"]]
     for profile in scales():
-        counts = _counted(profile, records)
-        if counts["not yet run"] < len(CLAIMS):
-            lines.append(_score_line(profile.label, counts))
+        for whose, claims in groups.items():
+            counts = _counted(profile, records, claims)
+            if counts["not yet run"] < len(claims):
+                lines.append(_score_line(f"{profile.label}: {whose}", counts))
     lines.append(_score_line("by construction or arithmetic", held()))
     return Html("\n".join(['<dl class="scoreboard">', *lines, "</dl>"]))
+
+
+def paper_claims() -> list[Claim]:
+    """Those that test something the paper claims (`claims.PAPER_CLAIMS`)."""
+    return [claim for claim in CLAIMS.values() if PAPER_CLAIMS.keys() & claim.covers]
 
 
 def _score_line(what: str, counts: Mapping[str, int]) -> str:

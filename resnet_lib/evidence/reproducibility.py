@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from resnet_lib.display import Html, Table
-from resnet_lib.evidence.claims import CLAIMS
-from resnet_lib.evidence.ledger import best_verdict, cell, page_table, statement
+from resnet_lib.evidence.ledger import best_verdict, cell, page_table, paper_claims, statement
 from resnet_lib.evidence.rule import Verdict
 from resnet_lib.evidence.verdicts import scale
 from resnet_lib.runs.records import STUDIES, PublishedStudy, RunRecord, Study, load_published, load_study
@@ -19,6 +18,7 @@ TITLES = {
     "tiny-imagenet-25": "Tiny ImageNet",
     "tiny-imagenet-100": "Tiny ImageNet",
 }
+NOT_SEEN = "not seen at this scale"
 FULL = 64_000  # iterations of the paper's schedule on CIFAR-10
 
 Measured = RunRecord | Study | PublishedStudy
@@ -66,13 +66,18 @@ def _cost(what: str, group: Sequence[Measured]) -> dict[str, object]:
 
 
 def not_reproduced(records: Records) -> Html:
-    """The claims that the nearest runs to the paper's schedule do not support, and what they say instead."""
+    """The paper's claims that the nearest runs to its schedule do not support, and what they say instead."""
     rows = []
-    for claim in CLAIMS.values():
+    for claim in paper_claims():
         verdict = best_verdict(claim, records)
         if verdict.status != "supported":
-            rows.append(f"<tr>{statement(claim)}{cell(verdict, claim.unit, _where(verdict))}</tr>")
+            rows.append(f"<tr>{statement(claim)}{cell(verdict, claim.unit, _where(verdict), word=word(verdict))}</tr>")
     return page_table(["claim", "nearest to the paper's schedule"], rows)
+
+
+def word(verdict: Verdict) -> str:
+    """A verdict as a word about the paper: only runs by its own schedule can contradict it."""
+    return NOT_SEEN if verdict.status == "refuted" and verdict.profile != "paper" else verdict.status
 
 
 def _where(verdict: Verdict) -> str:
@@ -80,12 +85,12 @@ def _where(verdict: Verdict) -> str:
 
 
 def reproduced(records: Records) -> Table:
-    """How many claims have which verdict by the runs nearest to the paper's schedule, by the scale of these runs."""
-    judged = [best_verdict(claim, records) for claim in CLAIMS.values()]
+    """How many of the paper's claims have which verdict by the nearest runs to its schedule, by the scale of these."""
+    judged = [best_verdict(claim, records) for claim in paper_claims()]
     labels = dict.fromkeys(scale(verdict) for verdict in judged)
     return Table(
         {"decided on": label, "claims": len(here)}
-        | {status: sum(v.status == status for v in here) for status in dict.fromkeys(v.status for v in judged)}
+        | {said: sum(word(v) == said for v in here) for said in dict.fromkeys(map(word, judged))}
         for label in labels
         if (here := [verdict for verdict in judged if scale(verdict) == label])
     )

@@ -12,12 +12,14 @@ that an exact test does, too: of all ways to flip the signs of the differences f
 gives a mean so far out. Student's interval alone takes effects to be normal, and nets that sometimes fail are not. A
 share of right answers is judged by its exact binomial interval.
 
+All verdicts of a scale together: see `chances_together`.
+
 What no interval holds: that the test set is a sample too; that seeds were added until something was decided, so their
 number is fixed by the profile before the first is run; and what no seed has shown. A failure of one run in ten is
 missed by ten seeds a third of the time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isclose
 from statistics import mean, stdev
@@ -43,8 +45,9 @@ class Verdict:
 
     `p` is the probability, by the weaker of the two tests and on both sides, of so decided a result by chance at the
     threshold; None without a verdict. `more_seeds` is how many more seeds would decide what is undecided, at the
-    present mean and spread; None if it is decided, or if even `MOST_SEEDS` would not. `why` says what kept a claim
-    from being asked.
+    present mean and spread; None if it is decided, or if even `MOST_SEEDS` would not. `differences` are the effects'
+    distances from the threshold, seed by seed, from the nearer of two; empty where seeds are not what is judged.
+    `why` says what kept a claim from being asked.
     """
 
     claim: str
@@ -56,6 +59,7 @@ class Verdict:
     high: float | None
     p: float | None = None
     more_seeds: int | None = None
+    differences: tuple[float, ...] = ()
     why: str = ""
 
     def not_asked(self, status: Status, why: str) -> "Verdict":
@@ -87,9 +91,13 @@ def chance_above(effects: Sequence[float], threshold: float) -> float:
 
 def _chance_of_signs(differences: np.ndarray) -> float:
     """The share of all 2^n ways to flip signs that give a mean at least as high: exact for symmetric differences."""
-    ways = np.arange(2 ** len(differences))[:, None] >> np.arange(len(differences)) & 1
-    sums = (1 - 2 * ways) @ differences
+    sums = _all_signs(len(differences)) @ differences
     return float(np.mean(sums >= differences.sum() - 1e-9))
+
+
+def _all_signs(count: int) -> np.ndarray:
+    """All ways to give so many seeds a sign, (2^count, count); the first leaves all as they are."""
+    return 1 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
 
 
 def judge(claim: str, profile: str, effects: Sequence[float], threshold: float, rule: Rule = "above") -> Verdict:
@@ -105,11 +113,10 @@ def judge(claim: str, profile: str, effects: Sequence[float], threshold: float, 
         for_it = max(chance_above(effects, -threshold), chance_above(mirrored, -threshold))
         against = min(chance_above(effects, threshold), chance_above(mirrored, threshold))
     status = _status(for_it, against)
-    more = None
-    if status == "undecided":
-        edges = (threshold,) if rule == "above" else (-threshold, threshold)
-        more = _more_seeds(min(abs(effect - edge) for edge in edges), stdev(effects), len(effects))
-    return Verdict(claim, profile, status, len(effects), effect, low, high, min(1.0, 2 * min(for_it, against)), more)
+    edge = -threshold if rule == "within" and effect < 0 else threshold
+    more = _more_seeds(abs(effect - edge), stdev(effects), len(effects)) if status == "undecided" else None
+    p, differences = min(1.0, 2 * min(for_it, against)), tuple(value - edge for value in effects)
+    return Verdict(claim, profile, status, len(effects), effect, low, high, p, more, differences)
 
 
 def judge_share(claim: str, profile: str, right: int, asked: int, num_seeds: int, threshold: float) -> Verdict:
@@ -151,11 +158,53 @@ def _more_seeds(distance: float, deviation: float, num_seeds: int) -> int | None
     return None if needed is None else needed - num_seeds
 
 
-def fallen_by_holm(verdicts: Iterable[Verdict]) -> set[str]:
+def asked_together(verdicts: Iterable[Verdict], num_seeds: int) -> list[Verdict]:
+    """Those that the same seeds judge, all `num_seeds` of them; none if these are fewer than `MIN_FLIPS`."""
+    if num_seeds < MIN_FLIPS:
+        return []
+    return [verdict for verdict in verdicts if verdict.p is not None and len(verdict.differences) == num_seeds]
+
+
+def chances_together(differences: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """For each claim, how probable it is by chance that any claim as weak or weaker shows so much; on both sides.
+
+    The same seeds judge all claims, so each flip of a seed's sign flips it in every claim: however claims depend on
+    each other, the flips keep it. Each claim's differences are divided by their root mean square. What is left of the
+    mean, from 0 to 1, grows with Student's t, and by it the claims are compared. For the strongest claim it is the
+    largest of all under each of the 2^n flips that counts; for the next, the largest without the strongest, and so on
+    (step-down maxT; Westfall & Young 1993). No chance is below that of a stronger claim.
+
+    Args:
+        differences: from the threshold, one for each seed, of the same seeds in the same order for every claim.
+    """
+    values = np.array(list(differences.values()), dtype=float)
+    sizes = np.sqrt((values**2).mean(axis=1, keepdims=True))
+    values = np.divide(values, sizes, out=np.zeros_like(values), where=sizes > 0)
+    strengths = np.abs(values @ _all_signs(values.shape[1]).T) / values.shape[1]  # (claims, flips), first as they are
+    strongest_first = np.argsort(-strengths[:, 0], kind="stable")
+    names, chances, above = list(differences), {}, 0.0
+    for rank, claim in enumerate(strongest_first):
+        largest = strengths[strongest_first[rank:]].max(axis=0)
+        above = max(above, float(np.mean(largest >= strengths[claim, 0] - 1e-9)))
+        chances[names[claim]] = above
+    return chances
+
+
+def fallen_together(verdicts: Iterable[Verdict], num_seeds: int) -> dict[str, float]:
     """The claims of those decided that would not be if the chance of a single wrong verdict among all were 5%.
 
-    Holm's method: the least probable verdict is held to 5% over the number of claims, the next to 5% over one less, and
-    so on; from the first that fails, all fail.
+    Each with its chance, of those that can be `asked_together`.
+    """
+    asked = asked_together(verdicts, num_seeds)
+    chances = chances_together({verdict.claim: verdict.differences for verdict in asked}) if asked else {}
+    return {v.claim: chances[v.claim] for v in asked if v.status in DECIDED and chances[v.claim] > LEVEL}
+
+
+def fallen_by_holm(verdicts: Iterable[Verdict]) -> set[str]:
+    """Likewise by Holm's method, which does not know that claims share their seeds, and allows for the worst.
+
+    The least probable verdict is held to 5% over the number of claims, the next to 5% over one less, and so on; from
+    the first that fails, all fail.
     """
     judged = sorted((verdict for verdict in verdicts if verdict.p is not None), key=lambda verdict: verdict.p)
     standing = 0

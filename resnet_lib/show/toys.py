@@ -177,15 +177,16 @@ def guesses(records: Records) -> Html:
     records = records.noting()
     entries = to_guess(records)
     items = "\n".join(
-        f'<li data-verdict="{verdict}"><p>{escape(entry.statement)}</p>\n<details><summary>The verdict</summary>'
-        f'<p>{told} <a href="#{anchor(entry.name)}">In the ledger</a></p></details></li>'
-        for entry, verdict, told in entries
+        f'<li data-verdict="{verdict}"><p>{escape(entry.statement)}<br><small>{where}</small></p>\n'
+        f'<details><summary>The verdict</summary><p>{told} <a href="#{anchor(entry.name)}">In the ledger</a></p>'
+        "</details></li>"
+        for entry, verdict, told, where in entries
     )
     shown = f'<ol class="guesses">\n{items}\n</ol>\n{runs_line(records.given)}'
     return carrier("guesses", shown, {"answers": ANSWERS, "always": always(entries)})
 
 
-Guess = tuple[Claim | Fact, str, str]  # with its verdict, and how a page tells it
+Guess = tuple[Claim | Fact, str, str, str]  # with its verdict, how a page tells it, and by which runs if any
 
 
 def to_guess(records: Records) -> list[Guess]:
@@ -195,12 +196,12 @@ def to_guess(records: Records) -> list[Guess]:
 
 def always(entries: Sequence[Guess]) -> str:
     """How many are right for who says the same of all."""
-    usual, hits = Counter(verdict for _, verdict, _ in entries).most_common(1)[0]
+    usual, hits = Counter(verdict for _, verdict, _, _ in entries).most_common(1)[0]
     return f"“{ANSWERS[usual]}” throughout would be right {hits} times."
 
 
 def _judged(note: str, records: Records) -> Iterator[Guess]:
-    """The claims and facts that cover a note and have a verdict: with it, and how a page tells it."""
+    """The claims and facts that cover a note and have a verdict: with it, how a page tells it, and by which runs."""
     for entry in covering(note):
         if isinstance(entry, Fact):
             holds, evidence = checked(entry)
@@ -208,8 +209,8 @@ def _judged(note: str, records: Records) -> Iterator[Guess]:
                 entry,
                 "supported" if holds else "refuted",
                 f"<b>{'holds' if holds else 'fails'}</b>: {escape(evidence)}",
+                "by construction",
             )
         elif (verdict := best_verdict(entry, records)).status in ANSWERS:
-            numbers = verdicts.numbers(verdict, entry.unit)
-            where = verdicts.trained_on(entry, PROFILES[verdict.profile])
-            yield entry, verdict.status, f"<b>{verdict.status}</b> on {where}: {numbers}."
+            numbers, where = verdicts.numbers(verdict, entry.unit), verdicts.trained_on(entry, PROFILES[verdict.profile])
+            yield entry, verdict.status, f"<b>{verdict.status}</b> on {where}: {numbers}.", f"on {where}"

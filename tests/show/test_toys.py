@@ -159,7 +159,8 @@ def test_each_note_asks_for_its_first_verdict_in_the_ledger(quiz: str) -> None:
             if isinstance(entry, Fact) or ledger.best_verdict(entry, records).status in toys.ANSWERS
         ]
         assert link == min(judged, key=place.get)
-        assert item.p.text in rows[place[link]].td.text
+        assert item.p.contents[0] in rows[place[link]].td.text
+        assert item.small.text == "by construction" or item.small.text in item.details.text  # at which scale
 
 
 def test_what_is_right_is_what_the_ledger_says(quiz: str) -> None:

@@ -102,7 +102,10 @@ def sheet(root: Path, records: Records) -> str:
     """Ten claims of the ledger to judge, and on a second page what came out."""
     guesses = toys.to_guess(records)
     choices = "".join(f"<span>☐ {words}</span> " for words in toys.ANSWERS.values())
-    claims = (f"<li><p>{escape(entry.statement)}</p><p class='choices'>{choices}</p></li>" for entry, _, _ in guesses)
-    answers = (f"<li><p>{escape(entry.statement)}</p><p>{told}</p></li>" for entry, _, told in guesses)
+    claims = (
+        f"<li><p>{escape(entry.statement)} <small>({where})</small></p><p class='choices'>{choices}</p></li>"
+        for entry, _, _, where in guesses
+    )
+    answers = (f"<li><p>{escape(entry.statement)}</p><p>{told}</p></li>" for entry, _, told, _ in guesses)
     template = Template((root / FOLDER / "sheet.html").read_text())
     return template.substitute(claims="\n".join(claims), answers="\n".join(answers), always=toys.always(guesses))

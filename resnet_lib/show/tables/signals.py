@@ -54,7 +54,10 @@ def path_lengths(records: Records, depths: Sequence[int]) -> Table:
 
 
 def slowed_down(profiles: Sequence[Profile], records: Records) -> Table:
-    """By how much twelve more layers multiply the time until a net has learned, from geometric means over seeds."""
+    """By how much twelve more layers multiply the time until a net has learned, from geometric means over seeds.
+
+    A net that has not learned by the end has taken the whole run, or more.
+    """
     records = records.noting()
     rows = []
     for profile in profiles:
@@ -64,6 +67,7 @@ def slowed_down(profiles: Sequence[Profile], records: Records) -> Table:
             for one, other in pairwise(DEPTHS):
                 known = times[one] and times[other]
                 factor = geometric_mean(times[other]) / geometric_mean(times[one]) if known else None
-                row[f"{one} to {other} layers"] = f"× {factor:.2f}" if known else "not yet run"
+                more = " or more" if profile.recipe.iterations in times[other] else ""
+                row[f"{one} to {other} layers"] = f"× {factor:.2f}{more}" if known else "not yet run"
             rows.append(row)
     return Table(rows).from_runs(records.given)
