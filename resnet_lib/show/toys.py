@@ -212,5 +212,6 @@ def _judged(note: str, records: Records) -> Iterator[Guess]:
                 "by construction",
             )
         elif (verdict := best_verdict(entry, records)).status in ANSWERS:
-            numbers, where = verdicts.numbers(verdict, entry.unit), verdicts.trained_on(entry, PROFILES[verdict.profile])
+            numbers = verdicts.numbers(verdict, entry.unit)
+            where = verdicts.trained_on(entry, PROFILES[verdict.profile])
             yield entry, verdict.status, f"<b>{verdict.status}</b> on {where}: {numbers}.", f"on {where}"

@@ -65,25 +65,32 @@ def parts_of_scatter(records: Sequence[RunRecord]) -> Table:
 
 
 def twins(profile: Profile, records: Records) -> Table:
-    """ResNet-20 and its twins at the end: test errors, and how many test images the two answer differently."""
+    """ResNet-20 and its twins at the end, mean and range over seeds: on how many test images the two differ."""
     records = records.noting()
     rows = []
     for name in ("one-bit", "one-bit-bf16"):
-        for study in studied(name, profile, records, [resnet(20)]):
-            values = dict(zip(study.label, study.value, strict=True))
-            for twin in [label.removesuffix(", differ") for label in values if label.endswith(", differ")]:
-                rows.append(
-                    {
-                        "trained in": study.provenance.precision,
-                        "seed": study.config.seed,
-                        "twin": twin,
-                        "test error (%)": f"{values['whole net']:.2f}",
-                        "the twin's (%)": f"{values[f'{twin}, test error']:.2f}",
-                        "answered differently (%)": f"{values[f'{twin}, differ']:.2f}",
-                        "one of the two right (%)": f"{values[f'{twin}, one right']:.2f}",
-                    }
-                )
+        found = studied(name, profile, records, [resnet(20)])
+        each = [dict(zip(study.label, study.value, strict=True)) for study in found]
+        labels = each[0] if each else ()
+        for twin in [label.removesuffix(", differ") for label in labels if label.endswith(", differ")]:
+            rows.append(
+                {
+                    "trained in": found[0].provenance.precision,
+                    "twin": twin,
+                    "seeds": len(each),
+                    "answered differently (%)": _range([values[f"{twin}, differ"] for values in each]),
+                    "one of the two right (%)": _range([values[f"{twin}, one right"] for values in each]),
+                    "test errors apart (points)": _range(
+                        [abs(values["whole net"] - values[f"{twin}, test error"]) for values in each]
+                    ),
+                }
+            )
     return Table(rows).from_runs(records.given)
+
+
+def _range(values: Sequence[float]) -> str:
+    """Mean, lowest and highest: 6.7 (6.2 to 7.9)."""
+    return f"{mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
 def elsewhere(profile: Profile, records: Records) -> Table:
