@@ -47,19 +47,23 @@ def two_facts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_table_has_a_row_for_every_claim_and_a_verdict_for_every_profile(records: Records) -> None:
     rows = BeautifulSoup(ledger.table(records), "html.parser").find_all("tr")[1:]
-    assert [row.td.contents[0] for row in rows] == [claim.statement for claim in CLAIMS.values()]
+    assert [row.td.contents[0].strip() for row in rows] == [claim.statement for claim in CLAIMS.values()]
     assert all(len(row.find_all("td", class_="verdict")) == len(PROFILES) for row in rows)
     _, quick, small = rows[0].find_all("td", class_="verdict")  # the paper's schedule first
     assert small["class"] == ["verdict", "supported"]
-    assert small.text == "supported+31.0 points (+28.5 to +33.5), n=3"
+    assert small.text == "supported+31.0 points (+28.5 to +33.5), n=3Needs more than 0.5."
+    assert (small["data-verdict"], small["data-seeds"], small["data-effect"]) == ("supported", "3", "31")
+    assert not quick.has_attr("data-effect")
     assert quick.text == "not yet run"
-    assert rows[0].a["href"] == "01_degradation.html"
+    assert rows[0].small.a["href"] == "01_degradation.html"
+    assert [row.td.a["href"] for row in rows] == [f"#{row['id']}" for row in rows]  # each has an address
 
 
 def test_facts_are_checked_when_the_table_is_made(two_facts: None) -> None:
     rows = BeautifulSoup(ledger.fact_table(), "html.parser").find_all("tr")[1:]
     assert [row.find(class_="verdict").text for row in rows] == ["holds", "fails"]
-    assert rows[0].td.contents[0] == "One is <one>."
+    assert rows[0].td.contents[0].strip() == "One is <one>."
+    assert rows[0].td.a["href"] == "#claim-made-up"
     assert "1 != 2" in rows[1].text
 
 

@@ -12,7 +12,7 @@ from resnet_lib.errors import lookup
 from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Claim
 from resnet_lib.evidence.facts import FACTS, Fact, checked
 from resnet_lib.evidence.rule import DECIDED, Verdict, fallen_by_holm
-from resnet_lib.evidence.verdicts import brief, known, number, numbers, seconds_per_seed, sentence, would_decide
+from resnet_lib.evidence.verdicts import asked, brief, known, number, numbers, seconds_per_seed, sentence, would_decide
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records
 
@@ -20,10 +20,17 @@ STATUSES = ("supported", "refuted", "undecided", "did not start", "nothing to ga
 FALLS = "†"  # marks a verdict that would fall if all were to hold together
 
 
-def statement(entry: Claim | Fact) -> str:
+def statement(entry: Claim | Fact, link: str = "") -> str:
     """A row's first cell: the statement, then in small where it is made, and a link to the chapter that tests it."""
     chapter = f'<a href="{entry.chapter}.html">chapter {int(entry.chapter[:2])}</a>'
-    return f"<td>{escape(entry.statement)}<br><small>{escape(entry.source)}; {chapter}</small></td>"
+    return f"<td>{escape(entry.statement)}{link}<br><small>{escape(entry.source)}; {chapter}</small></td>"
+
+
+def _row(entry: Claim | Fact, cells: str) -> str:
+    """A row of the ledger's page, which has an address of its own."""
+    at = anchor(entry.name)
+    link = f' <a class="own-address" href="#{at}" aria-label="Link to the claim {escape(entry.name)}">#</a>'
+    return f'<tr id="{at}">{statement(entry, link)}{cells}</tr>'
 
 
 def page_table(heads: Sequence[str], rows: Sequence[str], below: str = "") -> Html:
@@ -33,11 +40,14 @@ def page_table(heads: Sequence[str], rows: Sequence[str], below: str = "") -> Ht
 
 
 def cell(verdict: Verdict, unit: str, note: str = "", mark: str = "") -> str:
-    """One verdict as a table cell, with what is to be noted of it in small."""
+    """One verdict as a table cell, with what is to be noted of it in small, and the numbers that rows are sorted by."""
     kind = verdict.status.replace(" ", "-")
     shown = numbers(verdict, unit)
     below = f"<br><small>{escape(note)}</small>" if note else ""
-    return f'<td class="verdict {kind}"><b>{verdict.status}{mark}</b>{f"<br>{shown}" if shown else ""}{below}</td>'
+    known = "" if verdict.effect is None else f' data-seeds="{verdict.num_seeds}"'
+    known += f' data-effect="{verdict.effect:.4g}"' if known and unit == "points" else ""  # other units do not compare
+    text = f"<b>{verdict.status}{mark}</b>{f'<br>{shown}' if shown else ''}{below}"
+    return f'<td class="verdict {kind}" data-verdict="{verdict.status}"{known}>{text}</td>'
 
 
 def told(entry: Claim | Fact, records: Records, wording: Callable[[Claim, Verdict], str]) -> list[str]:
@@ -91,9 +101,10 @@ def summary(names: Sequence[str], records: Records) -> Table:
 
 
 def table(records: Records) -> Html:
-    """Every claim that runs decide: statement, source, chapter, and per profile the verdict, effect and interval.
+    """Every claim that runs decide: statement, source, chapter, and per profile verdict, effect, interval, threshold.
 
-    The paper's schedule comes first. `FALLS` marks the verdicts of a profile that would fall under Holm's method.
+    The paper's schedule comes first. `FALLS` marks the verdicts of a profile that would fall under Holm's method. On a
+    page, book/_static/explore.js filters and sorts it.
     """
     records = records.noting()
     columns = {}
@@ -108,8 +119,9 @@ def table(records: Records) -> Html:
             note = verdict.why
             if verdict.status == "undecided":
                 note = would_decide(verdict, seconds_per_seed(claim, profile, records))
-            cells.append(cell(verdict, claim.unit, note, FALLS if claim.name in fallen else ""))
-        rows.append(f'<tr id="{anchor(claim.name)}">{statement(claim)}{"".join(cells)}</tr>')
+            needs = "" if verdict.why or verdict.effect is None else f"Needs {asked(claim)}. "
+            cells.append(cell(verdict, claim.unit, f"{needs}{note}".strip(), FALLS if claim.name in fallen else ""))
+        rows.append(_row(claim, "".join(cells)))
     return page_table(["claim", *(profile.label for profile in columns)], rows, runs_line(records.given))
 
 
@@ -136,7 +148,7 @@ def fact_table() -> Html:
         holds, evidence = checked(fact)
         kind, word = ("supported", "holds") if holds else ("refuted", "fails")
         found = f'<td class="verdict {kind}"><b>{word}</b></td><td>{escape(evidence)}</td>'
-        rows.append(f'<tr id="{anchor(fact.name)}">{statement(fact)}{found}</tr>')
+        rows.append(_row(fact, found))
     return page_table(["claim", "by construction", "evidence"], rows)
 
 
