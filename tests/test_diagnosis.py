@@ -162,7 +162,7 @@ def test_each_case_has_a_next_step_of_its_own() -> None:
     told += [diagnose(run(80, 80), run(*errors, HEADED)) for errors in ((80, 80), (10, 12))]
     assert [d.case for d in told] == [FINE, OVERFITS, UNDECIDED, CANNOT_FIT, TOO_RIGID]
     assert len({d.next_step for d in told}) == 5
-    assert "with_head" in told[2].next_step
+    assert "small head" in told[2].next_step
     assert str(told[0]).splitlines()[0] == "Case: fine"
     assert max(map(len, str(told[3]).splitlines())) <= 80
 
