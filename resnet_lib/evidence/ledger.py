@@ -12,7 +12,7 @@ from resnet_lib.errors import lookup
 from resnet_lib.evidence.claims import CLAIMS, TO_COVER, Claim
 from resnet_lib.evidence.facts import FACTS, Fact, checked
 from resnet_lib.evidence.rule import DECIDED, Verdict, fallen_by_holm
-from resnet_lib.evidence.verdicts import asked, brief, known, number, numbers, seconds_per_seed, sentence, would_decide
+from resnet_lib.evidence.verdicts import asked, brief, known, numbers, seconds_per_seed, sentence, would_decide
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records
 
@@ -78,26 +78,8 @@ def findings(names: Sequence[str], records: Records) -> Markdown:
     lines = []
     for entry in (lookup(CLAIMS | FACTS, name, "claim") for name in names):
         lines += [f"**{entry.statement}** ({entry.source})"]
-        lines += [*(f"- {text}" for text in told(entry, records, _in_full(records))), ""]
+        lines += [*(f"- {text}" for text in told(entry, records, _in_full(records)) or ["*not yet run*"]), ""]
     return Markdown("\n".join(lines))
-
-
-def summary(names: Sequence[str], records: Records) -> Table:
-    """What the records say of some claims, profile by profile: verdict, mean effect and number of seeds.
-
-    Raises:
-        UserError: a name is no claim's.
-    """
-    records = records.noting()
-    rows = []
-    for claim in (lookup(CLAIMS, name, "claim") for name in names):
-        row = {"claim": claim.statement, "source": claim.source}
-        for profile in PROFILES.values():
-            verdict = claim.verdict(profile, records)
-            effect = "" if verdict.effect is None else f": {number(verdict.effect, claim.unit)} (n={verdict.num_seeds})"
-            row[profile.label] = verdict.status + effect
-        rows.append(row)
-    return Table(rows).from_runs(records.given)
 
 
 def table(records: Records) -> Html:
