@@ -2,6 +2,7 @@
 
 import inspect
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from statistics import mean, stdev
 from typing import ClassVar
@@ -9,9 +10,11 @@ from typing import ClassVar
 import pandas as pd
 
 from resnet_lib.runs.experiments import home
+from resnet_lib.runs.profiles import scale_of
 from resnet_lib.runs.records import RunRecord, Study
 
 NO_RUN = "no run yet"
+MOST_GROUPS = 4  # of runs that stand in the open below a table
 
 
 def spread(values: Sequence[float]) -> str:
@@ -85,28 +88,38 @@ class Table(pd.DataFrame):
         return self
 
     def _repr_html_(self) -> str:
-        table = self.to_html(index=False, border=0)
+        """Digests stand in a comment: a test notices that one has changed, and nobody has to read it."""
+        table = self.drop(columns="digest", errors="ignore").to_html(index=False, border=0)
+        if "digest" in self:
+            table += f"\n<!-- {' '.join(map(str, self['digest']))} -->"
         return table if self.made_from is None else f"{table}\n{runs_line(self.made_from)}"
 
 
 def runs_line(records: Iterable[RunRecord | Study]) -> Html:
-    """What stands below a table: how many runs of which suites and profiles it was made from, if there are any yet.
+    """What stands below a table: how many runs it was made from, and on what; more than `MOST_GROUPS` are folded away.
 
     It carries the name of the page that lists them, and their digests, and is plain text: a notebook on Colab has no
     such page beside it. Where the pages are, tools/book/extensions/run_pages.py makes links of it.
     """
     runs = dict.fromkeys(record.config for record in records)
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str, str], list[str]] = {}
     for run in runs:
         if place := home(run):  # a run that only a live cell makes has none, and no page
-            groups.setdefault((place.page, f"{place.suite.name}, {place.profile.name}"), []).append(run.digest)
-    parts = [
-        f'<span data-page="{page}" data-runs="{" ".join(digests)}">{len(digests)} of {name}</span>'
-        for (page, name), digests in groups.items()
-    ]
-    if runs and not parts:
+            groups.setdefault((scale_of(run), place.suite.name, place.page), []).append(run.digest)
+    if runs and not groups:
         return Html()
-    return Html(f'<p class="runs">Runs: {"; ".join(parts) or "none yet"}</p>')
+    sharing = Counter(scale for scale, *_ in groups)
+    parts = [
+        f'<span data-page="{page}" data-runs="{" ".join(digests)}">'
+        f"{len(digests)} run{'s' if len(digests) > 1 else ''} on {scale}</span>"
+        + (f" ({suite})" if sharing[scale] > 1 else "")
+        for (scale, suite, page), digests in groups.items()
+    ]
+    line = f'<p class="runs">{"; ".join(parts) or "No runs yet"}</p>'
+    if len(parts) > MOST_GROUPS:
+        count = sum(map(len, groups.values()))
+        line = f'<details class="runs"><summary>Made from {count:,} runs</summary>{line}</details>'
+    return Html(line)
 
 
 def plain_text(table: pd.DataFrame) -> str:

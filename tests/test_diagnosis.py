@@ -162,7 +162,7 @@ def test_each_case_has_a_next_step_of_its_own() -> None:
     told += [diagnose(run(80, 80), run(*errors, HEADED)) for errors in ((80, 80), (10, 12))]
     assert [d.case for d in told] == [FINE, OVERFITS, UNDECIDED, CANNOT_FIT, TOO_RIGID]
     assert len({d.next_step for d in told}) == 5
-    assert "with_head" in told[2].next_step
+    assert "small head" in told[2].next_step
     assert str(told[0]).splitlines()[0] == "Case: fine"
     assert max(map(len, str(told[3]).splitlines())) <= 80
 
@@ -333,6 +333,12 @@ def test_the_table_marks_errors(save: Save) -> None:
     assert list(table["right"]) == ["yes"] * 5 + ["no"] + ["yes"] * 2
     assert list(table["from the curves alone"])[:4] == [FINE, UNDECIDED, OVERFITS, UNDECIDED]
     assert list(table["with the second run"])[4:] == [FINE, FINE, OVERFITS, TOO_RIGID]
+    assert tables.diagnoses_by_case(records.select(SUITE.runs(SMALL))).values.tolist() == [
+        [FINE, "2 of 2", "2 of 2"],
+        [CANNOT_FIT, "1 of 2", "0 of 2"],
+        [OVERFITS, "2 of 2", "2 of 2"],
+        [TOO_RIGID, "2 of 2", "0 of 2"],
+    ]
 
 
 def test_any_runs_can_be_tabulated() -> None:

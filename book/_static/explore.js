@@ -288,9 +288,62 @@ function label(table) {
   table.classList.add("labelled");
 }
 
+// The ledger, in which a scale is a column. All scales together sort by the first that has a number, the fullest.
+function filterLedger(table) {
+  const body = table.tBodies[0];
+  const rows = [...body.rows];
+  const scales = [...table.tHead.rows[0].cells].slice(1).map((head) => head.textContent);
+  const verdicts = (row) => [...row.querySelectorAll("td.verdict")];
+  const given = rows.flatMap(verdicts).map((cell) => cell.dataset.verdict);
+  const chapter = (row) => row.querySelector("small a").textContent;
+  const distinct = (texts) => [...new Set(texts)];
+  const count = element("output", { role: "status" });
+
+  function choice(name, ...options) {
+    const select = element("select", {}, ...options.map((option) => new Option(...[option].flat())));
+    select.addEventListener("change", update);
+    return [select, element("label", {}, name, select)];
+  }
+
+  const [verdict, ofVerdict] = choice("verdict", "any", ...distinct(given));
+  const [scale, ofScale] = choice("scale", "all", ...scales);
+  const [part, ofPart] = choice("chapter", "all", ...distinct(rows.map(chapter)));
+  const [order, ofOrder] = choice("sorted by", "chapter", ["effect in points", "effect"], "seeds");
+
+  function update() {
+    const asked = (row) => verdicts(row).filter((_, index) => !scale.selectedIndex || scale.selectedIndex === index + 1);
+    const key = (row) => Number(asked(row).find((cell) => order.value in cell.dataset)?.dataset[order.value] ?? -Infinity);
+    for (const row of rows) {
+      row.hidden = (part.selectedIndex && chapter(row) !== part.value)
+        || (verdict.selectedIndex && !asked(row).some((cell) => cell.dataset.verdict === verdict.value));
+      for (const cell of verdicts(row)) cell.hidden = !asked(row).includes(cell);
+    }
+    [...table.tHead.rows[0].cells].slice(1).forEach((head, index) => {
+      head.hidden = Boolean(scale.selectedIndex) && scale.selectedIndex !== index + 1;
+    });
+    body.append(...(order.selectedIndex ? [...rows].sort((a, b) => key(b) - key(a) || 0) : rows));
+    count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} claims`;
+  }
+
+  const form = element("form", { class: "explore-form" }, ofVerdict, ofScale, ofPart, ofOrder, count);
+  // A link to a claim shows it, whatever was chosen before.
+  function follow() {
+    const row = rows.find((one) => `#${one.id}` === location.hash);
+    if (!row?.hidden) return;
+    form.reset();
+    update();
+    row.scrollIntoView();
+  }
+
+  addEventListener("hashchange", follow);
+  table.before(form);
+  update();
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".cell_output .output.text_html:has(table.dataframe)").forEach(markWide);
   document.querySelectorAll("table.ledger").forEach(label);
+  document.querySelectorAll("table.ledger:has(tr[id] td.verdict + td.verdict)").forEach(filterLedger);
   document.querySelectorAll(".explore-curves").forEach(exploreCurves);
   document.querySelectorAll(".explore-nets").forEach(exploreNets);
   document.querySelectorAll(".explore-depth").forEach(playDepth);

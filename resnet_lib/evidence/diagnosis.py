@@ -23,9 +23,7 @@ HIGH_TRAINING = 1 / 8  # of guessing; at most 0.05 in nets that fit, at least 0.
 WIDE_GAP = 1 / 5  # of guessing; at most 0.12 in the fine net, at least 0.34 in the one that overfits
 HEAD_HELPS = 1 / 3  # of both errors left by a head; at most 0.11 where it was missing, at least 1.08 where it was not
 
-SECOND_RUN = (
-    "Train the same net again with a small head of one or two hidden FC layers, and pass its record as `with_head`."
-)
+SECOND_RUN = "Train the same net again with a small head of one or two hidden FC layers."
 STRONGER_BACKBONE = (
     "Change the backbone, not the head. First make it trainable (shortcuts, batch norm, learning rate, a schedule "
     "that ends); only then make it larger."

@@ -13,19 +13,35 @@ from resnet_lib.evidence.claims import CLAIMS, PAPER_CLAIMS, TO_COVER, Claim
 from resnet_lib.evidence.claims_log import written_after
 from resnet_lib.evidence.facts import FACTS, Fact, checked
 from resnet_lib.evidence.rule import DECIDED, Verdict, asked_together, fallen_by_holm, fallen_together
-from resnet_lib.evidence.verdicts import brief, known, number, numbers, seconds_per_seed, sentence, would_decide
+from resnet_lib.evidence.verdicts import (
+    asked,
+    brief,
+    known,
+    numbers,
+    seconds_per_seed,
+    sentence,
+    trained_on,
+    would_decide,
+)
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records
 
 STATUSES = ("supported", "refuted", "undecided", "did not start", "nothing to gain", "not yet run")
 FALLS = "†"  # marks a verdict that would fall if all were to hold together
-NOT_TOGETHER = "not asked together"
+NOT_TOGETHER = "Not asked together"
 
 
-def statement(entry: Claim | Fact) -> str:
+def statement(entry: Claim | Fact, link: str = "") -> str:
     """A row's first cell: the statement, then in small where it is made, and a link to the chapter that tests it."""
     chapter = f'<a href="{entry.chapter}.html">chapter {int(entry.chapter[:2])}</a>'
-    return f"<td>{escape(entry.statement)}<br><small>{escape(entry.source)}; {chapter}</small></td>"
+    return f"<td>{escape(entry.statement)}{link}<br><small>{escape(entry.source)}; {chapter}</small></td>"
+
+
+def _row(entry: Claim | Fact, cells: str) -> str:
+    """A row of the ledger's page, which has an address of its own."""
+    at = anchor(entry.name)
+    link = f' <a class="own-address" href="#{at}" aria-label="Link to the claim {escape(entry.name)}">#</a>'
+    return f'<tr id="{at}">{statement(entry, link)}{cells}</tr>'
 
 
 def page_table(heads: Sequence[str], rows: Sequence[str], below: str = "") -> Html:
@@ -35,12 +51,17 @@ def page_table(heads: Sequence[str], rows: Sequence[str], below: str = "") -> Ht
 
 
 def cell(verdict: Verdict, unit: str, note: str = "", mark: str = "", word: str = "") -> str:
-    """One verdict as a table cell, in a word of its own if need be, with what is to be noted of it in small."""
+    """One verdict as a table cell, in a word of its own if need be, with what is to be noted of it in small.
+
+    It carries the numbers that rows are sorted by.
+    """
     word = word or verdict.status
     shown = numbers(verdict, unit)
     below = f"<br><small>{escape(note)}</small>" if note else ""
-    kind = word.replace(" ", "-")
-    return f'<td class="verdict {kind}"><b>{word}{mark}</b>{f"<br>{shown}" if shown else ""}{below}</td>'
+    known = "" if verdict.effect is None else f' data-seeds="{verdict.num_seeds}"'
+    known += f' data-effect="{verdict.effect:.4g}"' if known and unit == "points" else ""  # other units do not compare
+    text = f"<b>{word}{mark}</b>{f'<br>{shown}' if shown else ''}{below}"
+    return f'<td class="verdict {word.replace(" ", "-")}" data-verdict="{word}"{known}>{text}</td>'
 
 
 def told(entry: Claim | Fact, records: Records, wording: Callable[[Claim, Verdict], str]) -> list[str]:
@@ -71,33 +92,15 @@ def findings(names: Sequence[str], records: Records) -> Markdown:
     lines = []
     for entry in (lookup(CLAIMS | FACTS, name, "claim") for name in names):
         lines += [f"**{entry.statement}** ({entry.source})"]
-        lines += [*(f"- {text}" for text in told(entry, records, _in_full(records))), ""]
+        lines += [*(f"- {text}" for text in told(entry, records, _in_full(records)) or ["*not yet run*"]), ""]
     return Markdown("\n".join(lines))
 
 
-def summary(names: Sequence[str], records: Records) -> Table:
-    """What the records say of some claims, profile by profile: verdict, mean effect and number of seeds.
-
-    Raises:
-        UserError: a name is no claim's.
-    """
-    records = records.noting()
-    rows = []
-    for claim in (lookup(CLAIMS, name, "claim") for name in names):
-        row = {"claim": claim.statement, "source": claim.source}
-        for profile in PROFILES.values():
-            verdict = claim.verdict(profile, records)
-            effect = "" if verdict.effect is None else f": {number(verdict.effect, claim.unit)} (n={verdict.num_seeds})"
-            row[profile.label] = verdict.status + effect
-        rows.append(row)
-    return Table(rows).from_runs(records.given)
-
-
 def table(records: Records) -> Html:
-    """Every claim that runs decide: statement, source, chapter, and per profile the verdict, effect and interval.
+    """Every claim that runs decide: statement, source, chapter, and per profile verdict, effect, interval, threshold.
 
     The paper's schedule comes first. `FALLS` marks the verdicts of a profile that would fall if all were to hold
-    together, and what cannot be asked that says so.
+    together, and what cannot be asked that says so. On a page, book/_static/explore.js filters and sorts it.
     """
     records = records.noting()
     columns = {}
@@ -116,8 +119,11 @@ def table(records: Records) -> Html:
                 note = NOT_TOGETHER
             if verdict.p is not None and (seeds := written_after(claim.name, profile.name)):
                 note = "; ".join(filter(None, (note, f"rule written after its runs ({seeds} seeds)")))
-            cells.append(cell(verdict, claim.unit, note, FALLS if claim.name in fallen else ""))
-        rows.append(f'<tr id="{anchor(claim.name)}">{statement(claim)}{"".join(cells)}</tr>')
+            needs = "" if verdict.why or verdict.effect is None else f"Needs {asked(claim)}. "
+            where = trained_on(claim, profile)
+            at = "" if verdict.effect is None or where == profile.label else f"On {where}. "
+            cells.append(cell(verdict, claim.unit, f"{at}{needs}{note}".strip(), FALLS if claim.name in fallen else ""))
+        rows.append(_row(claim, "".join(cells)))
     return page_table(["claim", *(profile.label for profile in columns)], rows, runs_line(records.given))
 
 
@@ -184,7 +190,7 @@ def fact_table() -> Html:
         holds, evidence = checked(fact)
         kind = ("consistent" if fact.consistency else "supported") if holds else "refuted"
         found = f'<td class="verdict {kind}"><b>{fact.word(holds)}</b></td><td>{escape(evidence)}</td>'
-        rows.append(f'<tr id="{anchor(fact.name)}">{statement(fact)}{found}</tr>')
+        rows.append(_row(fact, found))
     return page_table(["claim", "by construction", "evidence"], rows)
 
 

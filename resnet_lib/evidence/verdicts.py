@@ -46,6 +46,13 @@ def numbers(verdict: Verdict, unit: str) -> str:
     return amount(verdict, unit) + (f" ({between})" if between else "") + f", n={verdict.num_seeds}"
 
 
+def asked(claim: Claim) -> str:
+    """What the effect and its whole interval have to be: more than 0.5."""
+    return (
+        f"less than {claim.threshold:g} on either side" if claim.rule == "within" else f"more than {claim.threshold:g}"
+    )
+
+
 def scale(verdict: Verdict) -> str:
     """Which images and how long: clothes, 400 steps."""
     return PROFILES[verdict.profile].label
@@ -91,9 +98,8 @@ def sentence(claim: Claim, verdict: Verdict, seconds: float | None = None) -> st
     text += f"{claim.effect.text}: {amount(verdict, claim.unit)}"
     if verdict.low is None:
         return f"{text}; a verdict needs {MIN_SEEDS} seeds."
-    asked = "less than {:g} on either side" if claim.rule == "within" else "more than {:g}"
     text += f", 95% interval {interval_text(verdict, claim.unit)}"
-    text += "." if verdict.why else f"; {asked.format(claim.threshold)} needed."
+    text += "." if verdict.why else f"; {asked(claim)} needed."
     return text + (f" {would_decide(verdict, seconds)}" if verdict.status == "undecided" else "")
 
 

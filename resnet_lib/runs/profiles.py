@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from resnet_lib.runs.config import DataConfig, Recipe, changed
+from resnet_lib.runs.config import DataConfig, Recipe, RunConfig, changed
 
 PAPER_RECIPE = Recipe(
     iterations=64_000,
@@ -127,3 +127,21 @@ PROFILES = {
     )
 }
 """From a minute a run to hours a run. Nothing but `quick` and `paper` ever needs CIFAR-10 or Tiny ImageNet."""
+
+IMAGES = {
+    "fashion-mnist-mini": "clothes",
+    "cifar10": "CIFAR-10",
+    "tiny-imagenet-25": "25 classes of Tiny ImageNet",
+    "tiny-imagenet-100": "100 classes of Tiny ImageNet",
+    "breast-cancer": "features of breast cancer",
+    "wine": "features of wine",
+}
+"""What readers are told a data set is, where its own name does not say it."""
+
+
+def scale_of(config: RunConfig) -> str:
+    """On what a run was trained and for how long, for readers: the label of a profile, or images and steps."""
+    data, iterations = config.data, config.recipe.iterations
+    labels = {(profile.data.name, profile.recipe.iterations): profile.label for profile in PROFILES.values()}
+    told = labels.get((data.name, iterations), f"{IMAGES.get(data.name, data.name)}, {iterations:,} steps")
+    return told if data.num_train is None else f"{told}, {data.num_train:,} images"

@@ -294,6 +294,7 @@ def test_the_values_shown_are_those_of_the_page(page: Page) -> None:
 
 
 TOY = "notebooks/00_measured.html"
+LEDGER = "notebooks/13_ledger.html"
 
 
 def test_the_toy_goes_deeper_and_gets_its_shortcuts_by_keyboard(page: Page) -> None:
@@ -370,6 +371,50 @@ def test_verdicts_are_guessed_by_keyboard_and_then_shown_with_a_score(page: Page
     assert quiz.get_by_role("status").inner_text().startswith(f"{len(items) - 2} of {len(items)} right.")
     assert quiz.locator("summary").all_inner_texts()[:3] == ["No guess", "Wrong", "Right"]
     assert all(one.is_visible() for one in told.all())
+
+
+def test_the_ledger_is_filtered_and_sorted_by_keyboard(page: Page) -> None:
+    read(page, LEDGER)
+    table, form = page.locator("table.ledger").first, page.locator("form.explore-form")
+    rows = table.locator("tbody tr:visible")
+    claims = rows.count()
+
+    def choose(field: str, option: str) -> None:
+        form.get_by_label(field, exact=True).focus()
+        page.keyboard.type(option)
+        assert form.get_by_label(field, exact=True).evaluate("one => one.selectedOptions[0].text") == option
+
+    choose("verdict", "refuted")
+    assert 0 < rows.count() < claims and rows.count() == table.locator("tr:visible:has(td.refuted)").count()
+    assert form.get_by_role("status").inner_text() == f"{rows.count()} of {claims} claims"
+    shown = rows.count()
+    small = ledger.scales()[-1]
+    choose("scale", small.label)
+    assert 0 < rows.count() <= shown
+    assert (
+        rows.count() == rows.locator("td.verdict.refuted:visible").count() == rows.locator("td.verdict:visible").count()
+    )
+    assert table.locator("thead th:visible").all_inner_texts() == ["claim", small.label]
+    choose("sorted by", "effect in points")
+    points = rows.locator("td.verdict:visible").evaluate_all("all => all.flatMap(one => one.dataset.effect ?? [])")
+    assert len(points) > 1 and [*map(float, points)] == sorted(map(float, points), reverse=True)
+    choose("verdict", "any")
+    choose("chapter", "chapter 4")
+    assert set(rows.locator("small a").all_inner_texts()) == {"chapter 4"}
+    hidden = table.locator("#claim-degradation")
+    assert not hidden.is_visible()
+    page.evaluate("location.hash = '#claim-degradation'")  # as a link to it does
+    hidden.wait_for(state="visible")
+    assert rows.count() == claims
+
+
+def test_a_claim_has_an_address_that_is_followed_by_keyboard(page: Page) -> None:
+    read(page, LEDGER)
+    link = page.locator("#claim-degradation").get_by_role("link", name="Link to the claim degradation")
+    assert link.inner_text() == "#" and link.is_visible()
+    link.focus()
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#claim-degradation")
 
 
 def test_on_paper_there_are_no_controls(page: Page) -> None:

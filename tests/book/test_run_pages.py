@@ -80,7 +80,11 @@ def test_a_page_says_of_each_run_what_its_record_does(tmp_path: Path) -> None:
     assert first["id"] == f"run-{config.digest}"
     cells = [cell.text for cell in first(["th", "td"])]
     assert cells[:3] == ["0", "12.50", "12.50"]
-    assert cells[4:] == ["made up, 1 thread, fp32", "torch 2.13.0, 2026-01-01, 1 s", "record, growth"]
+    assert cells[4:] == [
+        "made up, 1 thread, fp32",
+        "torch 2.13.0, data 0123456789abcdef, 2026-01-01, 1 s",
+        "record, growth",
+    ]
     assert [link["href"] for link in first("a")] == [
         f"../records/set/{config.name}.json",
         f"../records/studies/growth_{config.name}.json",

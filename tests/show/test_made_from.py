@@ -12,7 +12,7 @@ from resnet_lib import display
 from resnet_lib.evidence import ledger, verdicts
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import SUITES, home
-from resnet_lib.runs.profiles import PROFILES
+from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.records import RunRecord, Study
 from resnet_lib.runs.settings import plain
 from resnet_lib.runs.store import Records
@@ -37,7 +37,6 @@ READ_FROM_RECORDS = {
     "figure7": lambda records: tables.figure7(SMALL, records),
     "table3_scaled": tables.table3_scaled,
     "literature": tables.literature,
-    "summary": lambda records: ledger.summary(["degradation"], records),
     "folklore": lambda records: tables.folklore(SMALL, records),
     "table": lambda records: verdicts.table(SMALL, records),
     "score": ledger.score,
@@ -179,14 +178,47 @@ def test_the_line_counts_runs_once_by_suite_and_profile() -> None:
     small, quick = PLAIN_20, plain(20).runs(QUICK)
     records = [made_up_record(config) for config in (*small, *quick, small[0])]
     line = BeautifulSoup(display.runs_line(records), "html.parser")
-    assert line.text == f"Runs: {len(small)} of degradation, small; {len(quick)} of degradation, quick"
+    assert line.text == f"{len(small)} runs on clothes, 400 steps; {len(quick)} runs on CIFAR-10, a tenth"
     assert [span["data-page"] for span in line("span")] == ["degradation-small", "degradation-quick"]
     assert line.span["data-runs"].split() == [config.digest for config in small]
     assert not line("a")  # it would lead nowhere from a notebook
 
 
+def own_run(suite: str, profile: Profile = SMALL) -> RunRecord:
+    """A run of which the suite is the first to make it."""
+    configs = (setting.at(profile, 0) for setting in SUITES[suite].settings)
+    return made_up_record(next(config for config in configs if home(config).suite.name == suite))
+
+
+def test_runs_are_told_by_the_images_and_steps_that_they_had() -> None:
+    runs = own_run("other-images"), own_run("longer-training"), own_run("table2", QUICK), own_run("features")
+    assert [BeautifulSoup(display.runs_line([run]), "html.parser").text for run in runs] == [
+        "1 run on digits, 400 steps",
+        "1 run on clothes, 1,200 steps",
+        "1 run on 25 classes of Tiny ImageNet, 1,940 steps",
+        "1 run on features of breast cancer, 1,200 steps",
+    ]
+
+
+def test_many_kinds_of_runs_are_folded_away_and_those_on_the_same_are_told_apart() -> None:
+    records = [own_run(suite) for suite in ("degradation", "rates", "shortcut-options", "folklore", "moved")]
+    few = BeautifulSoup(display.runs_line(records[:2]), "html.parser")
+    assert few.text == "1 run on clothes, 400 steps (degradation); 1 run on clothes, 400 steps (rates)"
+    assert not few("details")
+    many = BeautifulSoup(display.runs_line(records), "html.parser")
+    assert many.details.summary.text == "Made from 5 runs"
+    assert len(many.details.select("p.runs span")) == 5
+
+
+def test_digests_are_no_column_of_a_page_and_yet_change_it() -> None:
+    table = display.Table({"line": ["a", "b"], "digest": ["0123", "4567"]})
+    shown = BeautifulSoup(table._repr_html_(), "html.parser")
+    assert [head.text for head in shown("th")] == ["line"] and "4567" not in shown.text
+    assert table._repr_html_() != table.assign(digest=["0123", "4568"])._repr_html_()
+
+
 def test_no_run_yet_and_runs_made_on_the_spot() -> None:
-    assert display.runs_line([]) == '<p class="runs">Runs: none yet</p>'
+    assert display.runs_line([]) == '<p class="runs">No runs yet</p>'
     live = made_up_record(tiny_config())
     assert home(live.config) is None
     assert display.runs_line([live]) == ""
@@ -195,5 +227,5 @@ def test_no_run_yet_and_runs_made_on_the_spot() -> None:
 def test_a_part_of_a_table_still_names_the_runs() -> None:
     records = [made_up_record(config) for config in PLAIN_20]
     table = tables.errors(records)
-    assert "10 of degradation, small" in table[table["net"] == "plain-20"].head(1)._repr_html_()
-    assert "Runs" not in display.Table({"a": [1]})._repr_html_()
+    assert "10 runs on clothes, 400 steps" in table[table["net"] == "plain-20"].head(1)._repr_html_()
+    assert "runs" not in display.Table({"a": [1]})._repr_html_()

@@ -69,6 +69,7 @@ def row_of(table: display.Table, name: str) -> dict[str, str]:
 def test_the_paper_stands_beside_what_was_measured_here(tmp_path: Path) -> None:
     table = tables.against_paper(SMALL, stored(tmp_path, 10, 20))
     assert list(table["net"]) == [setting.name for setting in DEGRADATION.settings]
+    assert [name.partition(",")[0] for name in table.columns] == ["net", *["test error"] * 2, *["training error"] * 2]
     assert row_of(table, "plain-20") == {
         "net": "plain-20",
         "training error, paper (%)": "≈ 1.3",

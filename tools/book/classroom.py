@@ -28,7 +28,7 @@ from resnet_lib.show import toys
 FOLDER = "teaching"  # of the texts, and of the built book
 LABS = {"lab": "solution", "lab_solutions": "exercise"}  # notebook -> tag of the cells that it leaves out
 SHOWN = re.compile(r"<p>\{\{ (.+?) \}\}</p>")
-RUNS = re.compile(r'<p class="runs">.*?</p>', re.DOTALL)  # leads to pages that slides do not have
+RUNS = re.compile(r'<(p|details) class="runs">.*?</\1>', re.DOTALL)  # leads to pages that slides do not have
 
 
 def build(root: Path, folder: Path) -> list[str]:

@@ -17,7 +17,8 @@ from resnet_lib.show.tables.published import published
 def against_paper(profile: Profile, records: Records) -> Table:
     """The nets of Figure 6 beside the paper: only a profile on CIFAR-10 can be compared number by number.
 
-    Longer runs on the same images have columns of their own, if there are any.
+    Test errors stand first, where a phone shows them. Longer runs on the same images have columns of their own, if
+    there are any.
     """
     records = records.noting()
     settings = SUITES["degradation"].settings
@@ -26,10 +27,10 @@ def against_paper(profile: Profile, records: Records) -> Table:
     for setting in settings:
         found = {name: records.select(setting.runs(scale)) for name, scale in scales.items()}
         rows.append(
-            {"net": setting.name, "training error, paper (%)": published(setting.net, "train")}
-            | {f"training error, {name} (%)": training_spread(runs) for name, runs in found.items()}
-            | {"test error, paper (%)": published(setting.net, "test")}
+            {"net": setting.name, "test error, paper (%)": published(setting.net, "test")}
             | {f"test error, {name} (%)": testing_spread(runs) for name, runs in found.items()}
+            | {"training error, paper (%)": published(setting.net, "train")}
+            | {f"training error, {name} (%)": training_spread(runs) for name, runs in found.items()}
         )
     return Table(rows).from_runs(records.given)
 

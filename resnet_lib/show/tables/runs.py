@@ -12,7 +12,7 @@ from resnet_lib.runs.profiles import Profile
 from resnet_lib.runs.records import RunRecord, Study
 from resnet_lib.runs.settings import Setting
 from resnet_lib.runs.store import Records
-from resnet_lib.show.grouping import by_net, data_name, grouped, testing_spread, training_spread, traits
+from resnet_lib.show.grouping import by_net, grouped, testing_spread, training_spread, traits
 from resnet_lib.show.tables.published import published
 
 
@@ -101,18 +101,34 @@ def report(profile: Profile, recorded: Records, local: Records) -> Table:
     return Table(rows)
 
 
+def diagnoses_by_case(records: Sequence[RunRecord]) -> Table:
+    """Chapter 10: how many of the runs built to be each case are named rightly, with and without the second run.
+
+    Args:
+        records: of the suite `diagnoses`, all of one profile, in any order.
+    """
+    return Table(
+        {
+            "built to be": built,
+            "right": f"{sum(case.is_right for case in cases)} of {len(cases)}",
+            "right from the curves alone": f"{sum(case.alone.case == built for case in cases)} of {len(cases)}",
+        }
+        for built, cases in grouped(judged(records), lambda case: case.built).items()
+    ).from_runs(records)
+
+
 def diagnoses(records: Sequence[RunRecord]) -> Table:
     """Chapter 10: each run that was built to be a case, what the diagnosis makes of it, and whether that is right."""
     return Table(
         {
-            "seed": case.record.config.seed,
             "net": case.record.config.net.name,
+            "built to be": case.built,
+            "right": "yes" if case.is_right else "no",
+            "with the second run": case.diagnosis.case,
+            "from the curves alone": case.alone.case,
             "training error (%)": f"{case.record.final.train_error:.1f}",
             "validation error (%)": f"{case.record.final.test_error:.1f}",
-            "built to be": case.built,
-            "from the curves alone": case.alone.case,
-            "with the second run": case.diagnosis.case,
-            "right": "yes" if case.is_right else "no",
+            "seed": case.record.config.seed,
         }
         for case in judged(records)
     ).from_runs(records)
@@ -123,11 +139,10 @@ def diagnosed(records: Sequence[RunRecord]) -> Table:
     return Table(
         {
             "net": record.config.net.name,
-            "data": data_name(record.config.data),
-            "seed": record.config.seed,
+            "case": diagnose(record).case,
             "training error (%)": f"{record.final.train_error:.1f}",
             "test error (%)": f"{record.final.test_error:.1f}",
-            "case": diagnose(record).case,
+            "seed": record.config.seed,
         }
         for record in records
     ).from_runs(records)

@@ -140,7 +140,7 @@ def row(path: Path, record: RunRecord, top: float, setting: str, studies: dict[s
         f"{record.final.test_error:.2f}{diverged}",
         drawing(record, top, name),
         escape(hardware),
-        escape(f"torch {made.torch}{commit}, {made.date}, {made.seconds:.0f} s"),
+        escape(f"torch {made.torch}{commit}, data {made.data_digest}, {made.date}, {made.seconds:.0f} s"),
         links,
     )
     tail = "".join(f"<td>{cell}</td>" for cell in cells)
