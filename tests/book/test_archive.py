@@ -71,6 +71,12 @@ def test_the_crate_refers_to_nothing_that_is_not_in_it(crate: dict[str, dict]) -
     assert {name for name in referred - crate.keys() if not name.startswith("https://w3id.org/ro/crate/")} == set()
 
 
+def test_the_crate_says_what_its_digests_are() -> None:
+    """RO-Crate 1.1 knows no `sha256`, and its validator refuses terms that are not defined."""
+    terms = json.loads((ROOT / "ro-crate-metadata.json").read_text())["@context"]
+    assert terms == ["https://w3id.org/ro/crate/1.1/context", {"sha256": "http://schema.org/sha256"}]
+
+
 def test_changed_code_and_the_parts_of_a_run_are_said(tmp_path: Path) -> None:
     part = {"iteration": 400, "date": "2030-01-02", "device": "an older machine"}
     made = {

@@ -20,6 +20,8 @@ from resnet_lib.runs.seal import SEAL, read_seal
 KEYWORDS = ["deep learning", "residual networks", "reproducibility", "image classification", "executable book"]
 PAPER = "https://doi.org/{doi}"
 SPDX = "https://spdx.org/licenses/{license}"
+# The terms of RO-Crate 1.1, which has none for a digest.
+CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "http://schema.org/sha256"}]
 # What of a record's provenance is of that one run, and not of the machine and code that made many.
 OF_ONE_RUN = ("seconds", "images_per_second")
 # What else than records lies in the crate, with its media type.
@@ -152,7 +154,7 @@ def crate(root: Path, cited: Entity, project: Entity) -> Entity:
         "about": {"@id": "./"},
     }
     graph = [descriptor, whole, license, *authors, article, *made, *parts]
-    return {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph}
+    return {"@context": CONTEXT, "@graph": graph}
 
 
 def single(values: list[Entity]) -> list[Entity] | Entity:
