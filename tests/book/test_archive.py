@@ -115,3 +115,23 @@ def test_containers_have_a_python_that_the_package_allows_and_targets_that_there
     assert f"RUN make {stamp}" in container
     assert f"touch {stamp}" in (ROOT / "binder" / "postBuild").read_text()
     assert 'CMD ["make", "reproduce"]' in container
+
+
+def test_the_container_is_run_each_week_as_it_is_described_and_leaves_its_pages() -> None:
+    """Docker makes a mounted folder root's, and the container's user could not write there; so they are copied out."""
+    container, weekly = ((ROOT / path).read_text() for path in ("Dockerfile", ".github/workflows/weekly.yml"))
+    command = re.search(r"docker run .*", container)[0]
+    assert (
+        command
+        == f"docker run --name book resnet-lib && docker cp book:{re.search('WORKDIR (.*)', container)[1]}/build out"
+    )
+    assert command in weekly
+
+
+def test_the_hosting_service_tests_every_python_that_is_promised() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())["jobs"]
+    first, last = re.search(r"for Python 3\.(\d+) to 3\.(\d+)", (ROOT / "requirements.txt").read_text()).groups()
+    assert PROJECT["requires-python"] == f">=3.{first}"
+    assert {jobs["test"]["strategy"]["matrix"]["python"][end] for end in (0, -1)} == {f"3.{first}", f"3.{last}"}
+    environments = [env["python"] for env in jobs["environment"]["strategy"]["matrix"]["include"]]
+    assert environments == [f"3.{minor}" for minor in range(int(first), int(last) + 1)]
