@@ -53,7 +53,7 @@ XEON, EPYC = "Intel(R) Xeon(R) Processor", "AMD EPYC, AVX-512 bf16"
 
 
 def seeds(folder: Path, profile: str, device: str, effect: float) -> None:
-    """Three seeds of a plain and a residual net, the plain one worse by about so much, made in bf16 on this processor."""
+    """Three seeds of a plain and a residual net made in bf16 on this processor, the plain one worse by so much."""
     for seed in range(3):
         for setting, error in ((plain(20), 50 + effect + 0.1 * seed), (resnet(20), 50)):
             record = made_up_record(setting.at(PROFILES[profile], seed), train_error=error)

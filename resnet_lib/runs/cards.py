@@ -29,8 +29,7 @@ def model_card(record: RunRecord, digest: str | None = None) -> str:
         "Test error": f"{final.test_error:.2f}% of 10,000 images, one view each",
         "Training error": f"{final.train_error:.2f}%, images as they are",
         "Made on": f"{made.device}, {made.precision}, torch {made.torch}, {made.date}",
-        "Cost": f"{made.core_hours:.1f} core-hours: {made.seconds / 3600:.1f} hours by the clock on "
-        f"{made.threads * made.processes} threads",
+        "Cost": f"{made.core_hours:.1f} core-hours, by the clock",
         "Record": f"{config.name}.json",
         "Weights": f"{config.name}.safetensors" + (f", SHA-256 {digest}" if digest else ""),
         "Input": "(N, 3, 32, 32) in RGB, uint8 from 0 to 255 or floating point from 0 to 1",

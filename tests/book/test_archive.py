@@ -46,7 +46,7 @@ def test_each_file_of_weights_has_a_card_that_is_written_from_its_record() -> No
         assert f"| Weights | {path.name}, SHA-256 {seal[path.relative_to(RECORDS).as_posix()]} |" in card
         assert f"{record['final']['test_error']:.2f}% of 10,000 images" in card
         hours = record["provenance"]["seconds"] * record["provenance"]["threads"] / 3600
-        assert f"| Cost | {hours:.1f} core-hours: " in card
+        assert f"| Cost | {hours:.1f} core-hours, by the clock |" in card
         assert "| Use and limits | " in card
 
 
