@@ -1,7 +1,9 @@
 # The book's whole environment; by default it retrains, compares and builds the book (`make reproduce`).
 #
-#     docker build -t resnet-lib . && docker run --rm -v "$PWD/out:/home/reader/book/build" resnet-lib
+#     docker build -t resnet-lib .
+#     docker run --name book resnet-lib && docker cp book:/home/reader/book/build out
 #
+# The pages are then in out/book. A folder of the host's mounted there instead would be root's, and not writable here.
 # Any other target of the Makefile goes after the image's name: `docker run --rm resnet-lib make test`.
 FROM python:3.11-slim-bookworm
 

@@ -1,15 +1,18 @@
 """Readers' runs go the whole way from an open challenge to the ledger, or are refused by name, and stay apart."""
 
+import shlex
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable, Sequence
+from html import escape
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 from samples import complaint, made_up_record, tiny
 
-from resnet_lib.cli import main
+from resnet_lib.cli import build_parser, main
 from resnet_lib.evidence import challenges
 from resnet_lib.evidence.claims import CLAIMS, Claim
 from resnet_lib.evidence.effects import Difference
@@ -36,12 +39,14 @@ CLAIM = Claim(
     effect=Difference("plain minus residual", worse=PLAIN, better=RESNET),
 )
 BY = "Ada Lovelace"
+COMMIT = "ab" * 20  # as if it were the only one
 
 
 @pytest.fixture(autouse=True)
 def _claim(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CLAIMS, CLAIM.name, CLAIM)
-    monkeypatch.setattr(provenance, "git_state", lambda: ("ab" * 20, False))
+    monkeypatch.setattr(provenance, "git_state", lambda: (COMMIT, False))
+    monkeypatch.setattr(contributions, "in_history", lambda commit: commit == COMMIT)
 
 
 @pytest.fixture
@@ -174,6 +179,7 @@ def under_another_name(contents: dict[str, bytes]) -> None:
         (lambda contents: contents.update({CREDIT: b"by: ["}), f"{CREDIT}: it is no {CREDIT} ("),
         (edited(git_dirty=True), "it was not made by committed code"),
         (edited(git_commit=None), "it was not made by committed code"),
+        (edited(git_commit="cd" * 20), f"it was made by commit {'cd' * 20}, which the history here does not have"),
         (edited(data_digest="0123"), "it was made from other images: their digest is 0123, and here "),
         (lambda contents: contents.update({one(contents, ".json"): b"{}"}), "format: Field required"),
     ],
@@ -202,7 +208,7 @@ def test_what_is_no_open_challenge_or_has_no_name_is_refused(book: Records, caps
 def test_changed_code_trains_nothing_for_the_book(
     book: Records, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(provenance, "git_state", lambda: ("ab" * 20, True))
+    monkeypatch.setattr(provenance, "git_state", lambda: (COMMIT, True))
     assert main(["contribute", "train", CLAIM.name, "--by", BY]) == 2
     assert "a clone without changes" in capsys.readouterr().err
 
@@ -211,7 +217,41 @@ def test_challenges_say_what_decides_them(book: Records) -> None:
     (found,) = challenges.open_challenges(book)
     assert (found.claim, found.profile, found.num_seeds) == (CLAIM, SMALL, 6)
     assert found.seconds == 12.0  # of a second each, by the made-up records
-    assert f"<td>6</td><td>12 s</td><td><code>{CLAIM.name}</code> <code>small</code></td>" in challenges.table(book)
+    assert f"<td>6</td><td>12 s</td><td><code>{escape(found.command)}</code></td>" in challenges.table(book)
+
+
+@pytest.mark.parametrize("name", [CLAIM.name, "folklore: momentum in Caffe's form"])
+def test_the_command_of_a_challenge_can_be_pasted_into_a_shell(name: str) -> None:
+    command = challenges.Challenge(CLAIMS[name], SMALL, num_seeds=6, seconds=12.0).command
+    arguments = shlex.split(command)
+    assert arguments[:3] == ["python", "-m", "resnet_lib"]
+    options = build_parser().parse_args(arguments[3:])
+    assert (options.action, options.what, options.profile, options.by) == ("train", name, "small", "You")
+
+
+def test_a_commit_is_looked_for_in_the_history_where_that_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, part, none = (tmp_path / name for name in ("whole", "part", "none"))
+    for place in (whole, none):
+        (place / "training").mkdir(parents=True)
+        (place / "training" / "provenance.py").touch()
+
+    def git(*arguments: str) -> None:
+        subprocess.run(
+            ("git", "-c", "user.name=A", "-c", "user.email=a@b", *arguments), check=True, capture_output=True
+        )
+
+    git("init", str(whole))
+    git("-C", str(whole), "add", ".")
+    for message in ("one", "two"):
+        git("-C", str(whole), "commit", "--allow-empty", "-m", message)
+    git("clone", "--depth", "1", f"file://{whole}", str(part))
+    answers = {}
+    for place in (whole, part, none):
+        monkeypatch.setattr(provenance, "PACKAGE", place)
+        answers[place] = [provenance.in_history(commit) for commit in (COMMIT, "HEAD")]
+    assert answers == {whole: [False, True], part: [None, None], none: [None, None]}
 
 
 @pytest.mark.parametrize("place", places.contributions(), ids=lambda place: place.name)

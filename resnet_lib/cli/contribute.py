@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from shlex import quote
 
 from resnet_lib.cli.options import AddCommand, add_shared, positive, seconds
 from resnet_lib.errors import UserError, tell
@@ -65,7 +66,7 @@ def list_challenges(options: argparse.Namespace) -> int:
         return 0
     print(f"{'claim':55}{'profile':9}{'new seeds':>10}{'here about':>14}")
     for row in rows:
-        print(f"{row['claim']:55}{row['profile']:9}{row['seeds']:10}{clock(row['seconds']):>14}")
+        print(f"{quote(row['claim']):55}{row['profile']:9}{row['seeds']:10}{clock(row['seconds']):>14}")
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from shlex import quote
 from statistics import mean
 
 from resnet_lib.display import Html, clock
@@ -35,6 +36,13 @@ class Challenge:
     profile: Profile
     num_seeds: int
     seconds: float
+
+    @property
+    def command(self) -> str:
+        """What trains it, quoted for a shell: names of claims have spaces and apostrophes."""
+        return (
+            f'python -m resnet_lib contribute train {quote(self.claim.name)} --profile {self.profile.name} --by "You"'
+        )
 
     def by(self, name: str) -> Credit:
         """The credit of who takes it on."""
@@ -100,10 +108,10 @@ def table(records: Records) -> Html:
     """All open challenges: the claim, the scale, and what it takes to decide it."""
     rows = [
         f"<tr>{statement(each.claim)}<td>{each.profile.label}</td><td>{each.num_seeds}</td>"
-        f"<td>{clock(each.seconds)}</td><td><code>{each.claim.name}</code> <code>{each.profile.name}</code></td></tr>"
+        f"<td>{clock(each.seconds)}</td><td><code>{escape(each.command)}</code></td></tr>"
         for each in open_challenges(records)
     ]
-    return page_table(["claim", "runs on", "new seeds", "of one core about", "name and profile"], rows)
+    return page_table(["claim", "runs on", "new seeds", "of one core about", "command"], rows)
 
 
 def from_readers(records: Records, folder: Path | None = None) -> Html:

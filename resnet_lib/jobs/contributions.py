@@ -16,6 +16,7 @@ from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.contributions import CREDIT, MOST_CREDIT, Credit, read_credit
 from resnet_lib.runs.records import MOST_BYTES, RunRecord, first_problem
 from resnet_lib.runs.store import WEIGHTS, Records
+from resnet_lib.training.provenance import in_history
 
 Due = Callable[[Credit], Sequence[RunConfig]]  # what a contribution has to hold
 
@@ -44,8 +45,9 @@ def pack(credit: Credit, configs: Sequence[RunConfig], source: Records, folder: 
 def check(path: Path, due: Due) -> tuple[Credit, dict[Path, bytes]]:
     """What a contribution holds, an archive or a folder, if it is all that it should be.
 
-    It has the records of all runs that its claim asks for, and no others, made by committed code on the data set that
-    is here; of the first seed it has the weights that these runs left, and they have the error that the records say.
+    It has the records of all runs that its claim asks for, and no others, made on the data set that is here by a commit
+    that the history has, where there is one to ask; of the first seed it has the weights that these runs left, and they
+    have the error that the records say.
 
     Raises:
         UserError: something is missing, superfluous, malformed, or not what its record says; it is named.
@@ -122,6 +124,8 @@ def _problem(record: RunRecord, config: RunConfig, images: str) -> str | None:
     made = record.provenance
     if made.git_commit is None or made.git_dirty:
         return "it was not made by committed code"
+    if in_history(made.git_commit) is False:
+        return f"it was made by commit {made.git_commit}, which the history here does not have"
     if record.weights_sha256 is None:
         return "it does not know the digest of its weights"
     if made.data_digest != images:

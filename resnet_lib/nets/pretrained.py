@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from resnet_lib.errors import UserError, lookup
 from resnet_lib.files import PACKAGE, boundary, read_regular
 from resnet_lib.nets.build import build
-from resnet_lib.runs.experiments import SUITES, home, long_runs
+from resnet_lib.runs.cards import model_card
+from resnet_lib.runs.experiments import SUITES, long_runs
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord
 from resnet_lib.runs.settings import Setting
@@ -128,33 +129,3 @@ def load_weights(net: nn.Module, path: Path) -> None:
     """
     with boundary(lambda reason: f"{path}: cannot be read as the weights of this net ({reason}); restore the file"):
         net.load_state_dict(safetensors.torch.load(read_regular(path)))
-
-
-def model_card(record: RunRecord) -> str:
-    """What to know before one uses the net of a run: Markdown, every number of it from the record."""
-    config, final, made = record.config, record.final, record.provenance
-    recipe = config.recipe
-    milestones = " and ".join(f"{milestone:,}" for milestone in recipe.milestones)
-    warmup = f"; {recipe.warmup_lr:g} for the first {recipe.warmup_iterations:,}" if recipe.warmup_iterations else ""
-    place = home(config)
-    rows = {
-        "Net": f"{config.net.name} of section 4.2 of arXiv:1512.03385, for 10 classes",
-        "Data": "CIFAR-10, 50,000 training images of 32 x 32 pixels in RGB, none held back",
-        "Profile": f"{place.profile.name}: {place.profile.summary}" if place else "none",
-        "Recipe": f"{recipe.iterations:,} iterations of {recipe.batch_size} images; SGD with momentum "
-        f"{recipe.momentum:g}, weight decay {recipe.weight_decay:g}; learning rate {recipe.lr:g}{warmup}, divided by "
-        f"ten at {milestones}; crops from a border of {recipe.crop_padding} pixels, mirrored at random",
-        "Seed": f"{config.seed}",
-        "Epoch": "the last; nothing was chosen on the test set",
-        "Test error": f"{final.test_error:.2f}% of 10,000 images, one view each",
-        "Training error": f"{final.train_error:.2f}%, images as they are",
-        "Made on": f"{made.device}, {made.precision}, torch {made.torch}, {made.date}",
-        "Record": f"{config.name}.json",
-        "Input": "(N, 3, 32, 32) in RGB, uint8 from 0 to 255 or floating point from 0 to 1",
-        "Normalisation": "done by the net: the mean image of the training set is subtracted, pixel by pixel, and the "
-        "rest divided by one number. `net.net` takes what `net.prepare` gives",
-        "Licence": "MIT, as all of resnet_lib. CIFAR-10 (Krizhevsky 2009) comes without a licence; its authors ask to "
-        "be cited",
-    }
-    lines = [f"# {config.net.name}, seed {config.seed}, trained on CIFAR-10", "", "| | |", "|---|---|"]
-    return "\n".join(lines + [f"| {what} | {text} |" for what, text in rows.items()])

@@ -174,6 +174,11 @@ class Provenance(Frozen):
     parts: Positive = 1  # of the share that each process has of a batch
     segments: tuple[Segment, ...] = ()
 
+    @property
+    def core_hours(self) -> float:
+        """Hours by the clock times the threads that were at work."""
+        return self.seconds * self.threads * self.processes / 3600
+
 
 class RunRecord(Frozen):
     """What one run left behind: one JSON file, complete and strict.

@@ -155,15 +155,37 @@ def package_version() -> str:
 
 def git_state() -> tuple[str | None, bool | None]:
     """The commit the package's code comes from, and whether the code differs from it; None, None outside a checkout."""
+    try:
+        return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "--", "*.py"))
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
 
-    def git(*arguments: str) -> str:
+
+def in_history(commit: str) -> bool | None:
+    """Whether the history of the package's code has such a commit; None where there is no history, or a part of it."""
+    try:
+        if _git("rev-parse", "--is-shallow-repository") == "true":
+            return None
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    try:
+        _git("cat-file", "-e", f"{commit}^{{commit}}")
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the checkout that the package lies in.
+
+    Raises:
+        CalledProcessError: git refuses, or the package is in no checkout.
+        OSError: there is no git.
+    """
+
+    def say(*arguments: str) -> str:
         command = ["git", "-C", str(PACKAGE), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
-    try:
-        git(
-            "ls-files", "--error-unmatch", "training/provenance.py"
-        )  # else an enclosing, unrelated repository would be named
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", "*.py"))
-    except (OSError, subprocess.CalledProcessError):
-        return None, None
+    say("ls-files", "--error-unmatch", "training/provenance.py")  # else an enclosing, unrelated repository would answer
+    return say(*arguments)

@@ -2,11 +2,13 @@
 
 `codemeta.json` describes the software, `.zenodo.json` a deposit at Zenodo, and `ro-crate-metadata.json` (RO-Crate 1.1)
 all files that a reader relies on: for each record which code made it, on which machine, from which data and when.
+`paper.bib` has the works that paper.md cites, and beside each file of weights lies its net's model card.
 None of them is edited; a test holds them to what they are made of.
 """
 
 import hashlib
 import json
+import re
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -15,29 +17,52 @@ from urllib.parse import quote
 import yaml
 
 from book.texts import repository
-from resnet_lib.runs.seal import SEAL, read_seal
+from resnet_lib.runs.cards import model_card
+from resnet_lib.runs.records import load_record
+from resnet_lib.runs.seal import SEAL, read_seal, renew
+from resnet_lib.runs.store import WEIGHTS
 
+RECORDS = "resnet_lib/records"
 KEYWORDS = ["deep learning", "residual networks", "reproducibility", "image classification", "executable book"]
 PAPER = "https://doi.org/{doi}"
 SPDX = "https://spdx.org/licenses/{license}"
+# The terms of RO-Crate 1.1, which has none for a digest.
+CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "http://schema.org/sha256"}]
 # What of a record's provenance is of that one run, and not of the machine and code that made many.
 OF_ONE_RUN = ("seconds", "images_per_second")
-# What else than records lies in the crate, with its media type.
-PARTS = {
-    "README.md": "text/markdown",
-    "CITATION.cff": "application/yaml",
-    "LICENSE": "text/plain",
-    "requirements.txt": "text/plain",
-    "Dockerfile": "text/plain",
-    "resnet_lib/datasets/*": None,
-    "notebooks/*.ipynb": "application/x-ipynb+json",
+# What else than records lies in the crate.
+PARTS = (
+    "README.md",
+    "CITATION.cff",
+    "LICENSE",
+    "pyproject.toml",
+    "requirements.txt",
+    "Dockerfile",
+    "paper.md",
+    "paper.bib",
+    "resnet_lib/benchmarks/**/*",
+    "resnet_lib/contributed/**/*",
+    "resnet_lib/datasets/*",
+    "resnet_lib/evidence/claims_log.yml",
+    "notebooks/*.ipynb",
+)
+MEDIA = {
+    "": "text/plain",
+    ".bib": "application/x-bibtex",
+    ".cff": "application/yaml",
+    ".ipynb": "application/x-ipynb+json",
+    ".json": "application/json",
+    ".md": "text/markdown",
+    ".npz": "application/zip",
+    ".toml": "application/toml",
+    ".txt": "text/plain",
+    ".yml": "application/yaml",
 }
-MEDIA = {".json": "application/json", ".npz": "application/zip", ".txt": "text/plain"}
 Entity = dict[str, object]
 
 
 def metadata(root: Path) -> dict[str, str]:
-    """The content of each file of metadata, by its name."""
+    """The content of each file that tells an archive what is there, by its name."""
     cited = yaml.safe_load((root / "CITATION.cff").read_text())
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     made = {
@@ -49,9 +74,33 @@ def metadata(root: Path) -> dict[str, str]:
 
 
 def write(root: Path) -> None:
-    """Puts the files of metadata in place."""
+    """Puts everything in place; the crate last, since it lists the rest with the digests that the seal has."""
+    beside = cards(root)
+    for name, content in (beside | {"paper.bib": bibliography(root)}).items():
+        (root / name).write_text(content)
+    renew(root / RECORDS, only=[root / name for name in beside])
     for name, content in metadata(root).items():
         (root / name).write_text(content)
+
+
+def bibliography(root: Path) -> str:
+    """The works that paper.md cites, as book/references.bib has them."""
+    cited = set(re.findall(r"@(\w+)", (root / "paper.md").read_text()))
+    entries = re.split(r"^(?=@)", (root / "book" / "references.bib").read_text(), flags=re.MULTILINE)
+    kept = [entry.strip() for entry in entries if cited & set(re.findall(r"^@\w+\{(\w+),", entry))]
+    return "\n\n".join(kept) + "\n"
+
+
+def cards(root: Path) -> dict[str, str]:
+    """The model card of each net whose weights are there, by its path: beside the weights, with another ending."""
+    found = sorted((root / RECORDS / "cifar10").glob(f"*{WEIGHTS}"))
+    return {
+        path.with_suffix(".md").relative_to(root).as_posix(): model_card(
+            load_record(path.with_suffix(".json")), hashlib.sha256(path.read_bytes()).hexdigest()
+        )
+        + "\n"
+        for path in found
+    }
 
 
 def names(cited: Entity) -> list[str]:
@@ -108,15 +157,14 @@ def zenodo(cited: Entity, project: Entity) -> Entity:
 
 def crate(root: Path, cited: Entity, project: Entity) -> Entity:
     """The files that a reader relies on, and how each record came about."""
-    records = root / "resnet_lib" / "records"
-    files = {f"resnet_lib/records/{name}": digest for name, digest in (read_seal(records) or {}).items()}
-    parts = [part(path, files[path]) for path in sorted(files)] + [
-        part(f"resnet_lib/records/{SEAL}", media="text/plain")
+    files = {f"{RECORDS}/{name}": digest for name, digest in (read_seal(root / RECORDS) or {}).items()}
+    others = [
+        path.relative_to(root).as_posix() for pattern in PARTS for path in sorted(root.glob(pattern)) if path.is_file()
     ]
-    for pattern, media in PARTS.items():
-        found = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
-        parts += [part(path, media=media) for path in found]
-    made = provenance(root, [path for path in files if path.endswith(".json")])
+    parts = [part(path, files[path]) for path in sorted(files)]
+    parts += [part(path) for path in (f"{RECORDS}/{SEAL}", *others)]
+    contributed = [path.relative_to(root).as_posix() for path in root.glob("resnet_lib/contributed/*/*/*.json")]
+    made = provenance(root, [*(path for path in files if path.endswith(".json")), *contributed])
     license = {
         "@id": SPDX.format(license=project["license"]),
         "@type": "CreativeWork",
@@ -152,7 +200,7 @@ def crate(root: Path, cited: Entity, project: Entity) -> Entity:
         "about": {"@id": "./"},
     }
     graph = [descriptor, whole, license, *authors, article, *made, *parts]
-    return {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph}
+    return {"@context": CONTEXT, "@graph": graph}
 
 
 def single(values: list[Entity]) -> list[Entity] | Entity:
@@ -165,9 +213,9 @@ def ref(entity: Entity) -> Entity:
     return {"@id": entity["@id"]}
 
 
-def part(path: str, digest: str | None = None, media: str | None = None) -> Entity:
+def part(path: str, digest: str | None = None) -> Entity:
     """A file; those of records with their digest."""
-    media = media or MEDIA.get(Path(path).suffix, "application/octet-stream")
+    media = MEDIA.get(Path(path).suffix, "application/octet-stream")
     entity = {"@id": quote(path), "@type": "File", "name": Path(path).name, "encodingFormat": media}
     return entity | ({"sha256": digest} if digest else {})
 

@@ -14,6 +14,8 @@ SHOWN = {
     "open challenges": challenges.table,
     "readers' runs": challenges.from_readers,
     "cost": lambda records: reproducibility.cost(*records.folders),
+    "made on": lambda records: reproducibility.made_on(*records.folders),
+    "decided on": reproducibility.decided_on,
     "reproduced": reproducibility.reproduced,
     "not reproduced": reproducibility.not_reproduced,
 }
