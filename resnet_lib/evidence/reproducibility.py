@@ -140,7 +140,8 @@ def not_reproduced(records: Records) -> Html:
     for claim in paper_claims():
         verdict = best_verdict(claim, records)
         if verdict.status != "supported":
-            rows.append(f"<tr>{statement(claim)}{cell(verdict, claim.unit, _where(claim, verdict), word=word(verdict))}</tr>")
+            found = cell(verdict, claim.unit, _where(claim, verdict), word=word(verdict))
+            rows.append(f"<tr>{statement(claim)}{found}</tr>")
     return page_table(["claim", "nearest to the paper's schedule"], rows)
 
 
