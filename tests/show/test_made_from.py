@@ -187,7 +187,7 @@ def test_the_line_counts_runs_once_by_suite_and_profile() -> None:
 def own_run(suite: str, profile: Profile = SMALL) -> RunRecord:
     """A run of which the suite is the first to make it."""
     configs = (setting.at(profile, 0) for setting in SUITES[suite].settings)
-    return made_up_record(next(config for config in configs if home(config).suite.name == suite))
+    return made_up_record(next(run for run in configs if (at := home(run)) and at.suite.name == suite))
 
 
 def test_runs_are_told_by_the_images_and_steps_that_they_had() -> None:
