@@ -300,7 +300,8 @@ function filterLedger(table) {
   const count = element("output", { role: "status" });
 
   function choice(name, ...options) {
-    const select = element("select", {}, ...options.map((option) => new Option(...[option].flat())));
+    const select = element("select", { "aria-label": name });
+    select.append(...options.map((option) => new Option(...[option].flat())));
     select.addEventListener("change", update);
     return [select, element("label", {}, name, select)];
   }

@@ -380,9 +380,12 @@ def test_the_ledger_is_filtered_and_sorted_by_keyboard(page: Page) -> None:
     claims = rows.count()
 
     def choose(field: str, option: str) -> None:
-        form.get_by_label(field, exact=True).focus()
-        page.keyboard.type(option)
-        assert form.get_by_label(field, exact=True).evaluate("one => one.selectedOptions[0].text") == option
+        select = form.get_by_label(field, exact=True)
+        select.focus()
+        page.keyboard.press("Home")
+        for _ in range(select.locator("option").all_inner_texts().index(option)):
+            page.keyboard.press("ArrowDown")
+        assert select.evaluate("one => one.selectedOptions[0].text") == option
 
     choose("verdict", "refuted")
     assert 0 < rows.count() < claims and rows.count() == table.locator("tr:visible:has(td.refuted)").count()

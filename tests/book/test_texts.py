@@ -6,10 +6,10 @@ import nbformat
 import pytest
 from small_book import PARAMETERS, TEXT, executed, lay_out
 
-from book import BookError
+from book import ROOT, BookError
 from book.checks import check
-from book.notebooks import read_notebook, seal_pictures
-from book.texts import Contents, contents, folds
+from book.notebooks import code_cells, read_notebook, seal_pictures
+from book.texts import Contents, chapter_texts, contents, folds, read_text
 
 
 def test_the_book_is_counted_from_its_texts(tmp_path: Path) -> None:
@@ -47,3 +47,13 @@ def test_the_first_cell_installs_from_the_one_line_that_names_the_repository(tmp
 )
 def test_pages_fold_what_sets_up_and_what_plots(source: str, tags: list[str], folded: bool) -> None:
     assert folds(nbformat.v4.new_code_cell(source, metadata={"tags": tags})) is folded
+
+
+MOST_COLUMNS = 84  # of code that a page shows: more is cut on a desktop
+HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+
+
+@pytest.mark.parametrize("text", chapter_texts(ROOT), ids=lambda text: text.stem)
+def test_no_line_of_open_code_is_cut_on_a_page(text: Path) -> None:
+    shown = (cell for cell in code_cells(read_text(text)) if not HIDDEN & set(cell.metadata.get("tags", ())))
+    assert not [line for cell in shown for line in cell.source.splitlines() if len(line) > MOST_COLUMNS]

@@ -133,11 +133,12 @@ def test_distances_are_taken_from_means_and_only_on_the_papers_images(tmp_path: 
     stored(tmp_path, resnet(110), "quick", 9.61)
     stored(tmp_path, plain(20), "quick", 10.7)
     rows = rows_of(tables.distances(QUICK, Records(tmp_path)))
-    assert rows["ResNet-110 A"]["here minus paper (points)"] == "+3.00"
+    assert rows["ResNet-110 A"]["here minus paper (points)"] == "+3.00 (n=1)"
     assert rows["ResNet-110 A"]["raphaelreme minus paper (points)"] == "-0.01"
     assert rows["ResNet-1202 A"]["raphaelreme minus paper (points)"] == "-0.03"
-    assert (rows["plain-20"]["the paper (%)"], rows["plain-20"]["here minus paper (points)"]) == ("≈ 9.7", "+1.00")
-    assert (rows["ResNet-56 A"]["here (%)"], rows["ResNet-56 A"]["here minus paper (points)"]) == ("no run yet", "")
+    assert rows["plain-20"]["the paper (%)"] == "≈ 9.7"
+    assert rows["plain-20"]["here minus paper (points)"] == "+1.00 (n=1)"
+    assert rows["ResNet-56 A"]["here minus paper (points)"] == "no run yet"
     assert "plain-110" not in rows  # the paper gives no number to be distant from
     with pytest.raises(ValueError, match="only CIFAR-10"):
         tables.distances(SMALL, Records(tmp_path))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean, median
 
-from resnet_lib.display import Table, spread
+from resnet_lib.display import NO_RUN, Table, spread
 from resnet_lib.runs.experiments import SUITES
 from resnet_lib.runs.literature import reports
 from resnet_lib.runs.paper import figure6_error, figure7_response, paper_table, table1_error, table6_mean
@@ -80,8 +80,8 @@ def distances(profile: Profile, records: Records) -> Table:
         row = {"net": setting.name, "the paper (%)": f"≈ {target:g}" if is_plain else f"{target:.2f}"}
         for name, scale in scales.items():
             found = [record.final.test_error for record in records.select(setting.runs(scale))]
-            row[f"{name} (%)"] = spread(found)
-            row[f"{name} minus paper (points)"] = f"{mean(found) - target:+.2f}" if found else ""
+            told = f"{mean(found) - target:+.2f} (n={len(found)})" if found else NO_RUN
+            row[f"{name} minus paper (points)"] = told
         theirs = None if is_plain else others.error(depth)
         row["raphaelreme minus paper (points)"] = "" if theirs is None else f"{theirs.mean - target:+.2f}"
         rows.append(row)
