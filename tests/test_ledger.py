@@ -116,6 +116,7 @@ def test_the_scoreboard_counts_the_paper_s_claims_by_themselves(records: Records
     board = BeautifulSoup(ledger.scoreboard(records), "html.parser")
     assert [line.text for line in board.find_all("dt")] == [
         f"{SMALL.label}: the paper’s",
+        f"{SMALL.label}: others’",
         "by construction or arithmetic",
     ]
     assert board.find(class_="supported").text == "1 supported"

@@ -11,6 +11,7 @@ from samples import made_up_record
 
 from resnet_lib.evidence.claims import CLAIMS
 from resnet_lib.evidence.facts import FACTS, checked
+from resnet_lib.evidence.learning import has_learned
 from resnet_lib.files import PACKAGE
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
@@ -140,7 +141,8 @@ SAID = (
     ),
     Said(
         "chapters/13_ledger.md",
-        "Without shortcuts, a net of bottlenecks with 83 layers has learned next to nothing when its 400 steps end.",
+        "Without shortcuts, a net of bottlenecks with 83 layers has learned next to nothing when its 400 steps end, in "
+        "eight of ten seeds.",
         {("plain-bottlenecks-degrade", "small"): "did not start"},
     ),
     Said(
@@ -372,6 +374,19 @@ def test_two_transformers_learned_next_to_nothing_as_chapter_12_says() -> None:
     deep, shallow = (train_errors(transformer(blocks, "none"), "small") for blocks in (12, 2))
     learned = [one - other for one, other in zip(deep, shallow, strict=True) if one < 60]
     assert (len(learned), round(mean(learned))) == (8, 26)
+
+
+def test_eight_of_ten_plain_nets_of_83_layers_have_not_learned_as_the_ledger_says() -> None:
+    runs = Records.committed().select(plain(83, block="bottleneck").runs(PROFILES["small"]))
+    assert [has_learned(run) for run in runs].count(False) == 8 == len(runs) - 2
+
+
+def test_plain_20_has_about_twice_the_error_of_its_twin_as_chapter_1_says() -> None:
+    behind = {
+        depth: mean(train_errors(plain(depth), "small")) / mean(train_errors(resnet(depth), "small"))
+        for depth in (20, 32, 56)
+    }
+    assert 1.8 < behind[20] < 2.2 < behind[32] < behind[56]
 
 
 def test_the_essay_is_short() -> None:

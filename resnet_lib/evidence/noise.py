@@ -177,9 +177,9 @@ def best_of_five() -> tuple[bool, str]:
     expected, deviation = drawn.mean - by * drawn.deviation, give_or_take * drawn.deviation
     evidence = (
         f"of {drawn.runs} normal draws with mean and deviation {drawn} the lowest is expected at {expected:.2f}, give "
-        f"or take {deviation:.2f}. The paper prints {printed:.2f}, which does not contradict it. Nearly any five draws "
-        f"would pass: their lowest never lies more than {(drawn.runs - 1) / drawn.runs**0.5:.2f} deviations below their "
-        "mean."
+        f"or take {deviation:.2f}. The paper prints {printed:.2f}, which does not contradict it. Nearly any draws "
+        f"would pass: their lowest never lies more than {(drawn.runs - 1) / drawn.runs**0.5:.2f} deviations below "
+        "their mean."
     )
     return abs(printed - expected) < deviation, evidence
 
