@@ -10,6 +10,7 @@ import pytest
 from samples import made_up_record
 
 from resnet_lib.evidence.claims import CLAIMS
+from resnet_lib.evidence.effects import without_whole
 from resnet_lib.evidence.facts import FACTS, checked
 from resnet_lib.evidence.learning import has_learned
 from resnet_lib.files import PACKAGE
@@ -152,7 +153,7 @@ SAID = (
     ),
     Said(
         "chapters/03_residual_formulation.md",
-        "Take *any* block from a plain net, and little but guessing is left, at 20 layers as at 56.",
+        "Take a block from a plain net, and for most of its blocks little but guessing is left, at 20 layers as at 56.",
         {("lesion-cheap", "small"): "supported", ("lesion-cheap-20", "small"): "supported"},
     ),
     Said(
@@ -275,6 +276,23 @@ SAID = (
         HELPS,
     ),
     Said(
+        "chapters/14_reading_notes.md",
+        "Note 5 holds, and so do parts of the others: depth harms plain nets and shortcuts undo most of the harm "
+        "(note 1), a block changes its input a little and can be spared (note 2), and a shortcut belongs in every "
+        "block (note 3). In notes 1 to 3 other lines are undecided or refuted.",
+        DEGRADES
+        | HELPS
+        | {
+            ("branches-small", "small"): "supported",
+            ("lesion-cheap", "small"): "supported",
+            ("shortcut-in-every-block", "small"): "supported",
+            ("gradients-healthy", "small"): "refuted",
+            ("responses-smaller", "small"): "undecided",
+            ("stage-only-is-plain", "small"): "undecided",
+        },
+        facts=("independent-choices",),
+    ),
+    Said(
         ESSAY,
         "layer by layer it *grows*. The cause is batch normalisation itself {cite}`yang2019mean`. Add the shortcuts, "
         "change nothing else, and it stays nearly level.",
@@ -387,6 +405,14 @@ def test_plain_20_has_about_twice_the_error_of_its_twin_as_chapter_1_says() -> N
         for depth in (20, 32, 56)
     }
     assert 1.8 < behind[20] < 2.2 < behind[32] < behind[56]
+
+
+@pytest.mark.parametrize("depth", [20, 56])
+def test_most_blocks_of_a_plain_net_leave_little_but_guessing_as_chapter_3_says(depth: int) -> None:
+    records = Records.committed()
+    studies = [records.study("delete-block", run) for run in plain(depth).runs(PROFILES["small"])]
+    errors = [error for study in studies for error in without_whole(study)[0].values()]
+    assert sum(error > 80 for error in errors) / len(errors) > 0.8
 
 
 def test_the_essay_is_short() -> None:

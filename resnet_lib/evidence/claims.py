@@ -623,7 +623,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="backbone-not-head-layers",
-        statement="Six more layers belong in the backbone, not in the head.",
+        statement="Six more layers serve better in the backbone than in the head.",
         source="reading note 8",
         covers=("note 8",),
         effect=Difference(
