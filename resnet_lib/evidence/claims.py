@@ -356,7 +356,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="zero-init-helps",
-        statement="Residual blocks that start as the identity train better.",
+        statement="Residual blocks that start as the identity fit their training images better.",
         source="section 3.1; Goyal et al. 2017, section 5.1",
         covers=("paper 3",),
         effect=Difference(
