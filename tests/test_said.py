@@ -16,7 +16,7 @@ from resnet_lib.evidence.facts import FACTS, checked
 from resnet_lib.evidence.learning import has_learned
 from resnet_lib.evidence.rule import interval
 from resnet_lib.files import PACKAGE
-from resnet_lib.runs.experiments import tuned
+from resnet_lib.runs.experiments import VGG_HEAD, tuned
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
 from resnet_lib.runs.seal import SEAL
@@ -426,6 +426,13 @@ def test_nets_that_start_as_the_identity_test_as_chapter_3_says() -> None:
         less[depth] = interval(Difference("", *nets, of=error_on_test).per_seed(PROFILES["small"], Records.committed()))
     assert [round(value, 1) for value in less[56]] == [0.1, -0.5, 0.7]
     assert [round(value, 1) for value in less[20]] == [0.5, -0.0, 1.0] and less[20][1] < 0
+
+
+def test_a_head_like_vgg_s_is_level_at_the_full_rate_as_chapters_7_and_13_say() -> None:
+    effect = Difference("", worse=VGG_HEAD, better=resnet(20), of=error_on_test)
+    _, low, high = interval(effect.per_seed(PROFILES["small"], Records.committed()))
+    assert -0.5 < low < 0 < high < 0.5
+    assert CLAIMS["vgg-head-on-images"].verdict(PROFILES["small"], Records.committed()).status == "refuted"
 
 
 def test_the_essay_is_short() -> None:

@@ -27,8 +27,8 @@ from resnet_lib.runs.store import Records
 class Challenge:
     """An undecided claim at a scale.
 
-    `num_seeds` new seeds would decide it in four cases of five, at the book's mean and spread; their runs took `seconds`
-    in all, one after the other, at the pace of the book's own.
+    `num_seeds` new seeds would decide it in four cases of five, at the book's mean and spread; their runs took
+    `seconds` in all, one after the other, at the pace of the book's own.
     """
 
     claim: Claim

@@ -576,7 +576,8 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="vgg-head-on-images",
-        statement="A head like VGG's, with two hidden layers on flattened maps, gains nothing either.",
+        statement="A head like VGG's, with two hidden layers on flattened maps, gains nothing either, trained at half "
+        "the rate.",
         source="reading note 9",
         covers=("note 9",),
         effect=Difference(
