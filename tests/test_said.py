@@ -435,6 +435,12 @@ def test_a_head_like_vgg_s_is_level_at_the_full_rate_as_chapters_7_and_13_say() 
     assert CLAIMS["vgg-head-on-images"].verdict(PROFILES["small"], Records.committed()).status == "refuted"
 
 
+@pytest.mark.parametrize("net", [plain(56), resnet(56)])
+def test_the_best_rates_of_two_nets_are_the_recipe_s_own_as_chapter_13_says(net: Setting) -> None:
+    small = PROFILES["small"]
+    assert [run.name for run in tuned(net).runs(small)] == [run.name for run in net.runs(small)]
+
+
 def test_the_essay_is_short() -> None:
     """A reader is promised five minutes; the digits and cells of its tables are not counted."""
     text = (PACKAGE.parent / ESSAY).read_text(encoding="utf-8")
