@@ -148,22 +148,36 @@ def test_a_share_is_judged_by_its_exact_interval() -> None:
     verdict = judge_share("claim", "small", 12, 12, 3, threshold=80.0)
     assert (verdict.status, verdict.effect, verdict.high) == ("undecided", 100, 100)
     assert verdict.low == pytest.approx(73.5, abs=0.1)
-    assert verdict.more_seeds == 2, "17 of 17 would do, and a seed has four"
+    assert verdict.fresh_seeds == 5, "17 of 17 would do, and a seed has four"
     assert judge_share("claim", "small", 32, 32, 8, threshold=80.0).status == "supported"
     assert judge_share("claim", "small", 3, 12, 3, threshold=80.0).status == "refuted"
     assert judge_share("claim", "small", 8, 8, 2, threshold=80.0).status == "not yet run"
     assert judge_share("claim", "small", 0, 0, 0, threshold=80.0).effect is None
 
 
-def test_what_is_undecided_says_how_many_more_seeds_would_decide_it() -> None:
+def test_what_is_undecided_says_how_many_fresh_seeds_would_decide_it_four_times_in_five() -> None:
     effects = [0.0, 1.0, 2.0]
-    verdict = judge("claim", "small", effects, threshold=0.0)
-    enough = 3 + verdict.more_seeds
-    half = stats.t.ppf(0.975, enough - 1) * np.std(effects, ddof=1) / enough**0.5
-    before = stats.t.ppf(0.975, enough - 2) * np.std(effects, ddof=1) / (enough - 1) ** 0.5
-    assert half < 1.0 < before or enough == MIN_FLIPS
-    assert judge("claim", "small", [-1.0, 0.0, 1.0], threshold=0.0).more_seeds is None
-    assert judge("claim", "small", [4.0, 5.0, 6.0], threshold=0.0).more_seeds is None
+    enough = judge("claim", "small", effects, threshold=0.0).fresh_seeds
+    draw = np.random.default_rng(0)
+    drawn = draw.normal(mean(effects), np.std(effects, ddof=1), (4000, enough))
+    shown = [
+        stats.ttest_1samp(drawn[:, :n], 0, axis=1, alternative="greater").pvalue < 0.025 for n in (enough - 1, enough)
+    ]
+    assert shown[0].mean() < 0.8 + 0.02 and shown[1].mean() > 0.8 - 0.02
+    assert judge("claim", "small", [-1.0, 0.0, 1.0], threshold=0.0).fresh_seeds is None
+    assert judge("claim", "small", [4.0, 5.0, 6.0], threshold=0.0).fresh_seeds is None
+    assert judge("claim", "small", [0.0, 2.0, 2.0], threshold=0.0).fresh_seeds >= MIN_FLIPS
+
+
+def test_fresh_trials_of_a_share_decide_it_as_often_as_said() -> None:
+    """Nine right of ten against a half is decided; against three quarters it takes more."""
+    verdict = judge_share("claim", "small", 27, 30, 3, threshold=75.0)
+    trials = verdict.fresh_seeds * 10
+    decided = [
+        judge_share("claim", "small", int(right), trials, verdict.fresh_seeds, 75.0).status == "supported"
+        for right in np.random.default_rng(0).binomial(trials, 0.9, 400)
+    ]
+    assert verdict.status == "undecided" and np.mean(decided) > 0.75
 
 
 def test_holm_lets_the_least_sure_verdicts_fall() -> None:

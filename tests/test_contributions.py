@@ -84,9 +84,9 @@ def test_a_contribution_is_trained_checked_accepted_and_credited_and_stays_apart
     archive: Path, book: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = CLAIM.verdict(SMALL, book)
-    assert (before.status, before.more_seeds) == ("undecided", 1)
+    assert (before.status, before.fresh_seeds) == ("undecided", 9)
     assert main(["contribute", "check", str(archive)]) == 0
-    assert f"{CLAIM.name}, small, 6 seeds by {BY}" in capsys.readouterr().out
+    assert f"{CLAIM.name}, small, 9 seeds by {BY}" in capsys.readouterr().out
 
     folder = tmp_path / "contributed"
     monkeypatch.setattr("resnet_lib.cli.contribute.contributed_dir", lambda: folder)
@@ -102,7 +102,7 @@ def test_a_contribution_is_trained_checked_accepted_and_credited_and_stays_apart
     assert f"<td>{BY}</td>" in shown
     assert "readers' seeds alone" in shown.replace("&#x27;", "'")
     assert "n=5" in shown
-    assert "n=6" in shown
+    assert "n=9" in shown
     assert f"{place} is there already" in complaint(lambda: contributions.accept(archive, challenges.runs, folder))
 
 
@@ -215,14 +215,14 @@ def test_changed_code_trains_nothing_for_the_book(
 
 def test_challenges_say_what_decides_them(book: Records) -> None:
     (found,) = challenges.open_challenges(book)
-    assert (found.claim, found.profile, found.num_seeds) == (CLAIM, SMALL, 6)
-    assert found.seconds == 12.0  # of a second each, by the made-up records
-    assert f"<td>6</td><td>12 s</td><td><code>{escape(found.command)}</code></td>" in challenges.table(book)
+    assert (found.claim, found.profile, found.num_seeds) == (CLAIM, SMALL, 9)
+    assert found.seconds == 18.0  # of a second each, by the made-up records
+    assert f"<td>9</td><td>18 s</td><td><code>{escape(found.command)}</code></td>" in challenges.table(book)
 
 
 @pytest.mark.parametrize("name", [CLAIM.name, "folklore: momentum in Caffe's form"])
 def test_the_command_of_a_challenge_can_be_pasted_into_a_shell(name: str) -> None:
-    command = challenges.Challenge(CLAIMS[name], SMALL, num_seeds=6, seconds=12.0).command
+    command = challenges.Challenge(CLAIMS[name], SMALL, num_seeds=9, seconds=12.0).command
     arguments = shlex.split(command)
     assert arguments[:3] == ["python", "-m", "resnet_lib"]
     options = build_parser().parse_args(arguments[3:])

@@ -101,6 +101,13 @@ def test_a_fact_that_is_mere_consistency_says_so_and_does_not_count(monkeypatch:
     assert ledger.held().total() == 0
 
 
+def test_the_most_used_runs_are_counted_over_the_claims_that_are_judged(records: Records) -> None:
+    judged = [claim.verdict(SMALL, records).p is not None for claim in CLAIMS.values()].count(True)
+    rows = ledger.shared(SMALL, records).to_dict("records")
+    assert [row["runs of"] for row in rows] == ["plain-56, lr 0.02", "plain-20, lr 0.02"]
+    assert {row["claims"] for row in rows} == {judged} == {row["of"] for row in rows}
+
+
 def test_facts_are_checked_when_the_table_is_made(two_facts: None) -> None:
     rows = BeautifulSoup(ledger.fact_table(), "html.parser").find_all("tr")[1:]
     assert [row.find(class_="verdict").text for row in rows] == ["holds", "fails"]

@@ -1,7 +1,7 @@
 """What readers could decide: the undecided claims, the runs that would do it, and what readers' runs say.
 
 A claim is never decided by seeds that are added until it is (see `rule`). New seeds are judged by themselves, with the
-same rule: as many as would be enough at the book's mean and spread.
+same rule: as many as would be enough in four cases of five, if the book's mean and spread are the true ones.
 """
 
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ from resnet_lib.runs.store import Records
 class Challenge:
     """An undecided claim at a scale.
 
-    `num_seeds` new seeds would decide it at the book's mean and spread; their runs took `seconds` in all, one after
-    the other, at the pace of the book's own.
+    `num_seeds` new seeds would decide it in four cases of five, at the book's mean and spread; their runs took
+    `seconds` in all, one after the other, at the pace of the book's own.
     """
 
     claim: Claim
@@ -71,7 +71,7 @@ def open_challenges(records: Records) -> Iterator[Challenge]:
             if claim.name in decided or verdict.status in DECIDED:
                 decided.add(claim.name)
                 continue
-            if verdict.more_seeds is None or (needed := verdict.num_seeds + verdict.more_seeds) > BLOCK:
+            if (needed := verdict.fresh_seeds) is None or needed > BLOCK:
                 continue
             took = [[run.provenance.seconds for run in records.select(s.runs(profile))] for s in settings(claim)]
             found.append(Challenge(claim, profile, needed, needed * sum(mean(each) for each in took if each)))

@@ -359,7 +359,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="zero-init-helps",
-        statement="Residual blocks that start as the identity train better.",
+        statement="Residual blocks that start as the identity fit their training images better.",
         source="section 3.1; Goyal et al. 2017, section 5.1",
         covers=("paper 3",),
         effect=Difference(
@@ -579,7 +579,8 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="vgg-head-on-images",
-        statement="A head like VGG's, with two hidden layers on flattened maps, gains nothing either.",
+        statement="A head like VGG's, with two hidden layers on flattened maps, gains nothing either, trained at half "
+        "the rate.",
         source="reading note 9",
         covers=("note 9",),
         effect=Difference(
@@ -626,7 +627,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="backbone-not-head-layers",
-        statement="Six more layers belong in the backbone, not in the head.",
+        statement="Six more layers serve better in the backbone than in the head.",
         source="reading note 8",
         covers=("note 8",),
         effect=Difference(

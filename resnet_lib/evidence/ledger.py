@@ -23,6 +23,7 @@ from resnet_lib.evidence.verdicts import (
     trained_on,
     would_decide,
 )
+from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.store import Records
 
@@ -166,6 +167,18 @@ def fallen(records: Records) -> Table:
             row = {"claim": claim.statement, "runs on": profile.label, "alone": verdict.status}
             rows.append(row | {"effect": numbers(verdict, claim.unit), "chance together": f"{100 * chance:.1f}%"})
     return Table(rows).from_runs(records.given)
+
+
+def shared(profile: Profile, records: Records, most: int = 5) -> Table:
+    """The nets whose runs the most verdicts of a profile rest on, and how many that are of those there are."""
+    records = records.noting()
+    judged = [claim for claim in CLAIMS.values() if claim.verdict(profile, records).p is not None]
+    counts: Counter[RunConfig] = Counter()
+    for claim in judged:
+        nets = claim.effect.compared(profile, records)
+        counts.update(dict.fromkeys(net.at(profile, profile.first_seed) for net in nets).keys())
+    rows = [{"runs of": f"{run.net.name}, lr {run.recipe.lr:g}", "claims": n} for run, n in counts.most_common(most)]
+    return Table(row | {"of": len(judged)} for row in rows).from_runs(records.given)
 
 
 def had_it_meant_less(records: Records, shares: Sequence[float] = (0.6, 0.5)) -> Table:

@@ -11,10 +11,9 @@ from statistics import stdev
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.stats import chi2, nct, norm
-from scipy.stats import t as student_t
+from scipy.stats import chi2, norm
 
-from resnet_lib.evidence.rule import LEVEL, MIN_SEEDS
+from resnet_lib.evidence.rule import LEVEL, MIN_SEEDS, power
 from resnet_lib.runs.literature import Report, paper_error, reports
 from resnet_lib.runs.paper import table6_error
 from resnet_lib.runs.profiles import PROFILES
@@ -73,18 +72,6 @@ def share_of_one_right(wrong: np.ndarray) -> float:
     seeds = len(wrong)
     pairs = [(wrong[one] != wrong[two]).mean() for one in range(seeds) for two in range(one)]
     return 100 * float(np.mean(pairs))
-
-
-def power(difference: float, deviation: float, seeds: int) -> float:
-    """How often so many seeds show a true difference: Student's two-sided test at 5% of differences of pairs.
-
-    Args:
-        difference: the true mean of the differences.
-        deviation: of the differences over seeds.
-        seeds: of each net, two or more.
-    """
-    bound = student_t.ppf(1 - LEVEL / 2, seeds - 1)
-    return float(nct.sf(bound, seeds - 1, abs(difference) / deviation * seeds**0.5))
 
 
 def seeds_needed(difference: float, deviation: float, often: float = 0.95) -> float:

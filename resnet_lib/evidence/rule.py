@@ -26,12 +26,13 @@ from statistics import mean, stdev
 from typing import Literal
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest, nct
 from scipy.stats import t as student_t
 
 MIN_SEEDS = 3
 MIN_FLIPS = 6  # with five seeds even the most extreme of the 32 ways has one in 32 against it
 LEVEL = 0.05
+POWER = 0.8  # how often the seeds that are said to decide a claim would do so
 MOST_SEEDS = 1000  # of what would decide a claim; more are as good as never
 
 Rule = Literal["above", "within"]
@@ -44,8 +45,9 @@ class Verdict:
     """What the records of one profile say of a claim. Effect and interval are in the claim's unit.
 
     `p` is the probability, by the weaker of the two tests and on both sides, of so decided a result by chance at the
-    threshold; None without a verdict. `more_seeds` is how many more seeds would decide what is undecided, at the
-    present mean and spread; None if it is decided, or if even `MOST_SEEDS` would not. `differences` are the effects'
+    threshold; None without a verdict. `fresh_seeds` is how many new seeds, judged by themselves, would decide what
+    is undecided in four cases of five, if the true mean and spread are those seen; None if it is decided, or if even
+    `MOST_SEEDS` would not. `differences` are the effects'
     distances from the threshold, seed by seed, from the nearer of two; empty where seeds are not what is judged.
     `why` says what kept a claim from being asked.
     """
@@ -58,13 +60,13 @@ class Verdict:
     low: float | None
     high: float | None
     p: float | None = None
-    more_seeds: int | None = None
+    fresh_seeds: int | None = None
     differences: tuple[float, ...] = ()
     why: str = ""
 
     def not_asked(self, status: Status, why: str) -> "Verdict":
         """The same numbers without a verdict: the nets did not start, or there is nothing to gain."""
-        return replace(self, status=status, p=None, more_seeds=None, why=why)
+        return replace(self, status=status, p=None, fresh_seeds=None, why=why)
 
 
 def interval(effects: Sequence[float]) -> tuple[float, float, float]:
@@ -114,9 +116,9 @@ def judge(claim: str, profile: str, effects: Sequence[float], threshold: float, 
         against = min(chance_above(effects, threshold), chance_above(mirrored, threshold))
     status = _status(for_it, against)
     edge = -threshold if rule == "within" and effect < 0 else threshold
-    more = _more_seeds(abs(effect - edge), stdev(effects), len(effects)) if status == "undecided" else None
+    fresh = _fresh_seeds(abs(effect - edge), stdev(effects)) if status == "undecided" else None
     p, differences = min(1.0, 2 * min(for_it, against)), tuple(value - edge for value in effects)
-    return Verdict(claim, profile, status, len(effects), effect, low, high, p, more, differences)
+    return Verdict(claim, profile, status, len(effects), effect, low, high, p, fresh, differences)
 
 
 def judge_share(claim: str, profile: str, right: int, asked: int, num_seeds: int, threshold: float) -> Verdict:
@@ -127,18 +129,20 @@ def judge_share(claim: str, profile: str, right: int, asked: int, num_seeds: int
     between = binomtest(right, asked).proportion_ci(1 - LEVEL, method="exact")
     share, low, high = 100 * right / asked, 100 * between.low, 100 * between.high
     for_it, against = _chances_of_share(right, asked, threshold)
-    status, more = _status(for_it, against), None
-    if status == "undecided":
-        more = next(
-            (
-                seeds - num_seeds
-                for seeds in range(num_seeds + 1, MOST_SEEDS + 1)
-                if _status(*_chances_of_share(right * seeds // num_seeds, asked * seeds // num_seeds, threshold))
-                != "undecided"
-            ),
-            None,
-        )
-    return Verdict(claim, profile, status, num_seeds, share, low, high, min(1.0, 2 * min(for_it, against)), more)
+    status = _status(for_it, against)
+    fresh = _fresh_trials(right / asked, asked / num_seeds, threshold / 100) if status == "undecided" else None
+    return Verdict(claim, profile, status, num_seeds, share, low, high, min(1.0, 2 * min(for_it, against)), fresh)
+
+
+def _fresh_trials(share: float, per_seed: float, threshold: float) -> int | None:
+    """The fewest seeds, with so many trials each, that tell a true share from a threshold as often as `POWER`."""
+    for seeds in range(1, MOST_SEEDS + 1):
+        trials = round(per_seed * seeds)
+        above = binom.sf(binom.isf(LEVEL / 2, trials, threshold), trials, share)
+        below = binom.cdf(binom.ppf(LEVEL / 2, trials, threshold) - 1, trials, share)
+        if seeds >= MIN_SEEDS and (above if share > threshold else below) >= POWER:
+            return seeds
+    return None
 
 
 def _chances_of_share(right: int, asked: int, threshold: float) -> tuple[float, float]:
@@ -151,11 +155,26 @@ def _status(for_it: float, against: float) -> Status:
     return "supported" if for_it < LEVEL / 2 else "refuted" if against < LEVEL / 2 else "undecided"
 
 
-def _more_seeds(distance: float, deviation: float, num_seeds: int) -> int | None:
-    """How many more seeds would bring the interval to one side of a threshold so far from the mean."""
-    enough = (n for n in range(num_seeds + 1, MOST_SEEDS + 1) if _half_width(deviation, n) < distance)
-    needed = next((max(n, MIN_FLIPS) for n in enough), None)
-    return None if needed is None else needed - num_seeds
+def _fresh_seeds(distance: float, deviation: float) -> int | None:
+    """The fewest seeds whose interval is on one side of a threshold so far from the true mean, as often as `POWER`.
+
+    The exact test is left out, but for the number of seeds that it needs.
+    """
+    if distance == 0:
+        return None
+    return next((n for n in range(MIN_FLIPS, MOST_SEEDS + 1) if power(distance, deviation, n) >= POWER), None)
+
+
+def power(distance: float, deviation: float, num_seeds: int) -> float:
+    """How often Student's interval of so many seeds leaves out a threshold on the right side of a true mean so far off.
+
+    Args:
+        distance: of the true mean from the threshold, of either sign.
+        deviation: of the differences over seeds.
+        num_seeds: two or more.
+    """
+    bound = student_t.ppf(1 - LEVEL / 2, num_seeds - 1)
+    return float(nct.sf(bound, num_seeds - 1, abs(distance) / deviation * num_seeds**0.5))
 
 
 def asked_together(verdicts: Iterable[Verdict], num_seeds: int) -> list[Verdict]:

@@ -104,12 +104,14 @@ def sentence(claim: Claim, verdict: Verdict, seconds: float | None = None) -> st
 
 
 def would_decide(verdict: Verdict, seconds: float | None = None) -> str:
-    """How many more seeds would decide what is undecided, and how long they take where the others were made."""
-    if verdict.more_seeds is None:
-        return f"At this mean and spread even {MOST_SEEDS:,} seeds would not decide it."
-    more = f"{verdict.more_seeds:,} more seed{'s' if verdict.more_seeds > 1 else ''}"
-    took = "" if seconds is None else f" (about {roughly(verdict.more_seeds * seconds)})"
-    return f"At this mean and spread {more}{took} would decide it."
+    """How many fresh seeds would decide what is undecided, and how long they take where the others were made."""
+    if verdict.fresh_seeds is None:
+        return f"Even {MOST_SEEDS:,} fresh seeds would hardly decide it, if its true mean and spread are these."
+    took = "" if seconds is None else f" (about {roughly(verdict.fresh_seeds * seconds)})"
+    return (
+        f"{verdict.fresh_seeds:,} fresh seeds{took} would decide it in four cases of five, if its true mean and spread "
+        "are these."
+    )
 
 
 def seconds_per_seed(claim: Claim, profile: Profile, records: Records) -> float:
