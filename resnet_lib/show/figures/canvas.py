@@ -71,6 +71,9 @@ class Figure(matplotlib.figure.Figure):
     """
 
     made_from: tuple[RunRecord | Study, ...] | None = None  # None: runs have no part in it
+    heights: Sequence[float] | None = (
+        None  # of the panels, in inches, where a page shows them with heights of their own
+    )
 
     def headline(self, message: str) -> None:
         """Writes the figure's message above it."""
@@ -121,7 +124,8 @@ class Figure(matplotlib.figure.Figure):
         for artist in filter(None, around):
             artist.remove()
         copied._suptitle = copied._supxlabel = copied._supylabel = None  # which `remove` leaves to the layout
-        copied.set_size_inches(self.get_figwidth() / columns, self.get_figheight() / rows)
+        height = self.heights[number] if self.heights else self.get_figheight() / rows
+        copied.set_size_inches(self.get_figwidth() / columns, height)
         axes.set_subplotspec(GridSpec(1, 1, figure=copied)[0])
         file = io.StringIO()
         with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "resnet_lib"}):
@@ -239,18 +243,18 @@ def swatch(line: Line2D) -> str:
 
 
 def new_figure(
-    num_panels: int = 1, height: float = 3.2, rows: int = 1, width: int | None = None
+    num_panels: int = 1, height: float = 3.2, rows: int = 1, sharey: bool = True
 ) -> tuple[Figure, list[Axes]]:
     """A figure with panels of this height (inches) side by side, in rows perhaps, that share their vertical axis.
 
-    Their width is that of `pictures.WIDTHS`, unless it is given.
+    Their width is that of `pictures.WIDTHS`.
     """
     columns = num_panels // rows
     figure, axes = plt.subplots(
         rows,
         columns,
-        figsize=(columns * (width or WIDTHS.get(columns, WIDTHS[3])) / 72, rows * height),
-        sharey=True,
+        figsize=(columns * WIDTHS.get(columns, WIDTHS[3]) / 72, rows * height),
+        sharey=sharey,
         squeeze=False,
         layout="constrained",
         FigureClass=Figure,
