@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from statistics import median
+from typing import Literal
 
 import matplotlib.figure
 import matplotlib.pyplot as plt
@@ -89,14 +90,15 @@ class Figure(matplotlib.figure.Figure):
         self.made_from = tuple(records)
         self.caption(legend + describe(self.made_from))
 
-    def color_legend(self, colors: dict[str, str]) -> None:
-        """Says outside the panels what each colour (its name first) stands for."""
-        handles = [Line2D([], [], color=color, lw=2, label=name) for name, color in colors.items()]
+    def color_legend(self, colors: dict[str, str], looks: dict[str, dict[str, object]] | None = None) -> None:
+        """Says outside the panels what each colour (its name first) stands for, and each look of a line."""
+        looks = {name: {"color": color, "lw": 2} for name, color in colors.items()} | (looks or {})
+        handles = [Line2D([], [], **{"color": "0.35", "label": name} | look) for name, look in looks.items()]
         self.legend(handles=handles, loc="outside right upper")
 
-    def depth_legend(self, depths: Iterable[int]) -> None:
-        """Says outside the panels which colours these depths have."""
-        self.color_legend({f"{depth} layers": depth_color(depth) for depth in sorted(set(depths))})
+    def depth_legend(self, depths: Iterable[int], looks: dict[str, dict[str, object]] | None = None) -> None:
+        """Says outside the panels which colours these depths have, and what else a line may look like."""
+        self.color_legend({f"{depth} layers": depth_color(depth) for depth in sorted(set(depths))}, looks)
 
     @property
     def panels(self) -> list[Axes]:
@@ -243,11 +245,11 @@ def swatch(line: Line2D) -> str:
 
 
 def new_figure(
-    num_panels: int = 1, height: float = 3.2, rows: int = 1, sharey: bool = True
+    num_panels: int = 1, height: float = 3.2, rows: int = 1, sharey: bool | Literal["row"] = True
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with panels of this height (inches) side by side, in rows perhaps, that share their vertical axis.
+    """A figure with panels of this height (inches) side by side, in rows perhaps; their width is `pictures.WIDTHS`.
 
-    Their width is that of `pictures.WIDTHS`.
+    `sharey`: whether they have one vertical axis, each its own, or one in each row.
     """
     columns = num_panels // rows
     figure, axes = plt.subplots(

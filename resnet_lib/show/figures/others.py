@@ -61,7 +61,7 @@ def others_responses(records: Records, depths: Sequence[int], title: str) -> Fig
     """
     shown = [(net, study) for net, study in studied_of_others("whole-net", records) if net.config.depth in depths]
     authors = grouped(shown, lambda pair: pair[0].author) or {"others": []}
-    figure, all_axes = new_figure(2 * len(authors), rows=len(authors))
+    figure, all_axes = new_figure(2 * len(authors), rows=len(authors), sharey="row")
     for row, found in enumerate(authors.values()):
         in_order, by_size = all_axes[2 * row : 2 * row + 2]
         for net, study in found:
@@ -69,10 +69,11 @@ def others_responses(records: Records, depths: Sequence[int], title: str) -> Fig
             line = {"color": depth_color(net.config.depth), "label": net.config.name} | look_of(net)
             in_order.plot(range(1, len(responses) + 1), responses, **line)
             by_size.plot(range(1, len(responses) + 1), sorted(responses, reverse=True), **line)
-    name_responses(figure, all_axes, list(authors), RESPONSES_SHOWN, (0.1, 0.2, 0.5, 1, 2))
-    figure.depth_legend(depths)
+    name_responses(figure, all_axes, list(authors), RESPONSES_SHOWN)
+    nets = {"plain" if net.config.shortcut == "none" else "residual": net for net, _ in shown}
+    figure.depth_legend(depths, {kind: look_of(net) for kind, net in nets.items()})
     figure.headline(title)
-    say_whose(figure, shown, "Squares: plain, circles: residual. ")
+    say_whose(figure, shown, "")
     return figure
 
 
