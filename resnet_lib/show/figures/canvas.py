@@ -305,11 +305,14 @@ def draw_seeds(
 
 
 def write_missing(axes: Axes, names: Sequence[str], alone: bool) -> None:
-    """Says in a panel that nets have no run yet: `alone` in an empty one, else above the curves."""
-    lines = textwrap.wrap(", ".join(name.replace(" ", "_") for name in names), 22)  # a name stays on one line
+    """Says that nets have no run yet: in the panel if they are `alone` in it, else below it, clear of the curves."""
+    lines = textwrap.wrap(
+        ", ".join(name.replace(" ", "_") for name in names), 22 if alone else 36
+    )  # a name on one line
     text = "\n".join(["no run yet" + (":" if lines else ""), *lines]).replace("_", " ")
-    box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1}
-    axes.text(0.98, 0.98, text, transform=axes.transAxes, ha="right", va="top", color="0.35", fontsize=11, bbox=box)
-    if alone:
-        axes.set_xticks([])
-        axes.grid(visible=False)
+    if not alone:
+        axes.annotate(text, (0, 0), (0, -42), "axes fraction", "offset points", va="top", color="0.35", fontsize=11)
+        return
+    axes.text(0.98, 0.98, text, transform=axes.transAxes, ha="right", va="top", color="0.35", fontsize=11)
+    axes.set_xticks([])
+    axes.grid(visible=False)
