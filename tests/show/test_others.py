@@ -113,6 +113,7 @@ def test_our_means_stand_among_those_of_others_by_profile(ours: Records) -> None
     assert without.made_from == ()
     assert len(without) == len(table) - 2 == len(reports()) + 2
     assert not without["source"].str.startswith("this book").any()
+    assert list(table["source"])[-2:] == ["this book, profile paper"] * 2  # ours below all others
 
 
 def test_a_row_tells_n_once_if_it_is_one_number() -> None:
