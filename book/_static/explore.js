@@ -290,8 +290,9 @@ function label(table) {
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".cell_output .output.text_html:has(table.dataframe)").forEach(markWide);
-  document.querySelectorAll("table.ledger, table.cards").forEach(label);
+  document.querySelectorAll("table.ledger").forEach(label);
   document.querySelectorAll(".explore-curves").forEach(exploreCurves);
+  document.querySelectorAll("table.cards").forEach(label);
   document.querySelectorAll(".explore-nets").forEach(exploreNets);
   document.querySelectorAll(".explore-depth").forEach(playDepth);
   document.querySelectorAll(".explore-lesions").forEach(breakNet);

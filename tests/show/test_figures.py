@@ -190,8 +190,10 @@ def test_bars_are_intervals_and_need_as_many_seeds_as_a_verdict() -> None:
     bars = [line.get_xdata() for line in axes.lines if line.get_label().startswith("_")]
     assert len(bars) == 1
     assert list(bars[0]) == pytest.approx([low, 41, high])
+    assert "intervals" in axes.figure._supxlabel.get_text()
     (axes,) = settings(SETTINGS[:2], ("test",)).axes
     assert all(not line.get_label().startswith("_") for line in axes.lines)
+    assert "intervals" not in axes.figure._supxlabel.get_text()  # which names only what is drawn
 
 
 def test_a_mean_beyond_the_axis_is_written_at_its_end() -> None:

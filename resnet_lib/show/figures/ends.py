@@ -139,7 +139,8 @@ def settings(
         axes.set(title=panel, xlabel=f"final {measure} (%)", xlim=(0, up_to or min(axes.get_xlim()[1], 102)))
     name_rows(all_axes, list(rows))
     figure.headline(title)
-    legend = "Dots: seeds; diamonds: their means, on 95% intervals. "
+    means = any(len(group) >= MIN_SEEDS for groups in by_panel for group in groups.values())
+    legend = "Dots: seeds; diamonds: their means, on 95% intervals. " if means else "Dots: seeds. "
     if up_to is not None:
         legend += "With an arrow: means beyond the axis. "
     if len(which) > 1:
