@@ -99,7 +99,7 @@ def others_deletions(records: Records) -> Table:
     return Table(rows).fillna("")
 
 
-def literature(records: Records, kinds: Sequence[Kind] = ("residual", "pre-activation", "plain")) -> Cards:
+def literature(records: Records, kinds: Sequence[Kind] = ("residual", "pre-activation", "plain")) -> Table:
     """What others report for the nets of Table 6 on CIFAR-10, with the paper's numbers and our means over seeds.
 
     Test errors in percent come first, means ± deviation where there are several runs. n is the number of runs, told
