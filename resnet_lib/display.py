@@ -4,6 +4,7 @@ import inspect
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from html import escape
 from statistics import mean, stdev
 from typing import ClassVar
 
@@ -128,3 +129,29 @@ def plain_text(table: pd.DataFrame) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join(lines)
+
+
+class Cards(Table):
+    """A table whose last columns are shown below its first one, and whose rows are cards on a phone."""
+
+    _metadata: ClassVar = [*Table._metadata, "notes"]
+    notes: tuple[str, ...] = ()  # the names of these columns
+
+    @property
+    def _constructor(self) -> type["Cards"]:
+        return Cards
+
+    def with_notes(self, *columns: str) -> "Cards":
+        """This table, which now shows these columns below its first one."""
+        self.notes = columns
+        return self
+
+    def to_html(self, **options: object) -> str:
+        """The table as HTML, notes and all; options are those of pandas."""
+        rows = []
+        for row in self.astype(str).to_dict("records"):
+            notes = " · ".join(f"{name}: {row[name]}" for name in self.notes if row[name])
+            cells = {escape(name): escape(text) for name, text in row.items() if name not in self.notes}
+            first = next(iter(cells), "")
+            rows.append(cells | {first: f"{cells[first]} <small>{escape(notes)}</small>"})
+        return pd.DataFrame(rows).to_html(**options, escape=False, classes="cards")

@@ -58,3 +58,15 @@ def test_a_function_is_shown_as_it_stands_in_the_library() -> None:
     shown = display.source(display.spread)
     assert shown.startswith("```python\ndef spread(values")
     assert shown.endswith('(n={len(values)})"\n```')
+
+
+def test_a_table_of_cards_has_its_notes_below_its_first_column_and_keeps_them_as_columns() -> None:
+    rows = [{"who": "a & b", "error": "1.0", "option": "A", "differs": "x < y"}, {"who": "c", "error": "2.0"}]
+    table = display.Cards(rows).fillna("").with_notes("option", "differs")
+    for shown in (table._repr_html_(), table.drop(columns="absent", errors="ignore")._repr_html_()):
+        assert "<th>who</th>\n      <th>error</th>\n    </tr>" in shown
+        assert "<td>a &amp; b <small>option: A · differs: x &lt; y</small></td>" in shown
+        assert "<td>c <small></small></td>" in shown
+        assert 'class="dataframe cards"' in shown
+    assert list(table["differs"]) == ["x < y", ""]
+    assert "<tbody>" in display.Cards()._repr_html_()

@@ -219,6 +219,11 @@ SAID = (
     ),
     Said(
         "chapters/06_bottleneck.md",
+        "At equal cost, bottlenecks make more errors than basic blocks",
+        {("bottleneck-at-equal-cost", "small"): "refuted", ("bottleneck-at-equal-cost-A", "small"): "refuted"},
+    ),
+    Said(
+        "chapters/06_bottleneck.md",
         "**At equal cost, bottlenecks learn less here.**",
         {("bottleneck-at-equal-cost", "small"): "refuted", ("bottleneck-at-equal-cost-A", "small"): "refuted"},
     ),

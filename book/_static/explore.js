@@ -279,7 +279,7 @@ function markWide(box) {
   new ResizeObserver(update).observe(box);
 }
 
-// A phone shows the ledger's rows as cards, in which each verdict has the name of its column.
+// A phone shows the rows of some tables as cards, in which each cell has the name of its column.
 function label(table) {
   const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent);
   for (const row of table.querySelectorAll("tbody tr")) {
@@ -346,6 +346,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("table.ledger").forEach(label);
   document.querySelectorAll("table.ledger:has(tr[id] td.verdict + td.verdict)").forEach(filterLedger);
   document.querySelectorAll(".explore-curves").forEach(exploreCurves);
+  document.querySelectorAll("table.cards").forEach(label);
   document.querySelectorAll(".explore-nets").forEach(exploreNets);
   document.querySelectorAll(".explore-depth").forEach(playDepth);
   document.querySelectorAll(".explore-lesions").forEach(breakNet);

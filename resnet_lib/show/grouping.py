@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from resnet_lib.display import NO_RUN, spread
-from resnet_lib.runs.config import DataConfig, NetConfig, Recipe
+from resnet_lib.runs.config import DataConfig, NetConfig, Recipe, RunConfig
 from resnet_lib.runs.experiments import home
 from resnet_lib.runs.profiles import PROFILES, Profile
 from resnet_lib.runs.records import RunRecord, Study
@@ -67,18 +67,26 @@ def testing_spread(records: Iterable[RunRecord]) -> str:
 
 
 def describe(records: Sequence[RunRecord | Study]) -> str:
-    """On which images, for how long, with how many seeds these runs were made: one line, as a caption needs it."""
+    """On which images, for how long, with how many seeds of each net these runs were made: a line for a caption."""
     if not records:
         return NO_RUN
-    seeds: dict[str, set[int]] = {}
+    seeds: dict[str, dict[RunConfig, set[int]]] = {}
     for record in records:
         config = record.config
         place = home(config)
         profile = place and place.profile
         usual = profile and (config.data, config.recipe.iterations) == (profile.data, profile.recipe.iterations)
         what = profile.summary if usual else f"{data_name(config.data)}, {config.recipe.iterations:,} iterations"
-        seeds.setdefault(what, set()).add(config.seed)
-    return "; ".join(f"{what}; {len(of)} seed{'s' if len(of) > 1 else ''}" for what, of in seeds.items())
+        setting = config.model_copy(update={"seed": 0})
+        seeds.setdefault(what, {}).setdefault(setting, set()).add(config.seed)
+    return "; ".join(f"{what}; {_counted(map(len, of.values()))}" for what, of in seeds.items())
+
+
+def _counted(seeds: Iterable[int]) -> str:
+    """How many seeds settings have: 3 seeds, or 1 to 3 seeds."""
+    counts = list(seeds)
+    least, most = min(counts), max(counts)
+    return f"{most} seed{'s' if most > 1 else ''}" if least == most else f"{least} to {most} seeds"
 
 
 def longer_profiles(profile: Profile, records: Records, settings: Iterable[Setting]) -> dict[str, Profile]:

@@ -95,7 +95,7 @@ def test_settings_are_dots_with_the_interval_of_their_mean() -> None:
     lines = plotted(settings(RECORDS[3:6]))
     assert [(40, 0), (43, 0), (46, 0)] in lines
     _, low, high = interval([40, 43, 46])
-    assert [(low, 0), (high, 0)] in [[(pytest.approx(x), y) for x, y in line] for line in lines]
+    assert [(low, 0), (43, 0), (high, 0)] in [[(pytest.approx(x), y) for x, y in line] for line in lines]
 
 
 # Figures as numbers.
@@ -189,9 +189,20 @@ def test_bars_are_intervals_and_need_as_many_seeds_as_a_verdict() -> None:
     _, low, high = interval([40, 41, 42])
     bars = [line.get_xdata() for line in axes.lines if line.get_label().startswith("_")]
     assert len(bars) == 1
-    assert list(bars[0]) == pytest.approx([low, high])
+    assert list(bars[0]) == pytest.approx([low, 41, high])
+    assert "intervals" in axes.figure._supxlabel.get_text()
     (axes,) = settings(SETTINGS[:2], ("test",)).axes
     assert all(not line.get_label().startswith("_") for line in axes.lines)
+    assert "intervals" not in axes.figure._supxlabel.get_text()  # which names only what is drawn
+
+
+def test_a_mean_beyond_the_axis_is_written_at_its_end() -> None:
+    figure = settings(SETTINGS, ("test",), up_to=30)
+    (axes,) = figure.axes
+    assert axes.get_xlim() == (0, 30)
+    assert [text.get_text() for text in axes.texts if "→" in text.get_text()] == ["41 →"]  # plain-8, not ResNet-8
+    assert "beyond the axis" in figure._supxlabel.get_text()
+    assert not any("→" in text.get_text() for text in settings(SETTINGS, ("test",)).axes[0].texts)
 
 
 def test_panels_share_their_rows() -> None:

@@ -74,6 +74,11 @@ def test_a_caption_names_images_schedule_and_seeds() -> None:
     assert describe([]) == "no run yet"
 
 
+def test_a_caption_says_the_least_and_the_most_seeds_where_nets_have_different_numbers() -> None:
+    configs = [plain(20).at(SMALL, seed) for seed in range(3)] + [plain(56).at(SMALL, 7)]
+    assert describe([made_up_record(config) for config in configs]) == f"{SMALL.summary}; 1 to 3 seeds"
+
+
 def test_a_caption_of_runs_that_are_no_profiles_says_something_else_than_a_profile() -> None:
     caption = describe([made_up_record(tiny_config())])
     assert caption

@@ -97,6 +97,17 @@ def test_figure_of_responses_shows_medians_in_order_and_sorted() -> None:
     assert lines["plain-20"].get_color() == lines["ResNet-20 A"].get_color()
 
 
+def test_each_row_of_the_figure_of_responses_has_an_axis_as_long_as_its_lines_need() -> None:
+    level, steep = ([responding(plain(20), 0, first)] for first in (1.0, 30.0))
+    figure = figures.figure7({"level": level, "steep": steep}, "title")
+    limits = [axes.get_ylim() for axes in figure.axes]
+    assert limits[0] == limits[1] != limits[2] == limits[3]
+    assert limits[0] == pytest.approx((0.9, 1.1 * 19))
+    assert limits[2][1] == 50  # what lies beyond is told
+    assert figure.axes[0].get_yticks().tolist() == [1, 2, 5, 10, 20]
+    assert [name for _, name in figure.key()] == ["20 layers", "plain", "residual"]
+
+
 def test_gradients_joins_seeds_by_their_geometric_mean_and_leaves_out_runs_that_diverged() -> None:
     weakest = {0: 0.01, 1: 0.04, 2: 0.3}
     runs = [made_up_record(tiny_config(seed=s), train_error=10 + s, weakest=w) for s, w in weakest.items()]

@@ -1,5 +1,6 @@
 """What others report and what was measured on their nets: the data, and how tables and figures show it beside ours."""
 
+import re
 from pathlib import Path
 from statistics import mean, median
 
@@ -112,6 +113,7 @@ def test_our_means_stand_among_those_of_others_by_profile(ours: Records) -> None
     assert without.made_from == ()
     assert len(without) == len(table) - 2 == len(reports()) + 2
     assert not without["source"].str.startswith("this book").any()
+    assert list(table["source"])[-2:] == ["this book, profile paper"] * 2  # ours below all others
 
 
 def test_a_row_tells_n_once_if_it_is_one_number() -> None:
@@ -125,22 +127,35 @@ def test_a_row_tells_n_once_if_it_is_one_number() -> None:
 
 def test_the_forest_plot_has_a_marker_for_each_error_and_a_bar_for_each_interval(ours: Records) -> None:
     figure = figures.literature(ours, "residual", (20, 1202), "")
-    left, right = figure.axes
-    names = [text.get_text() for text in left.texts]
-    assert names[0] == "the paper, Table 6, A"
-    assert names[-1] == "this book, profile paper, A"
+    left, _ = figure.axes
+    names = [text.get_text() for text in left.get_yticklabels()]
+    assert (names[0], names[-1]) == ("the paper", "this book")
     markers = {line.get_label(): line for line in left.lines if not line.get_label().startswith("_")}
-    mine = markers["this book, profile paper, A"]
+    assert list(markers) == names
+    mine = markers["this book"]
     assert (mine.get_xdata()[0], mine.get_ydata()[0]) == (pytest.approx(8.25), len(names) - 1)
     bars = [tuple(line.get_xdata()) for line in left.lines if len(line.get_xdata()) == 2 and line.get_lw() == 2]
     assert bars[-1] == pytest.approx(interval([8.0, 8.25, 8.5])[1:])
     reported = [report.error(20) for report in reports() if report.kind == "residual" and report.error(20)]
     assert len(bars) == sum(error.interval is not None for error in reported) + 1
-    assert markers["Keras, example of its documentation, B"].get_marker() == "<"  # chosen on the test set
+    assert markers["Keras"].get_marker() == "<"  # chosen on the test set
     assert mine.get_markerfacecolor() == mine.get_color()
-    assert markers["a-martyn/resnet, A"].get_markerfacecolor() == "white"  # one run
-    assert {line.get_label() for line in right.lines if not line.get_label().startswith("_")} <= set(names)
+    assert markers["a-martyn"].get_markerfacecolor() == "white"  # one run
     assert figure.series().made_from == tuple(Records.select(ours, resnet(20).runs(PAPER)))
+
+
+def test_a_panel_of_the_forest_plot_has_only_sources_with_its_depth_and_is_as_high_as_they_need(ours: Records) -> None:
+    figure = figures.literature(ours, "residual", (20, 1202), "")
+    left, right = figure.axes
+    names = [text.get_text() for text in right.get_yticklabels()]
+    assert names == ["the paper", "raphaelreme, B", "akamaster"]
+    assert len({text.get_text() for text in left.get_yticklabels()}) == len(left.get_yticks())
+    high, low = (drawn.panel.svg for drawn in figure.drawn())
+    assert height(high) > 2 * height(low)
+
+
+def height(svg: str) -> float:
+    return float(re.search(r'viewBox="0 0 [\d.]+ ([\d.]+)"', svg)[1])
 
 
 def test_without_runs_of_ours_the_forest_plot_says_so() -> None:

@@ -188,6 +188,15 @@ def test_figure_6_draws_what_there_is_and_names_what_there_is_not(tmp_path: Path
     assert {str(line.get_label()).split(",")[0] for line in deepest.lines} == {"ResNet-110 A"}
 
 
+def test_what_is_missing_is_told_below_a_panel_with_curves_and_within_an_empty_one(tmp_path: Path) -> None:
+    curves, empty, _ = figures.figure6(stored(tmp_path, plain(20), "quick", 20.0)).axes
+    figure = curves.figure
+    figure.draw_without_rendering()
+    below, within = (axes.texts[0].get_window_extent() for axes in (curves, empty))
+    assert below.y1 < curves.xaxis.label.get_window_extent().y0
+    assert within.y0 > empty.get_window_extent().y0
+
+
 def test_diamonds_stand_where_the_papers_curves_end_and_only_on_the_papers_images(tmp_path: Path) -> None:
     quick, small = (stored(tmp_path, plain(56), profile, 20.0) for profile in ("quick", "small"))
     ends = [line for line in figures.figure6(quick).axes[0].lines if line.get_marker() == "D"]

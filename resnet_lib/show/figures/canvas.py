@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from statistics import median
+from typing import Literal
 
 import matplotlib.figure
 import matplotlib.pyplot as plt
@@ -71,6 +72,9 @@ class Figure(matplotlib.figure.Figure):
     """
 
     made_from: tuple[RunRecord | Study, ...] | None = None  # None: runs have no part in it
+    heights: Sequence[float] | None = (
+        None  # of the panels, in inches, where a page shows them with heights of their own
+    )
 
     def headline(self, message: str) -> None:
         """Writes the figure's message above it."""
@@ -86,14 +90,15 @@ class Figure(matplotlib.figure.Figure):
         self.made_from = tuple(records)
         self.caption(legend + describe(self.made_from))
 
-    def color_legend(self, colors: dict[str, str]) -> None:
-        """Says outside the panels what each colour (its name first) stands for."""
-        handles = [Line2D([], [], color=color, lw=2, label=name) for name, color in colors.items()]
+    def color_legend(self, colors: dict[str, str], looks: dict[str, dict[str, object]] | None = None) -> None:
+        """Says outside the panels what each colour (its name first) stands for, and each look of a line."""
+        looks = {name: {"color": color, "lw": 2} for name, color in colors.items()} | (looks or {})
+        handles = [Line2D([], [], **{"color": "0.35", "label": name} | look) for name, look in looks.items()]
         self.legend(handles=handles, loc="outside right upper")
 
-    def depth_legend(self, depths: Iterable[int]) -> None:
-        """Says outside the panels which colours these depths have."""
-        self.color_legend({f"{depth} layers": depth_color(depth) for depth in sorted(set(depths))})
+    def depth_legend(self, depths: Iterable[int], looks: dict[str, dict[str, object]] | None = None) -> None:
+        """Says outside the panels which colours these depths have, and what else a line may look like."""
+        self.color_legend({f"{depth} layers": depth_color(depth) for depth in sorted(set(depths))}, looks)
 
     @property
     def panels(self) -> list[Axes]:
@@ -121,7 +126,8 @@ class Figure(matplotlib.figure.Figure):
         for artist in filter(None, around):
             artist.remove()
         copied._suptitle = copied._supxlabel = copied._supylabel = None  # which `remove` leaves to the layout
-        copied.set_size_inches(self.get_figwidth() / columns, self.get_figheight() / rows)
+        height = self.heights[number] if self.heights else self.get_figheight() / rows
+        copied.set_size_inches(self.get_figwidth() / columns, height)
         axes.set_subplotspec(GridSpec(1, 1, figure=copied)[0])
         file = io.StringIO()
         with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "resnet_lib"}):
@@ -239,18 +245,18 @@ def swatch(line: Line2D) -> str:
 
 
 def new_figure(
-    num_panels: int = 1, height: float = 3.2, rows: int = 1, width: int | None = None
+    num_panels: int = 1, height: float = 3.2, rows: int = 1, sharey: bool | Literal["row"] = True
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with panels of this height (inches) side by side, in rows perhaps, that share their vertical axis.
+    """A figure with panels of this height (inches) side by side, in rows perhaps; their width is `pictures.WIDTHS`.
 
-    Their width is that of `pictures.WIDTHS`, unless it is given.
+    `sharey`: whether they have one vertical axis, each its own, or one in each row.
     """
     columns = num_panels // rows
     figure, axes = plt.subplots(
         rows,
         columns,
-        figsize=(columns * (width or WIDTHS.get(columns, WIDTHS[3])) / 72, rows * height),
-        sharey=True,
+        figsize=(columns * WIDTHS.get(columns, WIDTHS[3]) / 72, rows * height),
+        sharey=sharey,
         squeeze=False,
         layout="constrained",
         FigureClass=Figure,
@@ -299,11 +305,14 @@ def draw_seeds(
 
 
 def write_missing(axes: Axes, names: Sequence[str], alone: bool) -> None:
-    """Says in a panel that nets have no run yet: `alone` in an empty one, else above the curves."""
-    lines = textwrap.wrap(", ".join(name.replace(" ", "_") for name in names), 22)  # a name stays on one line
+    """Says that nets have no run yet: in the panel if they are `alone` in it, else below it, clear of the curves."""
+    lines = textwrap.wrap(
+        ", ".join(name.replace(" ", "_") for name in names), 22 if alone else 36
+    )  # a name on one line
     text = "\n".join(["no run yet" + (":" if lines else ""), *lines]).replace("_", " ")
-    box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1}
-    axes.text(0.98, 0.98, text, transform=axes.transAxes, ha="right", va="top", color="0.35", fontsize=11, bbox=box)
-    if alone:
-        axes.set_xticks([])
-        axes.grid(visible=False)
+    if not alone:
+        axes.annotate(text, (0, 0), (0, -42), "axes fraction", "offset points", va="top", color="0.35", fontsize=11)
+        return
+    axes.text(0.98, 0.98, text, transform=axes.transAxes, ha="right", va="top", color="0.35", fontsize=11)
+    axes.set_xticks([])
+    axes.grid(visible=False)

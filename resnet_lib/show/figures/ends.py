@@ -112,8 +112,9 @@ def settings(
     records: Sequence[RunRecord] | dict[str, Sequence[RunRecord]],
     which: Sequence[str] = ("training",),
     title: str = "",
+    up_to: float | None = None,
 ) -> Figure:
-    """Final errors of each setting: one dot per seed, a bar for the 95% interval of the mean.
+    """Final errors of each setting: one dot per seed, a diamond for their mean on a bar for its 95% interval.
 
     A row is named by its net and by what else differs between the runs of a panel; see `grouping.by_setting`.
 
@@ -121,6 +122,7 @@ def settings(
         records: what to show, or title -> records, for panels side by side that share their rows.
         which: "training", "test" or both. With both, the first is hollow and lies above the other.
         title: the figure's message.
+        up_to: the error, in percent, at which the axis ends. Means beyond are written where it does.
     """
     panels = records if isinstance(records, dict) else {"": records}
     shown = list(chain(*panels.values()))
@@ -132,12 +134,15 @@ def settings(
             for number, error in enumerate(which):
                 offset = 0.3 * (number - (len(which) - 1) / 2)
                 label = name if len(which) == 1 else f"{name}, {error}"
-                draw_spread(axes, rows[name] + offset, group, error, label, hollow=error != which[-1])
+                draw_spread(axes, rows[name] + offset, group, error, label, hollow=error != which[-1], up_to=up_to)
         measure = "error" if len(which) > 1 else f"{which[0]} error"
-        axes.set(title=panel, xlabel=f"final {measure} (%)", xlim=(0, min(axes.get_xlim()[1], 102)))
+        axes.set(title=panel, xlabel=f"final {measure} (%)", xlim=(0, up_to or min(axes.get_xlim()[1], 102)))
     name_rows(all_axes, list(rows))
     figure.headline(title)
-    legend = "Dots: seeds; bars: 95% interval of their mean. "
+    means = any(len(group) >= MIN_SEEDS for groups in by_panel for group in groups.values())
+    legend = "Dots: seeds; diamonds: their means, on 95% intervals. " if means else "Dots: seeds. "
+    if up_to is not None:
+        legend += "With an arrow: means beyond the axis. "
     if len(which) > 1:
         legend = f"Hollow: {which[0]}, filled: {which[-1]}. " + legend
     if diverged := sum(record.diverged_at is not None for record in shown):
@@ -147,15 +152,29 @@ def settings(
     return figure
 
 
-def draw_spread(axes: Axes, row: float, records: Sequence[RunRecord], error: str, label: str, hollow: bool) -> None:
-    """The final errors of one setting's seeds as dots on a row, on a bar for the 95% interval of their mean."""
+def draw_spread(
+    axes: Axes,
+    row: float,
+    records: Sequence[RunRecord],
+    error: str,
+    label: str,
+    *,
+    hollow: bool,
+    up_to: float | None = None,
+) -> None:
+    """The final errors of one setting's seeds on a row: faint dots, and their mean on a bar for its 95% interval."""
     color = kind_color(records[0].config.net)
     values = [r.final.train_error if error == "training" else r.final.test_error for r in records]
-    fill = {"mfc": "none"} if hollow else {"alpha": 0.6}
-    axes.plot(values, [row] * len(values), "o", color=color, ms=4, label=label, gid=MEASURED_ON_X, **fill)
-    if len(values) >= MIN_SEEDS:
-        _, low, high = interval(values)
-        axes.plot([low, high], [row, row], color=color, lw=2, alpha=0.5)
+    few = len(values) < MIN_SEEDS
+    dots = {"mfc": "none" if hollow else color, "ms": 4, "alpha": 1 if few else 0.35}
+    axes.plot(values, [row] * len(values), "o", color=color, label=label, gid=MEASURED_ON_X, **dots)
+    if not few:
+        middle, low, high = interval(values)
+        look = {"markevery": [1], "mfc": "white" if hollow else color, "ms": 5.5, "lw": 2}
+        axes.plot([low, middle, high], [row] * 3, "D-", color=color, **look)
+    if up_to is not None and mean(values) > up_to:
+        place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
+        axes.text(1, row, f"{mean(values):.0f} →", color=color, fontsize=11, **place)
 
 
 @styled

@@ -81,43 +81,51 @@ def draw_depths(axes: Axes, nets: Sequence[Sequence[float]], suffix: str = "", *
 def figure7(records: Mapping[str, Sequence[RunRecord]], title: str) -> Figure:
     """Figure 7: the deviation of each 3x3 layer's response in trained nets, in order of depth and sorted by size.
 
-    Lines are medians of a net's seeds, in each layer or, sorted, in each rank.
+    Lines are medians of a net's seeds, in each layer or, sorted, in each rank. Each row has an axis of its own.
 
     Args:
         records: title -> runs: each gets a row of two panels, in which plain nets are dashed.
         title: the figure's message.
     """
-    figure, all_axes = new_figure(2 * len(records), rows=len(records))
+    figure, all_axes = new_figure(2 * len(records), rows=len(records), sharey="row")
     shown = [record for runs in records.values() for record in runs]
     largest: dict[str, float] = {}
     for row, runs in enumerate(records.values()):
         in_order, by_size = all_axes[2 * row : 2 * row + 2]
         for net, group in by_net(record for record in runs if record.probes).items():
             seeds = [record.probes.response_std for record in group]
-            line = {"ls": "--", "lw": 1.2} if net.shortcut == "none" else {"ls": "-", "lw": 2.0}
+            line = {"ls": "--", "lw": 1.2, "zorder": 3} if net.shortcut == "none" else {"ls": "-", "lw": 2.0}
             line |= {"color": depth_color(net.depth), "label": net.name, "band": 0}
             places = range(1, len(seeds[0]) + 1)
             drawn = draw_seeds(in_order, places, seeds, **line)
             draw_seeds(by_size, places, [sorted(seed, reverse=True) for seed in seeds], **line)
             largest[net.name] = max(largest.get(net.name, 0), *drawn)
-    name_responses(figure, all_axes, list(records), RESPONSES_SHOWN, (0.2, 0.5, 1, 2, 5, 10, 20, 50))
-    figure.depth_legend(record.config.net.depth for record in shown)
+    name_responses(figure, all_axes, list(records), RESPONSES_SHOWN)
+    looks = {"plain": {"ls": "--", "lw": 1.2}, "residual": {"lw": 2.0}}
+    figure.depth_legend((record.config.net.depth for record in shown), looks)
     figure.headline(title)
     beyond = (
         f"{name} leaves the axis, up to {top:,.0f}. " for name, top in largest.items() if top > RESPONSES_SHOWN[1]
     )
-    figure.from_runs(shown, "Solid: residual, dashed: plain; medians over seeds. " + "".join(beyond))
+    figure.from_runs(shown, "Medians over seeds. " + "".join(beyond))
     return figure
 
 
-def name_responses(
-    figure: Figure, all_axes: Sequence[Axes], rows: Sequence[str], shown: tuple[float, float], ticks: Sequence[float]
-) -> None:
-    """Titles, labels and scales of Figure 7: for each row one panel in order of depth and one sorted by size."""
+def name_responses(figure: Figure, all_axes: Sequence[Axes], rows: Sequence[str], shown: tuple[float, float]) -> None:
+    """Titles, labels and scales of Figure 7: for each row one panel in order of depth and one sorted by size.
+
+    The axis reaches from the lowest to the highest response of a row, but not beyond what is `shown` at most.
+    """
     for axes, (row, order) in zip(all_axes, product(rows, ("in order of depth", "sorted")), strict=True):
-        axes.set(title=f"{row}, {order}", yscale="log", ylim=shown)
+        responses = [y for line in axes.lines for y in line.get_ydata()] or shown
+        low, high = max(shown[0], 0.9 * min(responses)), min(shown[1], 1.1 * max(responses))
+        axes.set(title=f"{row}, {order}", yscale="log")
+        digits = (1, 2, 5) if high > 5 * low else (1, 1.5, 2, 3, 5, 7)
+        ticks = [tick for power in (0.1, 1, 10) for digit in digits if low <= (tick := power * digit) <= high]
         axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
+        axes.set_ylim(low, high)
+        axes.locator_params(axis="x", integer=True)
     for axes, order in zip(all_axes[-2:], (IN_ORDER, "rank of the layer"), strict=True):
         axes.set_xlabel(order)
     figure.supylabel("standard deviation of the response")

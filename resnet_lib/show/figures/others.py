@@ -3,6 +3,7 @@
 Nets that others trained have open markers, and theirs alone: each is one net for a depth, and in no mean over seeds.
 """
 
+import re
 from collections.abc import Sequence
 from statistics import mean
 
@@ -22,7 +23,6 @@ from resnet_lib.show.figures.canvas import (
     Figure,
     depth_color,
     kind_color,
-    name_rows,
     new_figure,
     styled,
     write_missing,
@@ -30,7 +30,6 @@ from resnet_lib.show.figures.canvas import (
 from resnet_lib.show.figures.inside import DAMAGE, draw_lesions, name_responses
 from resnet_lib.show.grouping import grouped
 from resnet_lib.show.others import PAPER, Reported, reported, studied_of_others
-from resnet_lib.show.pictures import WIDTHS
 
 RESPONSES_SHOWN = (0.1, 3.0)
 SKY = "#56B4E9"  # Okabe and Ito's; the nets of a second author
@@ -62,7 +61,7 @@ def others_responses(records: Records, depths: Sequence[int], title: str) -> Fig
     """
     shown = [(net, study) for net, study in studied_of_others("whole-net", records) if net.config.depth in depths]
     authors = grouped(shown, lambda pair: pair[0].author) or {"others": []}
-    figure, all_axes = new_figure(2 * len(authors), rows=len(authors))
+    figure, all_axes = new_figure(2 * len(authors), rows=len(authors), sharey="row")
     for row, found in enumerate(authors.values()):
         in_order, by_size = all_axes[2 * row : 2 * row + 2]
         for net, study in found:
@@ -70,10 +69,11 @@ def others_responses(records: Records, depths: Sequence[int], title: str) -> Fig
             line = {"color": depth_color(net.config.depth), "label": net.config.name} | look_of(net)
             in_order.plot(range(1, len(responses) + 1), responses, **line)
             by_size.plot(range(1, len(responses) + 1), sorted(responses, reverse=True), **line)
-    name_responses(figure, all_axes, list(authors), RESPONSES_SHOWN, (0.1, 0.2, 0.5, 1, 2))
-    figure.depth_legend(depths)
+    name_responses(figure, all_axes, list(authors), RESPONSES_SHOWN)
+    nets = {"plain" if net.config.shortcut == "none" else "residual": net for net, _ in shown}
+    figure.depth_legend(depths, {kind: look_of(net) for kind, net in nets.items()})
     figure.headline(title)
-    say_whose(figure, shown, "Squares: plain, circles: residual. ")
+    say_whose(figure, shown, "")
     return figure
 
 
@@ -132,8 +132,8 @@ def literature(records: Records, kind: Kind, depths: Sequence[int], title: str) 
 
     Ours are those of full length: of shorter runs the errors lie far off.
 
-    A panel for each depth, a row for each source. Bars are 95% intervals of means over runs, where the deviation over
-    runs is known; an open marker is a single run, or the source does not tell how many.
+    A panel for each depth, in it a row for each source that has this depth. Bars are 95% intervals of means over runs,
+    where the deviation over runs is known; an open marker is a single run, or the source does not tell how many.
 
     Args:
         records: with our runs.
@@ -142,38 +142,53 @@ def literature(records: Records, kind: Kind, depths: Sequence[int], title: str) 
         title: the figure's message.
     """
     records = records.noting()
-    rows = [row for row in reported(kind, records, [PROFILES["paper"]]) if row.errors.keys() & set(depths)]
-    figure, all_axes = new_figure(len(depths), height=0.7 + 0.42 * len(rows), width=WIDTHS[2])
-    for axes, depth in zip(all_axes, depths, strict=True):
-        for place, row in enumerate(rows):
-            draw_reported(axes, place, row, depth, ORANGE if kind == "plain" else BLUE)
-        axes.set(title=f"{depth} layers", xlabel="test error (%)")
+    rows = names_of(reported(kind, records, [PROFILES["paper"]]))
+    shown = {depth: {name: row for name, row in rows.items() if depth in row.errors} for depth in depths}
+    heights = [0.65 + 0.27 * len(found) for found in shown.values()]
+    figure, all_axes = new_figure(len(depths), max(heights), sharey=False)
+    figure.heights = heights
+    for axes, (depth, found) in zip(all_axes, shown.items(), strict=True):
+        for place, (name, row) in enumerate(found.items()):
+            draw_reported(axes, place, name, row, depth, ORANGE if kind == "plain" else BLUE)
+        axes.set(title=f"{depth} layers", xlabel="test error (%)", ylim=(len(found) - 0.5, -0.5))
+        axes.set_yticks(range(len(found)), list(found))
         axes.locator_params(axis="x", nbins=4)
-    name_rows(all_axes, [name_of(row) for row in rows])
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
     figure.headline(title)
     legend = (
-        "Diamonds: the paper; grey: others; coloured: this book. Triangles: the epoch was chosen on the test set. "
-        "Open: a single run, or it is not told how many; bars: 95% intervals. Ours: "
+        "Diamonds and dotted lines: the paper; grey: others; coloured: this book. Triangles: the epoch was chosen on "
+        "the test set. Open: a single run, or it is not told how many; bars: 95% intervals. Ours: "
     )
     figure.from_runs([record for record in records.given if record.config.net.depth in depths], legend)
     return figure
 
 
-def name_of(row: Reported) -> str:
-    """What a row of the forest plot is called."""
-    return f"{row.source}, {row.shortcut}" if row.shortcut in ("A", "B", "C") else row.source
+def names_of(rows: Sequence[Reported]) -> dict[str, Reported]:
+    """Rows of the forest plot by a name short enough to stand beside them: who reports, in full only in the table.
+
+    Several rows of one source are told apart by their option, and by the epoch if it was the best.
+    """
+    names = {}
+    for source, own in grouped(rows, lambda row: re.sub(OF_A_SOURCE, "", row.source)).items():
+        for row in own:
+            told = (row.shortcut, "best" if row.epoch == BEST else "") if len(own) > 1 else ()
+            names[", ".join(filter(None, (source, *told)))] = row
+    return names
 
 
-def draw_reported(axes: Axes, place: int, row: Reported, depth: int, color: str) -> None:
+OF_A_SOURCE = r"/[^,]*|arXiv [\d.]+, |, (Table|read off|profile|example) .*"  # which work of theirs
+BEST = "best on test"  # an epoch
+
+
+def draw_reported(axes: Axes, place: int, name: str, row: Reported, depth: int, color: str) -> None:
     """One source's error of one depth: a marker, and a bar for the interval of a mean."""
-    if (error := row.errors.get(depth)) is None:
-        return
-    paper = row.source.startswith(PAPER)
+    error, paper = row.errors[depth], row.source.startswith(PAPER)
     if paper:
-        axes.axvline(error.mean, color="0.6", ls=":", lw=1.2)
+        axes.axvline(error.mean, color="0.35", ls=":", lw=1.2)
     color = color if row.ours else "black" if paper else "0.35"
-    marker = "D" if paper else "<" if row.epoch == "best on test" else "o"
+    marker = "D" if paper else "<" if row.epoch == BEST else "o"
     fill = color if error.deviation is not None or paper else "white"
-    axes.plot(error.mean, place, marker, color=color, mfc=fill, ms=5, label=name_of(row), gid=MEASURED_ON_X)
+    axes.plot(error.mean, place, marker, color=color, mfc=fill, ms=6, mew=1.3, label=name, gid=MEASURED_ON_X)
     if error.interval is not None:
         axes.plot(error.interval, [place, place], color=color, lw=2, alpha=0.6, zorder=1)

@@ -73,12 +73,14 @@ def draw_curves(
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def draw_pair(axes: Axes, records: Sequence[RunRecord], name: str, color: str, held_out: str = "test") -> None:
+def draw_pair(
+    axes: Axes, records: Sequence[RunRecord], name: str, color: str, held_out: str = "test", band: float = 0.15
+) -> None:
     """The training and the test curve of one net: means over its seeds, the latter on a band from lowest to highest.
 
     What belongs to a net carries its name as group id, by which `explore` finds it.
     """
-    for curve, style in (("train", {"ls": "--", "lw": 1.0, "band": 0}), ("test", {"ls": "-", "lw": 2.0, "band": 0.15})):
+    for curve, style in (("train", {"ls": "--", "lw": 1.0, "band": 0}), ("test", {"ls": "-", "lw": 2.0, "band": band})):
         tables = [getattr(record, f"{curve}_curve") for record in records]
         line = {"color": color, "gid": name, "label": f"{name}, {'training' if curve == 'train' else held_out}"}
         draw_seeds(axes, tables[0].iteration, [table.error for table in tables], mean, **line, **style)
@@ -144,7 +146,8 @@ def cases(records: Sequence[RunRecord]) -> Figure:
             if runs := list(of_setting(records, setting).values()):
                 net = runs[0].config.net
                 own = GREEN if net.family == "fully-connected" else depth_color(net.depth)
-                draw_pair(axes, runs, net.name, "0.5" if headed else own, "validation")
+                look = ("0.5", "validation", 0) if headed else (own, "validation")  # two bands would hide each other
+                draw_pair(axes, runs, net.name, *look)
                 if not headed:
                     axes.axhline(guessing_error(runs[0]), color="0.5", ls=":", lw=1, label="guessing")
         axes.set(title=case.setting.name, ylim=(0, 100))

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from statistics import mean, median
 
-from resnet_lib.display import Table
+from resnet_lib.display import Cards, Table
 from resnet_lib.evidence.effects import by_count, without_whole
 from resnet_lib.runs.literature import Kind
 from resnet_lib.runs.paper import figure7_response
 from resnet_lib.runs.store import Records
-from resnet_lib.show.others import REPORTED_DEPTHS, reported, studied_of_others
+from resnet_lib.show.others import REPORTED_DEPTHS, Reported, reported, studied_of_others
 
 
 def others_nets(records: Records) -> Table:
@@ -103,27 +103,27 @@ def literature(records: Records, kinds: Sequence[Kind] = ("residual", "pre-activ
     """What others report for the nets of Table 6 on CIFAR-10, with the paper's numbers and our means over seeds.
 
     Test errors in percent come first, means ± deviation where there are several runs. n is the number of runs, told
-    beside an error where its row has different ones. What a source does not tell is empty.
+    beside an error where its row has different ones. What a source does not tell is empty. Ours come last.
     """
     records = records.noting()
-    rows = []
-    for kind in kinds:
-        for row in reported(kind, records):
-            several = {error.runs for error in row.errors.values()}
-            rows.append(
-                {"source": row.source}
-                | {
-                    f"{depth} layers (%)": ""
-                    if (error := row.errors.get(depth)) is None
-                    else f"{error}" + (f" (n={error.runs})" if len(several) > 1 and error.runs else "")
-                    for depth in REPORTED_DEPTHS
-                }
-                | {
-                    "nets": kind,
-                    "option": row.shortcut,
-                    "n": next(iter(several)) or "" if len(several) == 1 else "",
-                    "epoch": row.epoch,
-                    "differs in": row.differs,
-                }
-            )
-    return Table(rows).from_runs(records.given)
+    rows = [(kind, row) for kind in kinds for row in reported(kind, records)]
+    table = Cards(literature_row(kind, row) for kind, row in sorted(rows, key=lambda pair: pair[1].ours))
+    return table.with_notes("nets", "option", "n", "epoch", "differs in").from_runs(records.given)
+
+
+def literature_row(kind: Kind, row: Reported) -> dict[str, object]:
+    """One source's errors of one kind of net, by depth, and how they were made."""
+    several = {error.runs for error in row.errors.values()}
+    errors = {}
+    for depth in REPORTED_DEPTHS:
+        error = row.errors.get(depth)
+        count = f" (n={error.runs})" if error and len(several) > 1 and error.runs else ""
+        errors[f"{depth} layers (%)"] = f"{error}{count}" if error else ""
+    made = {
+        "nets": kind,
+        "option": row.shortcut,
+        "n": next(iter(several)) or "" if len(several) == 1 else "",
+        "epoch": row.epoch,
+        "differs in": row.differs,
+    }
+    return {"source": row.source} | errors | made
