@@ -170,8 +170,8 @@ def test_a_verdict_names_the_images_and_the_length_that_its_own_nets_had() -> No
     assert told["degradation"] == [SMALL.label, QUICK.label]
     assert told["other-images"][0] == "digits, 400 steps"
     assert told["longer-training"][0] == "clothes, 1,200 steps"
-    assert told["plain-34-worse"] == ["clothes, 300 steps", "Tiny ImageNet, 25 classes, 1,940 steps"]
-    assert told["fc-on-real-features"][0] == "breast cancer and wine, 1,200 steps"
+    assert told["plain-34-worse"] == ["clothes, 300 steps", "25 classes of Tiny ImageNet, 1,940 steps"]
+    assert told["fc-on-real-features"][0] == "features of breast cancer, 1,200 steps and features of wine, 1,200 steps"
 
 
 def test_an_unknown_claim_is_refused_with_the_nearest_name() -> None:

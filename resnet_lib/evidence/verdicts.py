@@ -11,7 +11,7 @@ from resnet_lib.evidence.claims import CLAIMS, Claim
 from resnet_lib.evidence.effects import added_by
 from resnet_lib.evidence.rule import MIN_SEEDS, MOST_SEEDS, Verdict, judge
 from resnet_lib.runs.experiments import FOLKLORE
-from resnet_lib.runs.profiles import PROFILES, Profile
+from resnet_lib.runs.profiles import PROFILES, Profile, scale_of
 from resnet_lib.runs.store import Records
 
 
@@ -58,27 +58,13 @@ def scale(verdict: Verdict) -> str:
     return PROFILES[verdict.profile].label
 
 
-IMAGES = {
-    "fashion-mnist-mini": "clothes",
-    "cifar10": "CIFAR-10",
-    "tiny-imagenet-25": "Tiny ImageNet, 25 classes",
-    "tiny-imagenet-100": "Tiny ImageNet, 100 classes",
-    "breast-cancer": "breast cancer",
-}
-"""What readers call the data sets whose names are not what they are called."""
-
-
 def trained_on(claim: Claim, profile: Profile) -> str:
     """On what the nets of a claim are trained under a profile, and how long: digits, 400 steps.
 
     The profile's label, unless the claim is about other data or another length.
     """
-    configs = [net.at(profile, 0) for net in claim.effect.compared(profile, Records.committed())]
-    names = dict.fromkeys(IMAGES.get(config.data.name, config.data.name) for config in configs)
-    lengths = sorted({config.recipe.iterations for config in configs})
-    if {config.data.name for config in configs} == {profile.data.name} and lengths == [profile.recipe.iterations]:
-        return profile.label
-    return f"{' and '.join(names)}, {' and '.join(f'{length:,}' for length in lengths)} steps"
+    configs = (net.at(profile, 0) for net in claim.effect.compared(profile, Records.committed()))
+    return " and ".join(dict.fromkeys(map(scale_of, configs)))
 
 
 def brief(claim: Claim, verdict: Verdict) -> str:

@@ -40,6 +40,9 @@ READ_FROM_RECORDS = {
     "folklore": lambda records: tables.folklore(SMALL, records),
     "table": lambda records: verdicts.table(SMALL, records),
     "score": ledger.score,
+    "shared": lambda records: ledger.shared(SMALL, records),
+    "fallen": ledger.fallen,
+    "had_it_meant_less": ledger.had_it_meant_less,
     "copying": lambda records: tables.copying(SMALL, records),
     "steps": tables.steps,
     "path_lengths": lambda records: tables.path_lengths(records, (20,)),
@@ -196,14 +199,14 @@ def test_runs_are_told_by_the_images_and_steps_that_they_had() -> None:
         "1 run on digits, 400 steps",
         "1 run on clothes, 1,200 steps",
         "1 run on 25 classes of Tiny ImageNet, 1,940 steps",
-        "1 run on features of breast cancer, 1,200 steps",
+        "1 run on parity, 1,200 steps",
     ]
 
 
 def test_many_kinds_of_runs_are_folded_away_and_those_on_the_same_are_told_apart() -> None:
-    records = [own_run(suite) for suite in ("degradation", "rates", "shortcut-options", "folklore", "moved")]
+    records = [own_run(suite) for suite in ("degradation", "tuned", "shortcut-options", "folklore", "moved")]
     few = BeautifulSoup(display.runs_line(records[:2]), "html.parser")
-    assert few.text == "1 run on clothes, 400 steps (degradation); 1 run on clothes, 400 steps (rates)"
+    assert few.text == "1 run on clothes, 400 steps (degradation); 1 run on clothes, 400 steps (tuned)"
     assert not few("details")
     many = BeautifulSoup(display.runs_line(records), "html.parser")
     assert many.details.summary.text == "Made from 5 runs"
