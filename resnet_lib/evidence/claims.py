@@ -934,7 +934,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="skipinit-like-batch-norm",
-        statement="With branches that start at zero it fits as well without batch norm as with it.",
+        statement="With branches that start at zero a deep residual net fits as well without batch norm as with it.",
         source="De & Smith 2020, 2002.10444",
         covers=("S2",),
         effect=Difference(
