@@ -23,6 +23,7 @@ from resnet_lib.show.tables.published import (
 from resnet_lib.show.tables.runs import (
     diagnosed,
     diagnoses,
+    diagnoses_by_case,
     errors,
     hardware,
     pairing,
