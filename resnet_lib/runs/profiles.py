@@ -135,6 +135,7 @@ IMAGES = {
     "tiny-imagenet-100": "100 classes of Tiny ImageNet",
     "breast-cancer": "features of breast cancer",
     "wine": "features of wine",
+    "parity": "rows of a parity rule",
 }
 """What readers are told a data set is, where its own name does not say it."""
 

@@ -189,7 +189,8 @@ def test_the_line_counts_runs_once_by_suite_and_profile() -> None:
 
 def own_run(suite: str, profile: Profile = SMALL) -> RunRecord:
     """A run of which the suite is the first to make it."""
-    configs = (setting.at(profile, 0) for setting in SUITES[suite].settings)
+    seed = min(SUITES[suite].seeds or (0,))
+    configs = (setting.at(profile, seed) for setting in SUITES[suite].settings)
     return made_up_record(next(run for run in configs if (at := home(run)) and at.suite.name == suite))
 
 
@@ -199,7 +200,7 @@ def test_runs_are_told_by_the_images_and_steps_that_they_had() -> None:
         "1 run on digits, 400 steps",
         "1 run on clothes, 1,200 steps",
         "1 run on 25 classes of Tiny ImageNet, 1,940 steps",
-        "1 run on parity, 1,200 steps",
+        "1 run on rows of a parity rule, 1,200 steps",
     ]
 
 
