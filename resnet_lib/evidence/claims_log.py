@@ -4,6 +4,7 @@ A claim that is sharpened after its runs are known can be made to hold. The log 
 is only ever added to, which a test holds against the history of its file.
 """
 
+import re
 from functools import cache
 
 import yaml
@@ -147,7 +148,8 @@ def changes() -> Table:
         if entry.claim in known or entry.date > BEGUN:
             what = "withdrawn" if entry.withdrawn else "changed" if entry.claim in known else "added"
             seeds = ", ".join(f"{labels[name]}: {n}" for name, n in entry.recorded.items()) or "none"
-            row = {"date": entry.date, "claim": entry.statement, "what": what, "why": entry.why}
+            why = re.sub(r"chapter \d+", "its chapter", entry.why)  # numbers of chapters change, the log does not
+            row = {"date": entry.date, "claim": entry.statement, "what": what, "why": why}
             rows.append(row | {"seeds recorded by then": seeds})
         known.add(entry.claim)
     return Table(reversed(rows))
