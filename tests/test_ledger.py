@@ -51,7 +51,7 @@ def test_the_table_has_a_row_for_every_claim_and_a_verdict_for_every_profile(rec
     assert all(len(row.find_all("td", class_="verdict")) == len(PROFILES) for row in rows)
     _, quick, small = rows[0].find_all("td", class_="verdict")  # the paper's schedule first
     assert small["class"] == ["verdict", "supported"]
-    assert small.text == "supported+31.0 points (+28.5 to +33.5), n=3Needs more than 0.5. Not asked together"
+    assert small.text == "supported+31.0 points (+28.5 to +33.5), n=3Needs more than 0.5. Not asked together."
     assert (small["data-verdict"], small["data-seeds"], small["data-effect"]) == ("supported", "3", "31")
     assert not quick.has_attr("data-effect")
     assert quick.text == "not yet run"
@@ -89,7 +89,7 @@ def test_what_a_stricter_idea_of_having_learned_would_change_is_listed(records: 
 def test_a_rule_that_is_younger_than_its_runs_is_flagged(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "written_after", lambda claim, profile: 3 if claim == "degradation" else 0)
     first = BeautifulSoup(ledger.table(records), "html.parser").find_all("tr")[1]
-    assert first.text.count("rule written after its runs (3 seeds)") == 1  # where there is a verdict
+    assert first.text.count("Rule written after its runs (3 seeds).") == 1  # where there is a verdict
 
 
 def test_a_fact_that_is_mere_consistency_says_so_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

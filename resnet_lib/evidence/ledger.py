@@ -29,7 +29,7 @@ from resnet_lib.runs.store import Records
 
 STATUSES = ("supported", "refuted", "undecided", "did not start", "nothing to gain", "not yet run")
 FALLS = "†"  # marks a verdict that would fall if all were to hold together
-NOT_TOGETHER = "Not asked together"
+NOT_TOGETHER = "Not asked together."
 
 
 def statement(entry: Claim | Fact, link: str = "") -> str:
@@ -113,17 +113,18 @@ def table(records: Records) -> Html:
         cells = []
         for profile, (judged, fallen) in columns.items():
             verdict = judged[claim.name]
-            note = verdict.why
+            note = f"{verdict.why}." if verdict.why else ""
             if verdict.status == "undecided":
                 note = would_decide(verdict, seconds_per_seed(claim, profile, records))
             elif verdict.status in DECIDED and not asked_together([verdict], profile.num_seeds):
                 note = NOT_TOGETHER
-            if verdict.p is not None and (seeds := written_after(claim.name, profile.name)):
-                note = "; ".join(filter(None, (note, f"rule written after its runs ({seeds} seeds)")))
-            needs = "" if verdict.why or verdict.effect is None else f"Needs {asked(claim)}. "
+            needs = "" if verdict.why or verdict.effect is None else f"Needs {asked(claim)}."
             where = trained_on(claim, profile)
-            at = "" if verdict.effect is None or where == profile.label else f"On {where}. "
-            cells.append(cell(verdict, claim.unit, f"{at}{needs}{note}".strip(), FALLS if claim.name in fallen else ""))
+            at = "" if verdict.effect is None or where == profile.label else f"On {where}."
+            seeds = 0 if verdict.p is None else written_after(claim.name, profile.name)
+            late = f"Rule written after its runs ({seeds} seeds)." if seeds else ""
+            told = " ".join(filter(None, (at, needs, note, late)))
+            cells.append(cell(verdict, claim.unit, told, FALLS if claim.name in fallen else ""))
         rows.append(_row(claim, "".join(cells)))
     return page_table(["claim", *(profile.label for profile in columns)], rows, runs_line(records.given))
 
