@@ -126,7 +126,7 @@ def test_every_fact_holds(name: str) -> None:
     assert holds, evidence
     assert evidence.endswith(".")
     assert set(fact.covers) <= {*TO_COVER, "paper Table 1"}
-    assert f"*holds*: {evidence}" in ledger.findings([name], Records())
+    assert f"*{fact.word(holds)}*: {evidence}" in ledger.findings([name], Records())
 
 
 def test_identity_would_not_be_free_if_it_were_a_projection(monkeypatch: pytest.MonkeyPatch) -> None:

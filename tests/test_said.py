@@ -401,13 +401,13 @@ def test_the_net_that_copies_is_far_ahead_of_the_one_that_is_trained() -> None:
 
 
 def test_of_all_verdicts_the_first_page_and_the_ledger_say_what_is_so() -> None:
-    """Most over ten seeds, two over three, none in full yet; and Holm's method lets all of ten seeds fall."""
+    """All but one over ten seeds, that one over three, none in full yet; and Holm's method lets all of ten seeds fall."""
     records = Records.committed()
     small, paper = (
         [verdict for claim in CLAIMS.values() if (verdict := claim.verdict(PROFILES[name], records)).p is not None]
         for name in ("small", "paper")
     )
-    assert Counter(verdict.num_seeds for verdict in small) == {10: len(small) - 2, 3: 2} and not paper
+    assert Counter(verdict.num_seeds for verdict in small) == {10: len(small) - 1, 3: 1} and not paper
     asked = asked_together(small, 10)
     assert fallen_by_holm(asked) == {verdict.claim for verdict in asked if verdict.status in DECIDED}
 
