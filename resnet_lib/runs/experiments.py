@@ -24,6 +24,8 @@ RATED = tuple(net(depth) for depth in (20, 56, 32) for net in (plain, resnet))
 IDENTITIES = tuple(resnet(depth, zero_init=True) for depth in (20, 56))
 IDENTITY_RATES = (*RATES, {"lr": 0.3}, {"lr": 1.0, "on_divergence": "record"})
 """More of them, since nets whose blocks start as the identity were best at the largest of the others."""
+WARMED_UP = tuple(net.with_recipe(**RATES[-1]) for net in ENDS)
+"""At the paper's rate of 0.1, after a tenth of the iterations at 0.01."""
 CHOOSING_SEEDS = (100, 101)  # of no verdict
 CHOSEN = {plain(20): RATES[2], resnet(20): RATES[2], plain(56): RATES[4], resnet(56): RATES[4]}
 CHOSEN |= dict.fromkeys(IDENTITIES, IDENTITY_RATES[6])
@@ -233,6 +235,14 @@ SUITES = {
             "Each net at its own learning rate, and the deep plain net under another optimiser",
             "reading note 1",
             settings=(*map(tuned, CHOSEN), BEST_OPTIMIZED),
+            witnesses=(),
+        ),
+        # The paper warms up its net of 110 layers alone. On CIFAR-10 at a tenth: what a warm-up does for the others.
+        Suite(
+            "warmed-up",
+            "The paper's rate, warmed up at all depths",
+            "section 4.2",
+            settings=WARMED_UP,
             witnesses=(),
         ),
         # Chosen and judged in the same way: nets without batch norm whose branches start small, and plain nets whose

@@ -46,6 +46,7 @@ READ_FROM_RECORDS = {
     "copying": lambda records: tables.copying(SMALL, records),
     "steps": tables.steps,
     "path_lengths": lambda records: tables.path_lengths(records, (20,)),
+    "of_settings": lambda records: tables.of_settings([plain(20)], SMALL, records),
     "slowed_down": lambda records: tables.slowed_down([SMALL, QUICK], records),
     "seed_scatter": tables.seed_scatter,
     "seeds_needed": tables.seeds_needed,

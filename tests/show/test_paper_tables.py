@@ -169,6 +169,14 @@ def test_recorded_names_nets_that_have_no_run(tmp_path: Path) -> None:
     assert rows["plain-32"]["training error (%)"] == "no run yet"
 
 
+def test_settings_that_differ_in_their_recipe_alone_have_rows_of_their_own(tmp_path: Path) -> None:
+    slow = plain(20).with_recipe(lr=0.01)
+    for setting, error in ((plain(20), 20.0), (slow, 30.0)):
+        stored(tmp_path, setting, "small", error)
+    rows = rows_of(tables.of_settings([plain(20), slow], PROFILES["small"], Records(tmp_path)))
+    assert [row["test error (%)"] for row in rows.values()] == ["20.00 (n=1)", "30.00 (n=1)"]
+
+
 # Figures 4 and 6.
 
 

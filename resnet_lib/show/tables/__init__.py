@@ -26,6 +26,7 @@ from resnet_lib.show.tables.runs import (
     diagnoses_by_case,
     errors,
     hardware,
+    of_settings,
     pairing,
     recorded,
     report,

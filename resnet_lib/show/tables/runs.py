@@ -1,6 +1,6 @@
 """Errors of runs, which case each run is, and where the runs come from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, combinations
 from statistics import correlation, mean
 
@@ -48,7 +48,15 @@ def pairing(profile: Profile, records: Records, settings: Sequence[Setting]) -> 
 def recorded(settings: Sequence[Setting], records: Sequence[RunRecord]) -> Table:
     """Training and test error of the net of each setting, whether it has runs or not; see `errors`."""
     found = by_net(records)
-    groups = {setting.name: found.get(setting.net, ()) for setting in settings}
+    return _ends({setting.name: found.get(setting.net, ()) for setting in settings})
+
+
+def of_settings(settings: Sequence[Setting], profile: Profile, records: Records) -> Table:
+    """The same of settings that may differ in nothing but the recipe, under one profile."""
+    return _ends({setting.name: records.select(setting.runs(profile)) for setting in settings})
+
+
+def _ends(groups: Mapping[str, Sequence[RunRecord]]) -> Table:
     return Table(
         {"net": net, "training error (%)": training_spread(group), "test error (%)": testing_spread(group)}
         for net, group in groups.items()
