@@ -371,7 +371,8 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="tuned-zero-init-helps",
-        statement="They do if each start has the learning rate that suits it best.",
+        statement="Residual blocks that start as the identity train better if each start has the learning rate that "
+        "suits it best.",
         source="section 3.1; Goyal et al. 2017, section 5.1",
         covers=("paper 3",),
         effect=Difference(
@@ -605,7 +606,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="fc-on-real-features",
-        statement="They help on real, small sets of features too, by at least half a point.",
+        statement="Fully connected layers help on real, small sets of features too, by at least half a point.",
         source="reading note 9",
         covers=("note 9",),
         effect=Level(
@@ -639,7 +640,7 @@ CLAIMS |= in_chapter(
     ),
     Claim(
         name="backbone-not-head-parameters",
-        statement="So do 194,000 more parameters.",
+        statement="194,000 more parameters serve better in the backbone than in the head.",
         source="reading note 8",
         covers=("note 8",),
         effect=Difference(
