@@ -255,18 +255,15 @@ def verdicts_on(what: str, records: Records) -> Markdown:
 
 
 def scoreboard(records: Records) -> Html:
-    """For each profile that has a verdict, the paper's schedule first, a line for the paper's claims, one for others'.
+    """A line for each profile with a verdict on any of the paper's claims, the paper's schedule first.
 
-    And one for what needs no run.
+    And one for what needs no run. `score` counts all claims.
     """
     lines = []
-    groups = {"the paper’s": paper_claims()}
-    groups["others’"] = [claim for claim in CLAIMS.values() if claim not in groups["the paper’s"]]
     for profile in scales():
-        for whose, claims in groups.items():
-            counts = _counted(profile, records, claims)
-            if counts["not yet run"] < len(claims):
-                lines.append(_score_line(f"{profile.label}: {whose}", counts))
+        counts = _counted(profile, records, paper_claims())
+        if counts["not yet run"] < len(paper_claims()):
+            lines.append(_score_line(profile.label, counts))
     lines.append(_score_line("by construction or arithmetic", held()))
     return Html("\n".join(['<dl class="scoreboard">', *lines, "</dl>"]))
 

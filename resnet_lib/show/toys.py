@@ -66,17 +66,14 @@ def depth(profile: Profile, records: Records) -> Html:
 
 
 def found(nets: Mapping[int, Kinds]) -> str:
-    """What the deepest and the shallowest net get wrong, without shortcuts and with them: two sentences.
+    """What the deepest and the shallowest net get wrong, without shortcuts and with them: one sentence.
 
     Args:
         nets: number of layers -> the runs of both kinds.
     """
     shallow, deep = min(nets), max(nets)
-    without, with_x = ([f"{_error(nets[of][name], 'test'):.0f}" for of in (deep, shallow)] for name in KINDS)
-    return (
-        f"Without shortcuts, {deep} layers get {without[0]} of 100 test images wrong, and {shallow} layers "
-        f"{without[1]}. With a shortcut around every second layer (+ x) it is {with_x[0]} and {with_x[1]}."
-    )
+    plain, with_x = (" and ".join(f"{_error(nets[of][name], 'test'):.0f}" for of in (shallow, deep)) for name in KINDS)
+    return f"Of 100 test images, plain nets of {shallow} and {deep} layers get {plain} wrong; with + x, {with_x}."
 
 
 def _seeds(nets: Mapping[int, Kinds]) -> str:
