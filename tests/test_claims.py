@@ -206,6 +206,13 @@ def test_chances_together_are_those_of_a_small_example_by_hand() -> None:
     assert chances_together({"none": [0.0] * 6}) == {"none": 1.0}
 
 
+def test_no_chance_together_is_below_that_of_a_stronger_claim() -> None:
+    """By itself the weaker of these two would have 20 of 64 ways, and the stronger has 26 beside it."""
+    stronger, weaker = [4, 2, 2, 0, 0, -1], [-1, -1, 0, 3, 2, 4]
+    assert chances_together({"weaker": weaker}) == {"weaker": 20 / 64}
+    assert set(chances_together({"stronger": stronger, "weaker": weaker}).values()) == {26 / 64}
+
+
 def decided(effects: dict[str, Sequence[float]]) -> list[Verdict]:
     """Verdicts on "it is above zero"; all are decided by themselves."""
     judged = [judge(claim, "small", values, threshold=0.0) for claim, values in effects.items()]
@@ -366,6 +373,12 @@ def test_short_paths_are_those_through_no_more_than_a_third_of_the_blocks() -> N
     alike = {str(length): 1 / comb(27, length) for length in range(28)}
     study = made_up_study("gradient-paths", A.at(SMALL, 0), alike)
     assert short_paths(study) == pytest.approx(100 * 10 / 28)
+
+
+def test_falls_are_counted_in_both_directions_of_each_line() -> None:
+    """One line rises to the right and falls to the left, the other rises on both sides: one step of four."""
+    losses = {"0: -1.0": 0.5, "0: +0.0": 1.0, "0: +1.0": 2.0, "1: -1.0": 3.0, "1: +0.0": 1.0, "1: +1.0": 3.0}
+    assert falls_outward(made_up_study("filter-line", A.at(SMALL, 0), losses)) == 0.25
 
 
 def test_a_net_that_never_learns_has_taken_the_whole_run() -> None:

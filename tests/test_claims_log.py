@@ -97,6 +97,14 @@ def test_an_entry_says_how_many_seeds_were_recorded_and_comes_back_as_written(tm
     assert parsed(written(entry)) == (entry,)
 
 
+def test_reasons_name_no_chapter_by_its_number_which_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Entry(
+        date="2026-12-01", claim="new", statement="New.", effect="", rule="above", threshold=0.0, why="See chapter 15."
+    )
+    monkeypatch.setattr(claims_log, "log", lambda: (entry,))
+    assert list(claims_log.changes()["why"]) == ["See its chapter."]
+
+
 def test_the_table_of_changes_has_no_claim_that_stands_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     def entry(date: str, claim: str, **more: object) -> Entry:
         return Entry(date=date, claim=claim, statement=claim, effect="", rule="above", threshold=0.0, why="", **more)

@@ -47,9 +47,8 @@ class Verdict:
     `p` is the probability, by the weaker of the two tests and on both sides, of so decided a result by chance at the
     threshold; None without a verdict. `fresh_seeds` is how many new seeds, judged by themselves, would decide what
     is undecided in four cases of five, if the true mean and spread are those seen; None if it is decided, or if even
-    `MOST_SEEDS` would not. `differences` are the effects'
-    distances from the threshold, seed by seed, from the nearer of two; empty where seeds are not what is judged.
-    `why` says what kept a claim from being asked.
+    `MOST_SEEDS` would not. `differences` are the effects' distances from the threshold, seed by seed, from the nearer
+    of two; empty where seeds are not what is judged. `why` says what kept a claim from being asked.
     """
 
     claim: str

@@ -53,6 +53,12 @@ def test_parts_are_drawn_as_deviations() -> None:
     assert lines["", "ResNet-20 A, sampling alone"] == [pytest.approx(parts.sampling**0.5)]
 
 
+def test_the_interval_of_a_scatter_is_that_of_its_deviation() -> None:
+    (row,) = tables.parts_of_scatter(RUNS).to_dict("records")
+    low, high = noise.deviation_interval([run.final.test_error for run in RUNS])
+    assert row["deviation (points)"].endswith(f" ({low:.2f} to {high:.2f})")
+
+
 def test_twins_are_drawn_from_their_start_to_their_end() -> None:
     lines, table = drawn(figures.twins(SMALL, RECORDS, "")), tables.twins(SMALL, RECORDS)
     bit = lines["trained in fp32", "one bit"]
