@@ -30,7 +30,8 @@ def test_the_limits_follow_from_the_net() -> None:
     {
         "aten::convolution_backward": "convolutions, backward",
         "aten::mkldnn_convolution": "convolutions, forward",
-        "## Call CompiledFxGraph fhfst3lk ##": "batch norm, ReLU and additions, compiled",
+        "## Call CompiledFxGraph fhfst3lk ##": "batch norm, ReLU and additions, fused",
+        "resnet_lib::normalise_backward": "batch norm, ReLU and additions, fused",
         "aten::native_batch_norm_backward": "batch norm",
         "aten::threshold_backward": "ReLU and additions",
         "aten::add_": "ReLU and additions",

@@ -18,7 +18,7 @@ def add_to(command: AddCommand) -> None:
     sub.add_argument("what", nargs="?", help="train: the claim; check and accept: the archive, or a folder")
     sub.add_argument("--by", metavar="NAME", help="train: to whom the runs are to be credited")
     sub.add_argument("--jobs", type=positive, metavar="J", help="runs at a time (default: one per core)")
-    sub.add_argument("--compile", action="store_true", help="torch.compile")
+    add_shared(sub, "--compile")
     sub.add_argument("--time-limit", type=seconds, metavar="T", help="stop cleanly after 90s, 9m or 2h")
     sub.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="train: where to leave the archive")
     add_shared(sub, "--profile", "--device", "--json")

@@ -35,7 +35,7 @@ def add_to(command: AddCommand) -> None:
 def add_run_options(sub: Parser) -> None:
     """Adds what holds for training of any kind."""
     sub.add_argument("--retrain", action="store_true", help="train also what only the book has a record of")
-    sub.add_argument("--compile", action="store_true", help="torch.compile: a minute to start, then a quarter faster")
+    add_shared(sub, "--compile")
     sub.add_argument(
         "--time-limit", type=seconds, metavar="T", help="stop cleanly after 90s, 9m or 2h; repeat to go on"
     )

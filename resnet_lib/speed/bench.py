@@ -48,7 +48,7 @@ reads it and the input, and writes the gradient of the input. Inputs are taken t
 PARTS = {  # parts of a step, by what torch's profiler calls their operations; the first that fits
     "convolutions, backward": "convolution_backward",
     "convolutions, forward": "convolution",
-    "batch norm, ReLU and additions, compiled": "CompiledFxGraph|triton_",
+    "batch norm, ReLU and additions, fused": "resnet_lib::normalise|CompiledFxGraph|triton_",
     "batch norm": "batch_norm",
     "ReLU and additions": "relu|threshold|clamp_min|aten::add_?$",
     "optimiser": "sgd|SGD|Optimizer",

@@ -16,7 +16,10 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where and how the arithmetic is done. It is not part of the config, and it stands in every record."""
+    """Where and how the arithmetic is done. It is not part of the config, and it stands in every record.
+
+    `compiled` means operations that are compiled for the net: those of `training.fused` on a CPU, else torch.compile's.
+    """
 
     device: torch.device
     precision: str
@@ -36,7 +39,7 @@ class Hardware:
             reason = str(error).splitlines()[0]
             raise UserError(f"device {device!r} cannot be used here ({reason}); leave it out or say cpu") from None
         if compiled and chosen.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
-            raise UserError("torch.compile needs a C++ compiler, and g++ is not here; install it or do not compile")
+            raise UserError("to compile needs a C++ compiler, and g++ is not here; install it or do not compile")
         if precision == "auto":
             precision = "bf16" if fast_bf16(chosen) else "fp32"
         return cls(chosen, precision, compiled)

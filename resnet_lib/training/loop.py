@@ -26,6 +26,7 @@ from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.records import ProbesAt, RunRecord, TestImages
 from resnet_lib.training.checkpoints import Course, load_checkpoint, save_checkpoint
 from resnet_lib.training.evaluation import evaluate, reestimate_bn
+from resnet_lib.training.fused import can_fuse, fuse
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.memory import told_when_memory_is_short
 from resnet_lib.training.optimizer import lr_at, make_optimizer, set_lr
@@ -144,8 +145,10 @@ def train(
     course.segments.append(part)
     seconds_before, saved_at = course.seconds, time.perf_counter()
 
-    step_net = DistributedDataParallel(net) if group.size > 1 else net
-    if hardware.compiled:
+    fused = hardware.compiled and device.type == "cpu" and can_fuse(net)
+    step_net = fuse(net) if fused else net
+    step_net = DistributedDataParallel(step_net) if group.size > 1 else step_net
+    if hardware.compiled and not fused:
         torch.compiler.reset()  # after a few nets in one process torch would give up and compile no more
         step_net = torch.compile(step_net)
     batches = dataset.batches(recipe, config.seed, course.iteration, group)

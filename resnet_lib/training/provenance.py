@@ -40,9 +40,9 @@ def begin_segment(iteration: int, hardware: Hardware, data_digest: str | None = 
 
 @cache
 def code_digest() -> str:
-    """Of the package's Python files, as they are when it is first asked for: git is not needed for it."""
+    """Of the package's source files, as they are when it is first asked for: git is not needed for it."""
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.cpp")]):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(PACKAGE).as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:16]
