@@ -16,7 +16,7 @@ MODULES = {
         "runs": ("experiments", "paper"),
         "jobs": ("campaign", "studies"),
         "evidence": ("challenges", "claims", "claims_log", "diagnosis", "effects", "ledger", "noise", "rule", "why"),
-        "speed": ("bench", "scaling"),
+        "speed": ("bench", "scaling", "variants"),
         "show": ("drawings", "explore", "figures", "lab", "tables", "toys"),
     }.items()
     for name in names

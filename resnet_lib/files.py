@@ -222,7 +222,7 @@ def zip_contents(path: Path, wanted: Callable[[str], int]) -> dict[str, bytes]:
 
 
 @contextmanager
-def locked(path: Path, patience: float = 0.0) -> Iterator[None]:
+def locked(path: Path, patience: float = 0.0, doing: str = "trained") -> Iterator[None]:
     """Holds a lock file, so that two processes do not train one run or download one data set at the same time.
 
     The lock is the operating system's: a killed process leaves none behind.
@@ -230,6 +230,7 @@ def locked(path: Path, patience: float = 0.0) -> Iterator[None]:
     Args:
         path: of the lock file, named after what it protects.
         patience: seconds to wait for it; negative: as long as it takes.
+        doing: what is done to what it protects, as a user is told who cannot have it.
 
     Raises:
         UserError: another process still holds it.
@@ -239,7 +240,7 @@ def locked(path: Path, patience: float = 0.0) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise UserError(f"{path.stem} is being trained by another process; wait for it or stop it") from None
+        raise UserError(f"{path.stem} is being {doing} by another process; wait for it or stop it") from None
     except (OSError, NotImplementedError) as error:  # another user's, or a file system without locks
         raise UserError(
             f"cannot lock {path} ({reason(error)}); set RESNET_LIB_CACHE to a folder of yours on a disk with locks"

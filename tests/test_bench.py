@@ -42,3 +42,8 @@ def test_the_limits_follow_from_the_net() -> None:
 )
 def test_parts_of_a_step(operation: str, part: str) -> None:
     assert bench.part_of(operation) == part
+
+
+def test_a_stored_benchmark_has_no_part_that_the_table_does_not_know() -> None:
+    for stored in bench.committed():
+        assert {share.part for share in stored.shares} <= {*bench.PARTS, bench.ELSE}

@@ -1,6 +1,7 @@
 """A checkpoint proves itself: it is what was saved, of this run, for this net, or it is refused in one line."""
 
 import random
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,3 +254,22 @@ def test_the_state_of_each_optimiser_can_be_stored(optimizer: str, tmp_path: Pat
     stopped(tmp_path / "run.pt", config)
     interrupted = finished(tmp_path / "run.pt", config)
     assert measured(interrupted) == measured(finished(tmp_path / "other.pt", config))
+
+
+@pytest.mark.parametrize("name", ["training/provenance.py", "fused.cpp"])
+def test_a_change_of_any_source_is_a_change_of_the_code(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in (["init", "-q"], ["config", "user.email", "a@b"], ["config", "user.name", "a"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    (tmp_path / "training").mkdir()
+    for path in ("training/provenance.py", name):
+        (tmp_path / path).write_text("one")
+    for command in (["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    before = provenance.code_digest.__wrapped__(), provenance.git_state()[1]
+    (tmp_path / name).write_text("two")
+    after = provenance.code_digest.__wrapped__(), provenance.git_state()[1]
+    assert before[0] != after[0]
+    assert (before[1], after[1]) == (False, True)

@@ -77,6 +77,7 @@ COMMANDS = (
     "evaluate",
     "bench",
     "bench-scaling",
+    "bench-variants",
 )
 
 
@@ -376,6 +377,16 @@ def test_status_prices_what_is_missing_by_a_measurement_made_here(
     assert status == 0
     small, quick, paper = (row["seconds_to_do"] for row in json.loads(out))
     assert 0 < small < quick < paper
+
+
+def test_a_plan_counts_on_compiled_operations_where_they_are_asked_for(
+    command: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "seconds_per_cost", lambda _, compiled: 1e-6 if compiled else 2e-6)
+    plans = [command("train", "--net", "plain-8", "--plan", "--json", *more) for more in ([], ["--compile"])]
+    usual, compiled = ([row["seconds"] for row in json.loads(out)] for _, out, _ in plans)
+    assert usual == [pytest.approx(2 * seconds, abs=1) for seconds in compiled]
+    assert min(compiled) > 0
 
 
 def test_status_counts_what_is_recorded_in_text_and_in_json(

@@ -1,4 +1,4 @@
-"""`bench` and `bench-scaling`: how fast this machine trains, alone and by more processes."""
+"""`bench`, `bench-scaling` and `bench-variants`: how fast this machine trains, by more processes and in other ways."""
 
 import argparse
 
@@ -18,11 +18,19 @@ def add_to(command: AddCommand) -> None:
         "bench-scaling", run_bench_scaling, "measure training on folders of images by more processes (minutes)"
     )
     add_measurement(sub)
+    sub = command(
+        "bench-variants", run_bench_variants, "time a step on a CPU in all the ways that were tried (minutes)"
+    )
+    sub.add_argument("--into-book", action="store_true", help=INTO_BOOK)
+    add_shared(sub, "--json")
+
+
+INTO_BOOK = "store the result in the package, for the book to show"
 
 
 def add_measurement(sub: Parser) -> None:
     """Adds where to measure, and what becomes of the result."""
-    sub.add_argument("--into-book", action="store_true", help="store the result in the package, for the book to show")
+    sub.add_argument("--into-book", action="store_true", help=INTO_BOOK)
     add_shared(sub, "--device", "--json")
 
 
@@ -68,4 +76,23 @@ def run_bench_scaling(options: argparse.Namespace) -> int:
         f"{result.depth}, batch {result.batch_size}, {result.image_size} x {result.image_size} pixels"
     )
     print(plain_text(scaling.scaling_table(result)))
+    return 0
+
+
+def run_bench_variants(options: argparse.Namespace) -> int:
+    """Prints the time of a step in each way."""
+    from resnet_lib.display import plain_text
+    from resnet_lib.speed import bench, variants
+
+    result = variants.measure(say=tell)
+    if options.into_book:
+        tell(f"stored in {bench.save(result, variants.FOLDER)}")
+    if options.json:
+        print(result.model_dump_json())
+        return 0
+    print(
+        f"{result.device}, torch {result.torch}, {result.precision}, {result.date}; ResNet-{result.depth}, batch "
+        f"{result.batch_size}, 32 x 32 pixels"
+    )
+    print(plain_text(variants.variants_table(result)))
     return 0

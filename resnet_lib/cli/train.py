@@ -87,7 +87,7 @@ def plan(todo: Sequence[RunConfig], options: argparse.Namespace) -> int:
     from resnet_lib.jobs.campaign import cost
     from resnet_lib.speed.bench import seconds_per_cost
 
-    price = seconds_per_cost(options.device)
+    price = seconds_per_cost(options.device, options.compile)
     seconds = {config.name: price * cost(config) for config in todo}
     if options.json:
         print(json.dumps([{"run": name, "seconds": round(took)} for name, took in seconds.items()]))

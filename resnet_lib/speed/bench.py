@@ -326,7 +326,7 @@ def share_table(benchmark: Benchmark) -> Table:
     """Where the time of a step goes: a row for each part, a column for each net and loop."""
     columns = list(dict.fromkeys((row.depth, row.loop) for row in benchmark.shares))
     rows = []
-    for part in (*PARTS, ELSE):
+    for part in dict.fromkeys((*PARTS, ELSE, *(row.part for row in benchmark.shares))):
         found = {(row.depth, row.loop): row.percent for row in benchmark.shares if row.part == part}
         if found:
             cells = {
@@ -337,9 +337,9 @@ def share_table(benchmark: Benchmark) -> Table:
     return Table(rows)
 
 
-def seconds_per_cost(device: str | None) -> float:
+def seconds_per_cost(device: str | None, compiled: bool = False) -> float:
     """Seconds that one unit of `campaign.cost` takes here, the way `campaign.work` runs: one thread to a run."""
-    hardware = Hardware.choose(device)
+    hardware = Hardware.choose(device, compiled=compiled)
     threads = torch.get_num_threads()
     side_by_side = threads if hardware.device.type == "cpu" else 1
     config = bench_config(20, 4)

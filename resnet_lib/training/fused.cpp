@@ -18,7 +18,7 @@ using Lanes = at::vec::Vectorized<float>;
 
 // WIDTH, which the compiler is told: columns that a loop works on at a time, their coefficients in registers.
 constexpr int64_t ROWS = 2048;          // rows whose sums are made by one thread in fp32
-constexpr int64_t AHEAD = 1024;         // elements ahead that are fetched: a core waits for memory otherwise
+constexpr int64_t AHEAD = 16;           // rows ahead that are fetched: a core waits for memory otherwise, a fifth longer
 constexpr int PAIR = 2 * Lanes::size();
 constexpr int PAIRS = WIDTH / PAIR;
 
@@ -29,7 +29,7 @@ inline Two load(const at::BFloat16* p) {
 }
 inline void store(float* p, Lanes a, Lanes b) { a.store(p), b.store(p + Lanes::size()); }
 inline void store(at::BFloat16* p, Lanes a, Lanes b) { at::vec::convert_float_bfloat16(a, b).store(p); }
-template <typename S> inline Two fetch(const S* p) { return __builtin_prefetch(p + AHEAD), load(p); }
+template <typename S> inline Two fetch(const S* p, int64_t ahead) { return __builtin_prefetch(p + ahead), load(p); }
 
 // What each column of a matrix is multiplied by and so on, with columns repeated until there are WIDTH.
 struct Coefficients {
@@ -41,20 +41,28 @@ struct Coefficients {
 
 // The matrix as one of `columns` columns, at least WIDTH, in pieces of ROWS rows by WIDTH columns.
 struct Shape {
-  int64_t channels, columns, rows, pieces, groups;
+  int64_t channels, columns, rows, pieces, groups, ahead;
   explicit Shape(const Tensor& x) : channels(x.size(1)), columns(std::max<int64_t>(channels, WIDTH)) {
     TORCH_CHECK(columns % channels == 0 && columns % WIDTH == 0 && x.numel() % columns == 0, "unsupported shape");
     TORCH_CHECK(x.is_contiguous(at::MemoryFormat::ChannelsLast), "channels last is asked for");
     rows = x.numel() / columns, pieces = (rows + ROWS - 1) / ROWS, groups = columns / WIDTH;
+    ahead = AHEAD * columns;
   }
   int64_t count() const { return rows * (columns / channels); }  // values of one channel
   // Calls f(piece, group of columns, offset of its first element, offset of the end) for all of them, in parallel.
   template <typename F> void each(F f) const {
-    at::parallel_for(0, pieces, 1, [&](int64_t from, int64_t to) {
-      for (int64_t piece = from; piece < to; ++piece)
-        for (int64_t group = 0; group < groups; ++group)
-          f(piece, group, piece * ROWS * columns + group * WIDTH, std::min(rows, (piece + 1) * ROWS) * columns);
+    at::parallel_for(0, pieces * groups, 1, [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; ++i) {
+        const int64_t piece = i / groups, group = i % groups;
+        f(piece, group, piece * ROWS * columns + group * WIDTH, std::min(rows, (piece + 1) * ROWS) * columns);
+      }
     });
+  }
+  // That a tensor is laid out as this one says.
+  static void same(const std::optional<Tensor>& tensor, const Tensor& x) {
+    TORCH_CHECK(!tensor || (tensor->sizes() == x.sizes() && tensor->scalar_type() == x.scalar_type() &&
+                            tensor->is_contiguous(at::MemoryFormat::ChannelsLast)),
+                "unlike shapes or types");
   }
   std::vector<float> repeated(const std::vector<float>& by_channel) const {
     std::vector<float> all(columns);
@@ -83,7 +91,7 @@ void normalise(const Shape& shape, const S* x, const S* shortcut, const float* w
     for (int k = 0; k < 2 * PAIRS; ++k) s[k] = q[k] = Lanes(0);
     for (int64_t i = begin; i < end; i += shape.columns)
       for (int k = 0; k < PAIRS; ++k) {
-        auto [a, b] = fetch(x + i + k * PAIR);
+        auto [a, b] = fetch(x + i + k * PAIR, shape.ahead);
         a = a - o.of[2 * k], b = b - o.of[2 * k + 1];
         s[2 * k] = s[2 * k] + a, s[2 * k + 1] = s[2 * k + 1] + b;
         q[2 * k] = at::vec::fmadd(a, a, q[2 * k]), q[2 * k + 1] = at::vec::fmadd(b, b, q[2 * k + 1]);
@@ -106,10 +114,10 @@ void normalise(const Shape& shape, const S* x, const S* shortcut, const float* w
     for (int64_t i = begin; i < end; i += shape.columns)
       for (int k = 0; k < PAIRS; ++k) {
         const int64_t at = i + k * PAIR;
-        auto [a, b] = fetch(x + at);
+        auto [a, b] = fetch(x + at, shape.ahead);
         a = at::vec::fmadd(a, w.of[2 * k], v.of[2 * k]), b = at::vec::fmadd(b, w.of[2 * k + 1], v.of[2 * k + 1]);
         if (shortcut) {
-          const auto [c, d] = fetch(shortcut + at);
+          const auto [c, d] = fetch(shortcut + at, shape.ahead);
           a = a + c, b = b + d;
         }
         if (relu) a = at::vec::maximum(a, zero), b = at::vec::maximum(b, zero);
@@ -118,61 +126,69 @@ void normalise(const Shape& shape, const S* x, const S* shortcut, const float* w
   });
 }
 
-// Gradients; `out` is nullptr where no ReLU follows. What arrives by two ways (`dy`, `dz`) is added here.
+// Gradients. What arrives by two ways (`dy`, `dz`) is added here, and passes where a ReLU let the sum pass: where `out` is
+// positive or, if nothing was added to it, where normalising `x` again gives something positive, which reads less.
 template <typename S>
 void differentiate(const Shape& shape, const S* dy, const S* dz, const S* x, const S* out, const float* weight,
-                   const float* mean, const float* inverse, S* dx, S* dshortcut,
+                   const float* bias, const float* mean, const float* inverse, bool relu, S* dx, S* dshortcut,
                    float* dweight, float* dbias) {
   std::vector<float> sums(shape.pieces * shape.columns), products(sums.size());
-  std::vector<float> origin(mean, mean + shape.channels);
-  const auto origins = shape.repeated(origin);
+  std::vector<float> scale(shape.channels), slope(shape.channels), shift(shape.channels), offset(shape.channels);
+  for (int64_t c = 0; c < shape.channels; ++c)
+    scale[c] = weight[c] * inverse[c], offset[c] = bias[c] - mean[c] * scale[c];  // as in `normalise`
+  const auto means = shape.repeated({mean, mean + shape.channels});
+  const auto scales = shape.repeated(scale), offsets = shape.repeated(offset);
   const Lanes zero(0);
-  const auto arriving = [&](int64_t at) {
-    auto [a, b] = fetch(dy + at);
+  const auto arriving = [&](int64_t at, int k, Two value, const Coefficients& w, const Coefficients& o) {
+    auto [a, b] = fetch(dy + at, shape.ahead);
     if (dz) {
-      const auto [c, d] = fetch(dz + at);
+      const auto [c, d] = fetch(dz + at, shape.ahead);
       a = a + c, b = b + d;
     }
-    if (out) {
-      const auto [c, d] = fetch(out + at);
+    if (relu) {
+      auto [c, d] = value;
+      if (out)
+        std::tie(c, d) = fetch(out + at, shape.ahead);
+      else
+        c = at::vec::fmadd(c, w.of[2 * k], o.of[2 * k]), d = at::vec::fmadd(d, w.of[2 * k + 1], o.of[2 * k + 1]);
       a = a & (c > zero), b = b & (d > zero);
     }
     return Two{a, b};
   };
   shape.each([&](int64_t piece, int64_t group, int64_t begin, int64_t end) {
-    const Coefficients o(&origins[group * WIDTH]);
+    const Coefficients m(&means[group * WIDTH]), w(&scales[group * WIDTH]), o(&offsets[group * WIDTH]);
     Lanes s[2 * PAIRS], q[2 * PAIRS];
     for (int k = 0; k < 2 * PAIRS; ++k) s[k] = q[k] = zero;
     for (int64_t i = begin; i < end; i += shape.columns)
       for (int k = 0; k < PAIRS; ++k) {
         const int64_t at = i + k * PAIR;
-        const auto [a, b] = arriving(at);
-        const auto [c, d] = fetch(x + at);
+        const auto [c, d] = fetch(x + at, shape.ahead);
+        const auto [a, b] = arriving(at, k, {c, d}, w, o);
         if (dshortcut) store(dshortcut + at, a, b);
         s[2 * k] = s[2 * k] + a, s[2 * k + 1] = s[2 * k + 1] + b;
-        q[2 * k] = at::vec::fmadd(a, c - o.of[2 * k], q[2 * k]);
-        q[2 * k + 1] = at::vec::fmadd(b, d - o.of[2 * k + 1], q[2 * k + 1]);
+        q[2 * k] = at::vec::fmadd(a, c - m.of[2 * k], q[2 * k]);
+        q[2 * k + 1] = at::vec::fmadd(b, d - m.of[2 * k + 1], q[2 * k + 1]);
       }
     const int64_t at = piece * shape.columns + group * WIDTH;
     for (int k = 0; k < 2 * PAIRS; ++k)
       s[k].store(&sums[at + k * Lanes::size()]), q[k].store(&products[at + k * Lanes::size()]);
   });
   const auto first = shape.total(sums), second = shape.total(products);
-  std::vector<float> scale(shape.channels), slope(shape.channels), shift(shape.channels);
   for (int64_t c = 0; c < shape.channels; ++c) {
     dbias[c] = first[c], dweight[c] = second[c] * inverse[c];
-    const double g = weight[c] * inverse[c];  // dx = g (dy - mean of dy - normalised x * mean of dy * normalised x)
-    scale[c] = g, slope[c] = -g * inverse[c] * dweight[c] / shape.count();
-    shift[c] = -g * dbias[c] / shape.count() - mean[c] * slope[c];
+    // dx = scale (dy - mean of dy - normalised x * mean of dy * normalised x)
+    slope[c] = -scale[c] * inverse[c] * dweight[c] / shape.count();
+    shift[c] = -scale[c] * dbias[c] / shape.count() - mean[c] * slope[c];
   }
-  const auto scales = shape.repeated(scale), slopes = shape.repeated(slope), shifts = shape.repeated(shift);
+  const auto slopes = shape.repeated(slope), shifts = shape.repeated(shift);
   shape.each([&](int64_t, int64_t group, int64_t begin, int64_t end) {
-    const Coefficients w(&scales[group * WIDTH]), u(&slopes[group * WIDTH]), v(&shifts[group * WIDTH]);
+    const Coefficients w(&scales[group * WIDTH]), o(&offsets[group * WIDTH]);
+    const Coefficients u(&slopes[group * WIDTH]), v(&shifts[group * WIDTH]);
     for (int64_t i = begin; i < end; i += shape.columns)
       for (int k = 0; k < PAIRS; ++k) {
         const int64_t at = i + k * PAIR;
-        const auto [a, b] = dshortcut ? fetch(dshortcut + at) : arriving(at);
-        const auto [c, d] = fetch(x + at);
+        const auto [c, d] = fetch(x + at, shape.ahead);
+        const auto [a, b] = dshortcut ? fetch(dshortcut + at, shape.ahead) : arriving(at, k, {c, d}, w, o);
         store(dx + at, at::vec::fmadd(c, u.of[2 * k], at::vec::fmadd(a, w.of[2 * k], v.of[2 * k])),
               at::vec::fmadd(d, u.of[2 * k + 1], at::vec::fmadd(b, w.of[2 * k + 1], v.of[2 * k + 1])));
       }
@@ -192,6 +208,7 @@ std::tuple<Tensor, Tensor, Tensor> forward(const Tensor& x, const std::optional<
                                            const Tensor& bias, const Tensor& running_mean, const Tensor& running_var,
                                            double momentum, double eps, bool relu) {
   const Shape shape(x);
+  shape.same(shortcut, x);
   const Tensor y = at::empty_like(x), mean = at::empty_like(weight), inverse = at::empty_like(weight);
   std::vector<double> variance(shape.channels);
   FOR_TYPE_OF(x, normalise<S>(shape, values<S>(x), values<S>(shortcut), values<float>(weight), values<float>(bias), eps,
@@ -207,13 +224,16 @@ std::tuple<Tensor, Tensor, Tensor> forward(const Tensor& x, const std::optional<
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Tensor& dy, const std::optional<Tensor>& dz, const Tensor& x,
                                                     const std::optional<Tensor>& out, const Tensor& weight,
-                                                    const Tensor& mean, const Tensor& inverse, bool shortcut) {
+                                                    const Tensor& bias, const Tensor& mean, const Tensor& inverse,
+                                                    bool relu, bool shortcut) {
   const Shape shape(x);
+  shape.same(dy, x), shape.same(dz, x), shape.same(out, x);
   const Tensor dx = at::empty_like(x), dweight = at::empty_like(weight), dbias = at::empty_like(weight);
   const Tensor dshortcut = shortcut ? at::empty_like(x) : Tensor();
   FOR_TYPE_OF(x, differentiate<S>(shape, values<S>(dy), values<S>(dz), values<S>(x), values<S>(out),
-                                  values<float>(weight), values<float>(mean), values<float>(inverse), room<S>(dx),
-                                  room<S>(dshortcut), room<float>(dweight), room<float>(dbias)))
+                                  values<float>(weight), values<float>(bias), values<float>(mean),
+                                  values<float>(inverse), relu, room<S>(dx), room<S>(dshortcut), room<float>(dweight),
+                                  room<float>(dbias)))
   return {dx, dshortcut, dweight, dbias};
 }
 
@@ -223,7 +243,7 @@ TORCH_LIBRARY(resnet_lib, library) {
       "Tensor(b!) running_var, float momentum, float eps, bool relu) -> (Tensor, Tensor, Tensor)",
       &forward);
   library.def(
-      "normalise_backward(Tensor dy, Tensor? dz, Tensor x, Tensor? out, Tensor weight, Tensor mean, Tensor inverse, "
-      "bool shortcut) -> (Tensor, Tensor, Tensor, Tensor)",
+      "normalise_backward(Tensor dy, Tensor? dz, Tensor x, Tensor? out, Tensor weight, Tensor bias, Tensor mean, "
+      "Tensor inverse, bool relu, bool shortcut) -> (Tensor, Tensor, Tensor, Tensor)",
       &backward);
 }

@@ -8,6 +8,7 @@ import hashlib
 import operator
 import os
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.utils import cpp_extension
 
 from resnet_lib.errors import UserError, reason
-from resnet_lib.files import cache_dir, locked, staging
+from resnet_lib.files import cache_dir, locked, remove_litter, staging
 from resnet_lib.nets.models import ZeroPadShortcut
 
 SOURCE = Path(__file__).with_suffix(".cpp")
@@ -32,16 +32,17 @@ PATIENCE = 300.0  # seconds that a process waits for another one's compiler
 
 
 def can_fuse(net: nn.Module) -> bool:
-    """Whether the processor here and the widths of the net are ones that `fuse` is made for."""
+    """Whether `fuse` is made for the system and the processor here, and for the widths of the net."""
     widths = [module.num_features for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     fit = all(WIDTH % width == 0 or width % WIDTH == 0 for width in widths)
-    return bool(widths) and fit and torch.backends.cpu.get_cpu_capability() in VECTORS
+    here = sys.platform == "linux" and torch.backends.cpu.get_cpu_capability() in VECTORS
+    return here and fit and bool(widths)
 
 
 def fuse(net: nn.Module) -> nn.Module:
     """The same net for training on a CPU: it has the same parameters and buffers, and takes its steps for it.
 
-    What it gives differs by rounding only. In bf16 a sum is rounded once where separate operations round each.
+    What it gives differs by rounding only. In bf16, normalising and adding a shortcut is rounded once, not twice.
 
     Args:
         net: one that `can_fuse`; other modules put into it later would not be noticed.
@@ -72,20 +73,21 @@ class _Tracer(fx.Tracer):
 def _fuse_from(norm: fx.Node, module: nn.BatchNorm2d, net: fx.GraphModule) -> None:
     """Puts one operation in the place of a batch norm and of an addition and a ReLU that are all that uses it."""
     old, inputs = [norm], [norm.args[0]]
-    if added := _followed_by(operator.add, norm):
-        inputs += [argument for argument in added.args if argument is not norm]
-        old.append(added)
+    added = _followed_by(operator.add, norm)
+    others = [argument for argument in added.args if argument is not norm] if added else []
+    if len(others) == 1 and isinstance(others[0], fx.Node):
+        old, inputs = [norm, added], [*inputs, *others]
     if rectified := _followed_by(F.relu, old[-1]):
         old.append(rectified)
     *_, last = old
-    first_user, *others = last.users
+    first_user, *more_users = last.users
     name = f"{norm.target}_fused"
-    net.add_submodule(name, _Norm(module, relu=rectified is not None, twice=bool(others)))
+    net.add_submodule(name, _Norm(module, relu=rectified is not None, twice=bool(more_users)))
     with net.graph.inserting_before(last):
         new = net.graph.call_module(name, tuple(inputs))
-        if others:
+        if more_users:
             new, second = (net.graph.call_function(operator.getitem, (new, index)) for index in (0, 1))
-            for user in others:
+            for user in more_users:
                 user.replace_input_with(last, second)
     first_user.replace_input_with(last, new)
     for node in reversed(old):
@@ -112,7 +114,9 @@ class _Norm(nn.Module):
         norm = self.norm
         norm.num_batches_tracked.add_(1)
         running = norm.running_mean, norm.running_var, norm.momentum, norm.eps
-        shortcut = None if shortcut is None else shortcut.to(x.dtype)
+        if shortcut is not None:  # which may be of fp32 where x is of bf16: the sum then is, too
+            dtype = torch.promote_types(x.dtype, shortcut.dtype)
+            x, shortcut = x.to(dtype), shortcut.to(dtype).expand_as(x)
         y, again = _NormFunction.apply(x, shortcut, norm.weight, norm.bias, running, self.relu)
         return (y, again) if self.twice else y
 
@@ -124,8 +128,8 @@ class _NormFunction(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         x = _channels_last(x)
         y, *moments = torch.ops.resnet_lib.normalise(x, _channels_last(shortcut), weight, bias, *running, relu)
-        ctx.save_for_backward(x, y if relu else None, weight, *moments)
-        ctx.has_shortcut = shortcut is not None
+        ctx.relu, ctx.has_shortcut = relu, shortcut is not None
+        ctx.save_for_backward(x, y if relu and ctx.has_shortcut else None, weight, bias, *moments)
         ctx.set_materialize_grads(False)
         return y, y.detach()
 
@@ -133,9 +137,8 @@ class _NormFunction(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *arriving: Tensor | None) -> tuple[Tensor | None, ...]:
         dy, dz = sorted(map(_channels_last, arriving), key=lambda gradient: gradient is None)
-        gradients = torch.ops.resnet_lib.normalise_backward(dy, dz, *ctx.saved_tensors, ctx.has_shortcut)
-        dx, dshortcut, dweight, dbias = gradients
-        return dx, dshortcut, dweight, dbias, None, None
+        differentiate = torch.ops.resnet_lib.normalise_backward
+        return *differentiate(dy, dz, *ctx.saved_tensors, ctx.relu, ctx.has_shortcut), None, None
 
 
 class _ZeroPad(nn.Module):
@@ -174,27 +177,36 @@ def _compile() -> None:
     command = [os.environ.get("CXX", "g++"), "-std=c++20", "-O3", "-fPIC", "-shared", "-fopenmp", *VECTORS[vectors]]
     command += [f"-DCPU_CAPABILITY={vectors}", f"-DCPU_CAPABILITY_{vectors}", f"-DWIDTH={WIDTH}"]
     command += [f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}", str(SOURCE)]
-    command += [f"-isystem{path}" for path in cpp_extension.include_paths()]
-    command += [f"-L{path}" for path in cpp_extension.library_paths()] + ["-ltorch_cpu", "-lc10"]
+    torchs = Path(torch.__file__).parent
+    command += [f"-isystem{torchs / 'include'}", f"-L{torchs / 'lib'}", "-ltorch_cpu", "-lc10"]
     made_from = "\n".join([SOURCE.read_text(), torch.__version__, *command])
     library = cache_dir() / "compiled" / f"fused-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.so"
-    with locked(library.with_suffix(".lock"), PATIENCE):
+    with locked(library.with_suffix(".lock"), PATIENCE, "compiled"):
         if not library.exists():
+            remove_litter(library.parent)
             with staging(library.parent) as folder:
                 made = folder / library.name
                 _run([*command, "-o", str(made)])
                 made.rename(library)
-    torch.ops.load_library(library)
+    try:
+        torch.ops.load_library(library)
+    except OSError as error:
+        raise UserError(
+            f"cannot load {library} ({reason(error.__cause__ or error)}); delete it, or set RESNET_LIB_CACHE to a "
+            "folder of this machine's own where programs may be run"
+        ) from None
 
 
 def _run(command: list[str]) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        in_english = os.environ | {"LC_ALL": "C"}
+        done = subprocess.run(command, env=in_english, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
         raise UserError(f"the compiler {command[0]} cannot be run ({reason(error)}); {_ADVICE}") from None
     if done.returncode:
-        complaint = next((line for line in done.stderr.splitlines() if "error" in line), f"status {done.returncode}")
+        complaints = (line for line in done.stderr.splitlines() if "error:" in line)
+        complaint = next(complaints, f"status {done.returncode}")
         raise UserError(f"the compiler {command[0]} failed ({complaint.strip()}); {_ADVICE}")
 
 
-_ADVICE = "name a newer one in CXX, or do not compile"
+_ADVICE = "name another one in CXX, or do not compile"

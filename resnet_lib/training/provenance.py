@@ -17,6 +17,8 @@ from resnet_lib.files import PACKAGE
 from resnet_lib.runs.records import Provenance, Segment
 from resnet_lib.training.hardware import Hardware, bf16_units
 
+SOURCES = ("*.py", "*.cpp")
+
 
 def begin_segment(iteration: int, hardware: Hardware, data_digest: str | None = None) -> Segment:
     """The part of a run that begins here and now, after so many iterations.
@@ -42,7 +44,7 @@ def begin_segment(iteration: int, hardware: Hardware, data_digest: str | None = 
 def code_digest() -> str:
     """Of the package's source files, as they are when it is first asked for: git is not needed for it."""
     digest = hashlib.sha256()
-    for path in sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.cpp")]):
+    for path in sorted(path for pattern in SOURCES for path in PACKAGE.rglob(pattern)):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(PACKAGE).as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:16]
@@ -156,7 +158,7 @@ def package_version() -> str:
 def git_state() -> tuple[str | None, bool | None]:
     """The commit the package's code comes from, and whether the code differs from it; None, None outside a checkout."""
     try:
-        return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "--", "*.py"))
+        return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "--", *SOURCES))
     except (OSError, subprocess.CalledProcessError):
         return None, None
 
