@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from resnet_lib.runs.records import BlockProbes, Final, Probes, Provenance, RunR
 from resnet_lib.runs.settings import Setting, plain
 from resnet_lib.speed.bench import Benchmark
 
+ROOT = Path(__file__).parents[1]  # of the repository: the package may be installed elsewhere
 Arrays = dict[str, np.ndarray]
 PLAIN_8 = plain(8)
 

@@ -11,7 +11,7 @@ from statistics import mean
 
 import numpy as np
 import pytest
-from samples import made_up_record, made_up_study
+from samples import ROOT, made_up_record, made_up_study
 from scipy import stats
 
 from resnet_lib.evidence.claims import CLAIMS, PAPER_CLAIMS, THRESHOLD, TO_COVER, Claim, verdicts
@@ -62,7 +62,6 @@ from resnet_lib.evidence.rule import (
     judge,
     judge_share,
 )
-from resnet_lib.files import PACKAGE
 from resnet_lib.runs.config import NetConfig, RunConfig
 from resnet_lib.runs.experiments import FOLKLORE, home
 from resnet_lib.runs.profiles import PROFILES, Profile
@@ -626,7 +625,7 @@ def test_the_ledger_covers_the_summary_the_notes_and_the_paper() -> None:
 
 def test_every_claim_names_a_chapter_that_shows_it() -> None:
     for entry in (*CLAIMS.values(), *FACTS.values()):
-        text = (PACKAGE.parent / "chapters" / f"{entry.chapter}.md").read_text()
+        text = (ROOT / "chapters" / f"{entry.chapter}.md").read_text()
         shown = f'"{entry.name}"' in text or (entry.name.startswith("folklore: ") and "tables.folklore(" in text)
         assert shown, f"{entry.name} is not shown in {entry.chapter}"
 

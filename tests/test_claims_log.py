@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import made_up_record
+from samples import ROOT, made_up_record
 
 from resnet_lib.evidence import claims_log
 from resnet_lib.evidence.claims import CLAIMS
@@ -59,9 +59,7 @@ def history() -> list[str]:
     """The log as each commit of the main line had it, oldest first; empty where there is no history."""
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(PACKAGE.parent), *arguments], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
         return done.stdout if done.returncode == 0 else ""
 
     path = FILE.relative_to(PACKAGE.parent).as_posix()

@@ -5,11 +5,10 @@ import runpy
 
 import pytest
 import torch
-from samples import complaint, made_up_record, python, same_tensors
+from samples import ROOT, complaint, made_up_record, python, same_tensors
 
 import resnet_lib
 from resnet_lib import data, training
-from resnet_lib.files import PACKAGE
 from resnet_lib.jobs.campaign import store
 from resnet_lib.nets.build import build
 from resnet_lib.nets.models import initialize
@@ -111,7 +110,7 @@ def test_the_card_of_110_layers_tells_its_warm_up() -> None:
 def test_torch_hub_gives_them_without_network() -> None:
     code = (
         "import socket, torch; socket.socket = None;"
-        f"net = torch.hub.load({str(PACKAGE.parent)!r}, 'resnet20', source='local', seed=0, trust_repo=True);"
+        f"net = torch.hub.load({str(ROOT)!r}, 'resnet20', source='local', seed=0, trust_repo=True);"
         "print(net.record.config.name, tuple(net(torch.zeros(2, 3, 32, 32)).shape))"
     )
     done = python("-c", code)
@@ -120,7 +119,7 @@ def test_torch_hub_gives_them_without_network() -> None:
 
 
 def test_torch_hub_names_every_net() -> None:
-    assert runpy.run_path(f"{PACKAGE.parent}/hubconf.py").keys() >= NETS.keys()
+    assert runpy.run_path(f"{ROOT}/hubconf.py").keys() >= NETS.keys()
 
 
 def test_importing_the_library_waits_for_no_net() -> None:

@@ -314,6 +314,10 @@ def test_every_kind_of_colour_becomes_red_green_and_blue(mode: str, tmp_path: Pa
     name, tolerance = MODES[mode]
     image = picture((60, 50), 3)
     image.convert(mode).save(tmp_path / name)
+    try:
+        Image.open(tmp_path / name).load()
+    except OSError as error:
+        pytest.skip(f"this Pillow cannot read what it has written: {error}")
     found = read_image(tmp_path / name)
     assert (found.mode, found.size) == ("RGB", (60, 50))
     (views,) = SMALL["10-crop"].views(found)

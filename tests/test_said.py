@@ -8,7 +8,7 @@ from statistics import mean
 from typing import NamedTuple
 
 import pytest
-from samples import made_up_record
+from samples import ROOT, made_up_record
 
 from resnet_lib.evidence.claims import CLAIMS
 from resnet_lib.evidence.effects import Difference, without_whole
@@ -16,7 +16,6 @@ from resnet_lib.evidence.effects import test_error as error_on_test  # which pyt
 from resnet_lib.evidence.facts import FACTS, checked
 from resnet_lib.evidence.learning import has_learned
 from resnet_lib.evidence.rule import DECIDED, asked_together, fallen_by_holm, interval
-from resnet_lib.files import PACKAGE
 from resnet_lib.runs.experiments import VGG_HEAD, WARMED_UP, tuned
 from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import save_record
@@ -372,7 +371,7 @@ def in_one_line(text: str) -> str:
 
 @pytest.mark.parametrize("said", SAID, ids=lambda said: said.sentence[:40])
 def test_what_is_said_is_what_the_records_say(said: Said) -> None:
-    text = (PACKAGE.parent / said.text).read_text(encoding="utf-8")
+    text = (ROOT / said.text).read_text(encoding="utf-8")
     assert said.sentence in in_one_line(text), f"{said.text} does not say this any more: change this list"
     assert said.stands(Records.committed()), f"{said.text}: the records say otherwise now: {said.rests_on}"
 
@@ -487,6 +486,6 @@ def test_the_best_rates_of_two_nets_are_the_recipe_s_own_as_chapter_13_says(net:
 
 def test_the_essay_is_short() -> None:
     """A reader is promised five minutes; the digits and cells of its tables are not counted."""
-    text = (PACKAGE.parent / ESSAY).read_text(encoding="utf-8")
+    text = (ROOT / ESSAY).read_text(encoding="utf-8")
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
     assert 300 < len(prose.split()) < 900
