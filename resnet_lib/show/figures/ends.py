@@ -188,7 +188,7 @@ def folklore(profile: Profile, records: Records) -> Figure:
     }
     rows = sorted(prices, key=lambda key: prices[key][1].effect, reverse=True)
     shown = records.select(run for setting in SUITES["folklore"].settings for run in setting.runs(profile))
-    figure, (axes,) = new_figure(height=0.7 + 0.5 * max(1, len(rows)))
+    figure, (axes,) = new_figure(height=0.7 + 0.5 * max(2, len(rows)))
     axes.axvline(0, color="0.3", lw=1)
     for row, key in enumerate(rows):
         effects, verdict, word = prices[key]
