@@ -1,9 +1,15 @@
 """`bench`, `bench-scaling` and `bench-variants`: how fast this machine trains, by more processes and in other ways."""
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from resnet_lib.cli.options import AddCommand, Parser, add_shared, setting
 from resnet_lib.errors import tell
+
+if TYPE_CHECKING:
+    from resnet_lib.display import Table
 
 
 def add_to(command: AddCommand) -> None:
@@ -62,37 +68,31 @@ def run_bench(options: argparse.Namespace) -> int:
 
 def run_bench_scaling(options: argparse.Namespace) -> int:
     """Prints how much faster more processes are together."""
-    from resnet_lib.display import plain_text
-    from resnet_lib.speed import bench, scaling
+    from resnet_lib.speed import scaling
 
-    result = scaling.measure(options.device, say=tell)
+    return tell_sitting(scaling.measure(options.device, say=tell), scaling.FOLDER, scaling.scaling_table, options)
+
+
+def run_bench_variants(options: argparse.Namespace) -> int:
+    """Prints the time of a step in each way."""
+    from resnet_lib.speed import variants
+
+    return tell_sitting(variants.measure(say=tell), variants.FOLDER, variants.variants_table, options)
+
+
+def tell_sitting(result: Any, folder: Path, table: Callable[[Any], "Table"], options: argparse.Namespace) -> int:
+    """Stores and prints what a sitting gave, as the options say."""
+    from resnet_lib.display import plain_text
+    from resnet_lib.speed import bench
+
     if options.into_book:
-        tell(f"stored in {bench.save(result, scaling.FOLDER)}")
+        tell(f"stored in {bench.save(result, folder)}")
     if options.json:
         print(result.model_dump_json())
         return 0
     print(
         f"{result.device}, {result.threads} threads, torch {result.torch}, {result.precision}, {result.date}; ResNet-"
-        f"{result.depth}, batch {result.batch_size}, {result.image_size} x {result.image_size} pixels"
+        f"{result.depth}, batch {result.batch_size}"
     )
-    print(plain_text(scaling.scaling_table(result)))
-    return 0
-
-
-def run_bench_variants(options: argparse.Namespace) -> int:
-    """Prints the time of a step in each way."""
-    from resnet_lib.display import plain_text
-    from resnet_lib.speed import bench, variants
-
-    result = variants.measure(say=tell)
-    if options.into_book:
-        tell(f"stored in {bench.save(result, variants.FOLDER)}")
-    if options.json:
-        print(result.model_dump_json())
-        return 0
-    print(
-        f"{result.device}, torch {result.torch}, {result.precision}, {result.date}; ResNet-{result.depth}, batch "
-        f"{result.batch_size}, 32 x 32 pixels"
-    )
-    print(plain_text(variants.variants_table(result)))
+    print(plain_text(table(result)))
     return 0

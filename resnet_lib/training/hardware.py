@@ -39,7 +39,7 @@ class Hardware:
             reason = str(error).splitlines()[0]
             raise UserError(f"device {device!r} cannot be used here ({reason}); leave it out or say cpu") from None
         if compiled and chosen.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
-            raise UserError("to compile needs a C++ compiler, and g++ is not here; install it or do not compile")
+            raise UserError("compiling needs a C++ compiler, and g++ is not here; install it or do not compile")
         if precision == "auto":
             precision = "bf16" if fast_bf16(chosen) else "fp32"
         return cls(chosen, precision, compiled)
