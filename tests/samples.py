@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import BlockProbes, Final, Probes, Provenance, RunRecord, Study, TestCurve, TrainCurve
 from resnet_lib.runs.settings import Setting, plain
 from resnet_lib.speed.bench import Benchmark
+from resnet_lib.training.fused import can_fuse
 
 ROOT = Path(__file__).parents[1]  # of the repository: the package may be installed elsewhere
 Arrays = dict[str, np.ndarray]
@@ -223,6 +225,11 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         timeout=120,
         check=False,
     )
+
+
+def can_compile() -> bool:
+    """Whether operations are fused here: the processor is one of those it is made for, and a compiler is there."""
+    return can_fuse(CifarNet(8, "A")) and shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
 def surroundings(**variables: str) -> dict[str, str]:

@@ -1,18 +1,17 @@
 """Batch norm, addition and ReLU in one operation: the same values and gradients as by torch's separate ones."""
 
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from samples import batch, started, tiny_config, tiny_dataset
+from samples import batch, can_compile, started, tiny_config, tiny_dataset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lib.errors import UserError
-from resnet_lib.nets.models import BLOCKS, SHORTCUTS, CifarNet, ZeroPadShortcut, initialize
+from resnet_lib.nets.blocks import BLOCKS, SHORTCUTS, ZeroPadShortcut
+from resnet_lib.nets.models import CifarNet, initialize
 from resnet_lib.training import fused
 from resnet_lib.training.fused import can_fuse, fuse
 from resnet_lib.training.hardware import Hardware
@@ -20,8 +19,7 @@ from resnet_lib.training.loop import TimeLimitReached, train
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.skipif(
-    not (can_fuse(CifarNet(8, "A")) and shutil.which(os.environ.get("CXX", "g++"))),
-    reason="nothing is fused for this processor or system, or no compiler is here",
+    not can_compile(), reason="nothing is fused for this processor or system, or no compiler is here"
 )
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from resnet_lib.evidence import facts, ledger
 from resnet_lib.evidence.claims import TO_COVER
 from resnet_lib.evidence.facts import FACTS
-from resnet_lib.nets import geometry, models
+from resnet_lib.nets import blocks, geometry, models
 from resnet_lib.nets.geometry import Cost, cost, extent, gradient_map, output_shape, receptive_field, side_with, windows
 from resnet_lib.runs.paper import paper_table
 from resnet_lib.runs.settings import plain
@@ -130,7 +130,7 @@ def test_every_fact_holds(name: str) -> None:
 
 
 def test_identity_would_not_be_free_if_it_were_a_projection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "ZeroPadShortcut", models.ProjectionShortcut)
+    monkeypatch.setattr(blocks, "ZeroPadShortcut", blocks.ProjectionShortcut)
     assert not FACTS["identity-is-free"].check()[0]
 
 
@@ -160,5 +160,5 @@ def test_choices_would_not_be_independent_if_the_kernel_moved_the_stride(monkeyp
 
 
 def test_projections_would_not_double_a_block_that_had_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "make_shortcut", lambda _option, *shapes: models.ProjectionShortcut(*shapes))
+    monkeypatch.setattr(facts, "make_shortcut", lambda _option, *shapes: blocks.ProjectionShortcut(*shapes))
     assert not FACTS["projections-double"].check()[0]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from samples import complaint, refuse_more_than, surroundings
+from samples import can_compile, complaint, refuse_more_than, surroundings
 from torch.nn import functional as F
 
 from resnet_lib.cli import main
@@ -331,7 +331,7 @@ with joined("cpu", int(sys.argv[4])) as (group, device):
             print(point.iteration, file=file)
 
     record, net = train(
-        config, open_folder(images), Hardware.choose("cpu", "fp32"), group,
+        config, open_folder(images), Hardware.choose("cpu", "fp32", compiled=sys.argv[5] == "compiled"), group,
         checkpoint=out / "run.pt", checkpoint_every=0, progress=progress if group.rank == 0 else None,
     )
     torch.save(dict(net.named_parameters()), out / f"net{group.rank}.pt")
@@ -340,12 +340,14 @@ with joined("cpu", int(sys.argv[4])) as (group, device):
 """
 
 
-def start(config: RunConfig, path: Path, out: Path, processes: int, accumulate: int) -> subprocess.Popen:
+def start(
+    config: RunConfig, path: Path, out: Path, processes: int, accumulate: int, how: str = "separate"
+) -> subprocess.Popen:
     out.mkdir(exist_ok=True)
     (out / "program.py").write_text(PROGRAM)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
     launcher += ["--standalone", "--max-restarts", "1", "--monitor-interval", "0.1"]
-    arguments = [config.model_dump_json(exclude_defaults=True), str(path), str(out), str(accumulate)]
+    arguments = [config.model_dump_json(exclude_defaults=True), str(path), str(out), str(accumulate), how]
     return subprocess.Popen(
         [*launcher, str(out / "program.py"), *arguments],
         env=surroundings(OMP_NUM_THREADS="1"),
@@ -387,6 +389,18 @@ def test_two_processes_give_what_one_gives_that_accumulates_the_halves(
         assert (weights[name] - parameter).norm() <= 1e-4 * max(parameter.norm(), 1), name
     whole, _ = train(longer, folder, CPU)  # batch norm over whole batches: not the same
     assert losses != pytest.approx(whole.train_curve.loss, rel=1e-2)
+
+
+@pytest.mark.skipif(not can_compile(), reason="no compiler for fused operations here")
+def test_two_processes_with_fused_operations_give_what_one_gives(
+    longer: RunConfig, folder: Folder, path: Path, tmp_path: Path
+) -> None:
+    record, weights = finish(start(longer, path, tmp_path, processes=2, accumulate=1, how="compiled"), tmp_path)
+    alone, net = train(longer, folder, Hardware.choose("cpu", "fp32", compiled=True), Group(parts=2))
+    assert record["provenance"]["compiled"] and alone.provenance.compiled
+    assert record["train_curve"]["loss"] == pytest.approx(alone.train_curve.loss, rel=1e-4)
+    for name, parameter in net.named_parameters():
+        assert (weights[name] - parameter).norm() <= 1e-4 * max(parameter.norm(), 1), name
 
 
 def test_what_one_process_began_two_go_on_with(folder: Folder, path: Path, tmp_path: Path) -> None:

@@ -6,18 +6,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from resnet_lib.data.torchvision_compat import torchvision
-from resnet_lib.nets.models import (
-    BLOCKS,
-    MOVED,
-    SHORTCUTS,
-    BasicBlock,
-    Block,
-    CifarNet,
-    ImageNetNet,
-    ZeroPadShortcut,
-    initialize,
-    num_parameters,
-)
+from resnet_lib.nets.blocks import BLOCKS, MOVED, SHORTCUTS, BasicBlock, Block, ZeroPadShortcut
+from resnet_lib.nets.models import CifarNet, ImageNetNet, initialize, num_parameters
 from resnet_lib.runs.paper import paper
 
 DERIVED = paper()["derived"]

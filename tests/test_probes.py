@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from resnet_lib.evidence import facts
-from resnet_lib.nets import models, probes
+from resnet_lib.nets import blocks, models, probes
 from resnet_lib.nets.build import build
 from resnet_lib.runs.settings import resnet
 from resnet_lib.training import train
@@ -154,13 +154,13 @@ def test_weights_that_are_zero_turn_without_limit() -> None:
 IMAGES = torch.zeros(1, 3, 32, 32)
 
 
-@pytest.mark.parametrize("option", models.SHORTCUTS)
+@pytest.mark.parametrize("option", blocks.SHORTCUTS)
 def test_each_block_is_a_row_with_the_shapes_that_torch_gives_it(option: str) -> None:
     net = models.CifarNet(14, option).eval()
     rows = probes.residual_shapes(net, IMAGES)
     x = torch.relu(net.bn1(net.conv1(IMAGES)))
     for row, (name, block) in zip(
-        rows, [(n, m) for n, m in net.named_modules() if isinstance(m, models.BasicBlock)], strict=True
+        rows, [(n, m) for n, m in net.named_modules() if isinstance(m, blocks.BasicBlock)], strict=True
     ):
         out = block(x)
         assert row["block"] == name
@@ -171,10 +171,10 @@ def test_each_block_is_a_row_with_the_shapes_that_torch_gives_it(option: str) ->
 
 
 def test_bottlenecks_and_single_blocks_are_understood_too() -> None:
-    block = models.Bottleneck(64, 64, shortcut=models.ProjectionShortcut(64, 256, stride=1))
+    block = blocks.Bottleneck(64, 64, shortcut=blocks.ProjectionShortcut(64, 256, stride=1))
     (row,) = probes.residual_shapes(block, torch.zeros(2, 64, 8, 8))
     assert row == {"block": "block", "x": "64×8×8", "F(x)": "256×8×8", "shortcut": "ProjectionShortcut"}
-    block = models.SingleLayerBlock(16, 32, stride=2, shortcut=models.ZeroPadShortcut(16, 32, stride=2))
+    block = blocks.SingleLayerBlock(16, 32, stride=2, shortcut=blocks.ZeroPadShortcut(16, 32, stride=2))
     (row,) = probes.residual_shapes(block, torch.zeros(2, 16, 8, 8))
     assert (row["F(x)"], row["shortcut"]) == ("32×4×4", "ZeroPadShortcut")
 
@@ -187,7 +187,7 @@ def test_bottlenecks_and_single_blocks_are_understood_too() -> None:
     ],
 )
 def test_shapes_that_disagree_are_refused_in_one_line(channels: int, stride: int, side: int, message: str) -> None:
-    block = models.BasicBlock(16, channels, stride, shortcut=torch.nn.Identity())
+    block = blocks.BasicBlock(16, channels, stride, shortcut=torch.nn.Identity())
     with pytest.raises(ValueError, match="block: ") as refusal:
         probes.residual_shapes(block, torch.zeros(1, 16, side, side))
     assert message in str(refusal.value)
@@ -213,6 +213,6 @@ def test_the_fact_holds_and_would_not_if_identities_were_projections(monkeypatch
     assert holds
     # 25 of 27 blocks twice; of Table 1's stages (3, 4, 6, 3) all but three, and all but four
     assert "75 blocks keep the shape and have the identity; 11 change it, and in 11" in evidence
-    build = models.make_shortcut
-    monkeypatch.setattr(models, "make_shortcut", lambda option, *rest: build("C" if option == "B" else option, *rest))
+    build = blocks.make_shortcut
+    monkeypatch.setattr(blocks, "make_shortcut", lambda option, *rest: build("C" if option == "B" else option, *rest))
     assert not fact.check()[0]

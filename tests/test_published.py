@@ -28,7 +28,8 @@ from resnet_lib.files import cache_dir
 from resnet_lib.jobs import published, studies
 from resnet_lib.jobs.examined import Examined
 from resnet_lib.jobs.full_length import MEASURES
-from resnet_lib.nets.models import CifarNet, ZeroPadShortcut, initialize
+from resnet_lib.nets.blocks import ZeroPadShortcut
+from resnet_lib.nets.models import CifarNet, initialize
 from resnet_lib.nets.probes import response_std
 from resnet_lib.runs import published as manifest
 from resnet_lib.runs import records

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from resnet_lib import data
 from resnet_lib.data.tabular import TABULAR
 from resnet_lib.errors import UserError
-from resnet_lib.nets.models import BLOCKS, MOVED, CifarNet, ImageNetNet, initialize, num_parameters
+from resnet_lib.nets.blocks import BLOCKS, MOVED
+from resnet_lib.nets.models import CifarNet, ImageNetNet, initialize, num_parameters
 from resnet_lib.runs.config import NetConfig, RunConfig
 from resnet_lib.runs.settings import fully_connected, plain, resnet, table1, transformer
 from resnet_lib.training import Hardware, build, train

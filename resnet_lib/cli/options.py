@@ -57,7 +57,8 @@ def seed_range(text: str) -> range:
 
 def setting(text: str) -> Setting:
     """A CIFAR net under the paper's recipe, by its name: plain-20, resnet-56, resnet-56-B."""
-    from resnet_lib.nets.models import SHORTCUTS, CifarNet
+    from resnet_lib.nets.blocks import SHORTCUTS
+    from resnet_lib.nets.models import CifarNet
 
     kind, _, rest = text.lower().partition("-")
     depth, _, shortcut = rest.partition("-")

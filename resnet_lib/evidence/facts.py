@@ -11,6 +11,7 @@ import torch
 
 from resnet_lib.evidence import noise, why
 from resnet_lib.nets import geometry, models, probes, surgery
+from resnet_lib.nets.blocks import Bottleneck, make_shortcut
 from resnet_lib.runs.paper import paper, paper_table
 
 
@@ -161,8 +162,8 @@ def _table1_costs() -> tuple[bool, str]:
 def _projections_double() -> tuple[bool, str]:
     """Doubled, for a block, within a tenth; the paper gives no number."""
     with torch.device("meta"):
-        shortcuts = [models.make_shortcut(option, 256, 256, 1) for option in ("B", "C")]
-        blocks = [models.Bottleneck(256, 64, shortcut=shortcut) for shortcut in shortcuts]
+        shortcuts = [make_shortcut(option, 256, 256, 1) for option in ("B", "C")]
+        blocks = [Bottleneck(256, 64, shortcut=shortcut) for shortcut in shortcuts]
     identity, projected = (geometry.cost(block, (256, 56, 56)) for block in blocks)
     time = projected.multiply_adds / identity.multiply_adds
     size = projected.parameters / identity.parameters

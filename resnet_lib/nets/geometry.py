@@ -15,7 +15,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from resnet_lib.display import Table
-from resnet_lib.nets import models
+from resnet_lib.nets import blocks
 from resnet_lib.nets.models import CifarNet, ImageNetNet, num_parameters
 from resnet_lib.runs.paper import paper
 
@@ -256,5 +256,5 @@ def move_stride(net: ImageNetNet) -> ImageNetNet:
     """A copy of a net of bottlenecks with each stride in the 3x3 layer, where torchvision has it."""
     moved = copy.deepcopy(net)
     for stage in moved.stages:
-        models.move_stride(stage[0])
+        blocks.move_stride(stage[0])
     return moved

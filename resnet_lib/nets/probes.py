@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
 
-from resnet_lib.nets.models import Block
+from resnet_lib.nets.blocks import Block
 
 
 def conv3x3_layers(net: nn.Module) -> list[tuple[str, nn.Conv2d, nn.Module]]:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lib.nets.models import Block, CifarNet
+from resnet_lib.nets.blocks import Block
+from resnet_lib.nets.models import CifarNet
 from resnet_lib.nets.probes import as_in_testing, as_in_training, blocks, removing
 
 

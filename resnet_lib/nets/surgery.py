@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from resnet_lib.nets import models
-from resnet_lib.nets.models import Block, CifarNet
+from resnet_lib.nets.blocks import BasicBlock, Block, SingleLayerBlock
+from resnet_lib.nets.models import CifarNet
 from resnet_lib.nets.probes import as_in_testing, as_in_training, removing
 
 STARTS = ("zero", "dirac", "random")
@@ -96,7 +97,7 @@ def deepen(
         raise ValueError(f"num_blocks is {num_blocks}; a deeper net has at least one more in each stage")
     if start == "dirac" and any(block.downsample is not None for stage in net.stages for block in stage):
         raise ValueError("start is 'dirac', but this net has shortcuts: F(x) + x would be 2x; choose 'zero'")
-    if start == "dirac" and not isinstance(net.layer1[0], models.BasicBlock | models.SingleLayerBlock):
+    if start == "dirac" and not isinstance(net.layer1[0], BasicBlock | SingleLayerBlock):
         raise ValueError("start is 'dirac', but a bottleneck cannot be the identity: its middle is narrower than x")
     copy = deepcopy(net)
     added = [f"layer{i}.{len(stage) + j}" for i, stage in enumerate(net.stages, 1) for j in range(num_blocks)]

@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 
 from resnet_lib.display import Html, Table
 from resnet_lib.nets import geometry
-from resnet_lib.nets.models import IMAGENET_BLOCKS, Bottleneck, CifarNet, ImageNetNet
+from resnet_lib.nets.blocks import Bottleneck
+from resnet_lib.nets.models import IMAGENET_BLOCKS, CifarNet, ImageNetNet
 from resnet_lib.show.figures import Figure
 from resnet_lib.show.pictures import themed
 

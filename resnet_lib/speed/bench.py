@@ -107,6 +107,16 @@ class Sitting(_Frozen):
     date: str
     precision: str
 
+    @property
+    def maker(self) -> str:
+        """The first word of the device's name: AMD, Intel, NVIDIA."""
+        return re.match(r"\w*", self.device).group()
+
+    @property
+    def place(self) -> str:
+        """What a reader has to know of it, in two lines."""
+        return f"{self.device}, {self.threads} threads, {self.date}\ntorch {self.torch}, Python {self.python}"
+
 
 def this_sitting(hardware: Hardware) -> dict[str, object]:
     """The fields of a `Sitting` here and now."""

@@ -110,6 +110,12 @@ class Tried(bench.Sitting):
     batch_size: int
     timed: Annotated[tuple[Timed, ...], Field(strict=False)]
 
+    @property
+    def caption(self) -> str:
+        """What stands below its table."""
+        what = f"ResNet-{self.depth}, {self.batch_size} images, {self.precision}, on one core unless it says otherwise"
+        return f"{what}\n{self.place}\nmedian of {len(self.timed[0].rounds)} rounds, and their range"
+
 
 def possible(variant: Variant) -> bool:
     """Whether this machine has what the variant varies."""

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from resnet_lib.errors import UserError, reason
 from resnet_lib.files import cache_dir, locked, remove_litter, staging
-from resnet_lib.nets.models import ZeroPadShortcut
+from resnet_lib.nets.blocks import ZeroPadShortcut
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 VECTORS = {  # what torch finds in a processor, and how a compiler is told of it

@@ -8,6 +8,7 @@ import torch
 
 from resnet_lib.evidence import diagnosis
 from resnet_lib.nets import models
+from resnet_lib.nets.blocks import ZeroPadShortcut
 from resnet_lib.nets.geometry import output_shape
 from resnet_lib.show import drawings, pictures
 
@@ -49,7 +50,7 @@ def test_the_nets_drawn_are_the_librarys(net: torch.nn.Module, stages: tuple, si
         due = [f"2 × 3×3, {convolutions[0].out_channels}{stride}" for stride in strides]
         assert [text for text in said if text in due] == due
     assert draw().count("stroke-dasharray") == sum(
-        isinstance(block.downsample, models.ZeroPadShortcut) for stage in net.stages for block in stage
+        isinstance(block.downsample, ZeroPadShortcut) for stage in net.stages for block in stage
     )
 
 
