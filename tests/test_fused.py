@@ -121,6 +121,12 @@ def test_pieces_of_rows_come_together() -> None:
         torch.testing.assert_close(other.double(), one.double(), rtol=1e-3, atol=1e-3)
 
 
+def test_the_variance_of_many_rows_is_right_to_the_last_digit_or_two() -> None:
+    x = images(64, 2.0, (64, 32, 32))
+    exact, found = both_ways(After(64, relu=False, users=1), x, torch.zeros_like(x))
+    torch.testing.assert_close(found[-2].double(), exact[-2], rtol=1e-7, atol=0)
+
+
 @pytest.mark.parametrize("users", [1, 2])
 @pytest.mark.parametrize("adds", [True, False])
 def test_gradients_in_bf16(adds: bool, users: int) -> None:

@@ -17,7 +17,7 @@ using at::Tensor;
 using Lanes = at::vec::Vectorized<float>;
 
 // WIDTH, which the compiler is told: columns that a loop works on at a time, their coefficients in registers.
-constexpr int64_t ROWS = 2048;          // rows whose sums are made by one thread in fp32
+constexpr int64_t ROWS = 256;           // rows that are summed in fp32: the fewer, the more digits hold
 constexpr int64_t AHEAD = 16;           // rows ahead that are fetched: a core waits for memory otherwise, a fifth longer
 constexpr int PAIR = 2 * Lanes::size();
 constexpr int PAIRS = WIDTH / PAIR;
@@ -72,7 +72,8 @@ struct Shape {
   // Sums by channel of what pieces have left by column.
   std::vector<double> total(const std::vector<float>& parts) const {
     std::vector<double> sums(channels, 0.0);
-    for (int64_t i = 0; i < pieces * columns; ++i) sums[(i % columns) % channels] += parts[i];
+    for (int64_t i = 0; i < pieces * columns; i += channels)
+      for (int64_t c = 0; c < channels; ++c) sums[c] += parts[i + c];
     return sums;
   }
 };
