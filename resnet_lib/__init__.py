@@ -11,7 +11,7 @@ from typing import Any
 MODULES = {
     name: f"resnet_lib.{room}.{name}"
     for room, names in {
-        "nets": ("geometry", "models", "others", "probes", "signals", "surgery"),
+        "nets": ("blocks", "geometry", "models", "others", "probes", "signals", "surgery"),
         "data": ("tabular",),
         "runs": ("experiments", "paper"),
         "jobs": ("campaign", "studies"),
