@@ -57,7 +57,7 @@ def gradients_along_a_line(net: nn.Module, start: Tensor, end: Tensor, points: i
     Returns:
         (points, C·H·W).
     """
-    share = torch.linspace(0, 1, points).view(-1, 1, 1, 1)
+    share = torch.linspace(0, 1, points, dtype=start.dtype).view(-1, 1, 1, 1)
     images = torch.lerp(start[None], end[None], share).requires_grad_()
     with as_in_testing(net):
         (gradients,) = torch.autograd.grad(net(images)[:, 0].sum(), images)
