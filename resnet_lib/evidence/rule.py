@@ -19,6 +19,7 @@ number is fixed by the profile before the first is run; and what no seed has sho
 missed by ten seeds a third of the time.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isclose
@@ -161,7 +162,9 @@ def _fresh_seeds(distance: float, deviation: float) -> int | None:
     """
     if distance == 0:
         return None
-    return next((n for n in range(MIN_FLIPS, MOST_SEEDS + 1) if power(distance, deviation, n) >= POWER), None)
+    seeds = range(MIN_FLIPS, MOST_SEEDS + 1)  # power grows with their number
+    found = bisect_left(seeds, POWER, key=lambda num_seeds: power(distance, deviation, num_seeds))
+    return seeds[found] if found < len(seeds) else None
 
 
 def power(distance: float, deviation: float, num_seeds: int) -> float:
