@@ -12,7 +12,7 @@ from book.notebooks import order_problem, read_notebook
 from book.texts import chapter_texts, repository
 
 COLAB_HAS = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "ipykernel", "nbclient")
-SECONDS = 180  # for one notebook, with the installation of the package, on the slowest processor met: elsewhere 60
+SECONDS = 180  # for one notebook with the installation of the package; a processor without AVX-512 needs most of it
 
 
 def alone(root: Path) -> list[str]:
