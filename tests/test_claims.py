@@ -50,6 +50,7 @@ from resnet_lib.evidence.facts import FACTS
 from resnet_lib.evidence.learning import has_learned, not_started
 from resnet_lib.evidence.rule import (
     MIN_FLIPS,
+    POWER,
     Rule,
     Verdict,
     _chance_of_signs,
@@ -61,6 +62,7 @@ from resnet_lib.evidence.rule import (
     interval,
     judge,
     judge_share,
+    power,
 )
 from resnet_lib.runs.config import NetConfig, RunConfig
 from resnet_lib.runs.experiments import FOLKLORE, home
@@ -157,6 +159,7 @@ def test_a_share_is_judged_by_its_exact_interval() -> None:
 def test_what_is_undecided_says_how_many_fresh_seeds_would_decide_it_four_times_in_five() -> None:
     effects = [0.0, 1.0, 2.0]
     enough = judge("claim", "small", effects, threshold=0.0).fresh_seeds
+    assert power(1.0, 1.0, enough - 1) < POWER <= power(1.0, 1.0, enough)
     draw = np.random.default_rng(0)
     drawn = draw.normal(mean(effects), np.std(effects, ddof=1), (4000, enough))
     shown = [
