@@ -162,9 +162,13 @@ def _fresh_seeds(distance: float, deviation: float) -> int | None:
     """
     if distance == 0:
         return None
-    seeds = range(MIN_FLIPS, MOST_SEEDS + 1)  # power grows with their number
-    found = bisect_left(seeds, POWER, key=lambda num_seeds: power(distance, deviation, num_seeds))
-    return seeds[found] if found < len(seeds) else None
+    enough = MIN_FLIPS  # or more: power grows with their number, but for many more than needed older scipys give NaN
+    while power(distance, deviation, enough) < POWER:
+        if enough == MOST_SEEDS:
+            return None
+        enough = min(2 * enough, MOST_SEEDS)
+    seeds = range(max(MIN_FLIPS, enough // 2), enough + 1)
+    return seeds[bisect_left(seeds, POWER, key=lambda num_seeds: power(distance, deviation, num_seeds))]
 
 
 def power(distance: float, deviation: float, num_seeds: int) -> float:
