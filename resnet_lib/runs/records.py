@@ -7,6 +7,7 @@ or malformed field is refused with the file and the field named.
 import base64
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from math import isclose
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -377,9 +378,14 @@ def _load(path: Path, kind: type[Stored], check: Check | None) -> Stored:
     if check is not None:
         check(path, content)
     try:
-        return kind.model_validate_json(content)
+        return _parse(kind, content)
     except ValidationError as error:
         raise UserError(f"{path}: {first_problem(error)}; restore the file or delete it and rerun") from None
+
+
+@cache  # a page asks for the same records again and again, and to read a file takes a fifth of making a record of it
+def _parse(kind: type[Stored], content: bytes) -> Stored:
+    return kind.model_validate_json(content)
 
 
 def first_problem(error: ValidationError) -> str:
