@@ -8,7 +8,7 @@
 FROM python:3.11-slim-bookworm
 
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends g++ git make \
+    && apt-get install --yes --no-install-recommends git make \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 1000 reader
 USER reader

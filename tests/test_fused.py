@@ -1,6 +1,5 @@
 """Batch norm, addition and ReLU in one operation: the same values and gradients as by torch's separate ones."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lib.errors import UserError
-from resnet_lib.jobs.campaign import run_here
 from resnet_lib.nets.blocks import BLOCKS, SHORTCUTS, ZeroPadShortcut
 from resnet_lib.nets.models import CifarNet, initialize
-from resnet_lib.runs.settings import Setting, plain
 from resnet_lib.training import fused
 from resnet_lib.training.fused import can_fuse, fuse
 from resnet_lib.training.hardware import Hardware
@@ -308,29 +305,6 @@ def test_a_compiler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(UserError, match=r"^the compiler no-such-compiler cannot be run \(No such file"):
         fused._compile.__wrapped__()
-
-
-def test_a_chapter_trains_with_fused_operations_where_they_can_be_had(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def compiled(setting: Setting) -> bool:
-        config = tiny_config(setting, iterations=1, milestones=())
-        return run_here(config, "cpu", None, None, lambda progress: None).provenance.compiled
-
-    assert compiled(plain(8))
-    assert not compiled(plain(8, batch_norm=False)), "nothing in it can be fused, and torch.compile would take longer"
-    assert capsys.readouterr().err == ""
-
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    monkeypatch.setattr(fused, "_compile", fused._compile.__wrapped__)
-    fused.available.cache_clear()
-    assert not compiled(plain(8))
-    assert not compiled(plain(8)), "it is told once"
-    assert re.fullmatch(
-        r"training without fused operations, which is slower: the compiler no-such-compiler cannot be run \(.*\); .*\n",
-        capsys.readouterr().err,
-    )
-    fused.available.cache_clear()
 
 
 def test_it_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from dataclasses import replace
 from functools import lru_cache
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -23,7 +22,6 @@ from resnet_lib.display import clock
 from resnet_lib.errors import UserError, lookup, reason, tell, unknown
 from resnet_lib.files import cache_dir, locked, writable, write_atomically
 from resnet_lib.jobs.weights import digest
-from resnet_lib.nets.build import build
 from resnet_lib.runs.config import RunConfig
 from resnet_lib.runs.experiments import ENOUGH_SEEDS, SUITES
 from resnet_lib.runs.profiles import PROFILES, Profile
@@ -31,7 +29,6 @@ from resnet_lib.runs.records import RunRecord, save_record
 from resnet_lib.runs.settings import Setting
 from resnet_lib.runs.store import WEIGHTS, Records, local_dir
 from resnet_lib.training import provenance
-from resnet_lib.training.fused import available, can_fuse
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.loop import Progress, TimeLimitReached, train
 
@@ -126,7 +123,7 @@ def work(
     *,
     retrain: bool = False,
     device: str | None = None,
-    compiled: bool | None = False,
+    compiled: bool = False,
     jobs: int | None = None,
     time_limit: float | None = None,
     accept_changes: bool = False,
@@ -139,9 +136,7 @@ def work(
     Args:
         configs: the runs wanted, most important first.
         retrain: see `pending`.
-        device: see `Hardware.choose`.
-        compiled: see `Hardware`; None for what compiles once for all nets, the fused operations of a CPU, where they
-            can be had. To compile for each net takes longer than a short run gains by it.
+        device, compiled: see `Hardware.choose`.
         jobs: runs at a time; by default one per core on a CPU, one on a GPU.
         time_limit: seconds for all of them together.
         accept_changes: see `training.train`.
@@ -229,7 +224,7 @@ def _dataset(name: str, image_size: int) -> Dataset:
 
 
 def _run(
-    config: RunConfig, device: str | None, compiled: bool | None, deadline: float | None, accept_changes: bool = False
+    config: RunConfig, device: str | None, compiled: bool, deadline: float | None, accept_changes: bool = False
 ) -> RunRecord:
     """One run, in a worker of `work`."""
     return run_here(
@@ -240,7 +235,7 @@ def _run(
 def run_here(
     config: RunConfig,
     device: str | None,
-    compiled: bool | None,
+    compiled: bool,
     deadline: float | None,
     progress: Callable[[Progress], object],
     *,
@@ -265,17 +260,12 @@ def run_here(
     if left is not None and left <= 0:
         raise TimeLimitReached(f"{config.name}: no time left to start it")
     torch.set_num_threads(1)
-    dataset = _dataset(config.data.name, config.data.image_size)
-    hardware = Hardware.choose(device, config.recipe.precision, bool(compiled))
-    if compiled is None and hardware.device.type == "cpu":
-        net = build(config.net, dataset.in_channels, dataset.num_classes, config.data.image_size)
-        hardware = replace(hardware, compiled=can_fuse(net) and available())
     checkpoint = checkpoint_path(config)
     with locked(checkpoint.with_suffix(".lock"), patience):
         record, net = train(
             config,
-            dataset,
-            hardware,
+            _dataset(config.data.name, config.data.image_size),
+            Hardware.choose(device, config.recipe.precision, compiled),
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             time_limit=left,
@@ -359,7 +349,7 @@ def prepare(*suites: str, profile: str = BEST, retrain: bool = False) -> None:
     if retrain:
         scale = PROFILES["small"] if profile == BEST else lookup(PROFILES, profile, "profile")
         configs = [run for name in suites for run in lookup(SUITES, name, "suite").retrained(scale)]
-        work(sorted(configs, key=cost, reverse=True), retrain=True, compiled=None)
+        work(sorted(configs, key=cost, reverse=True), retrain=True)
 
 
 def collect(
@@ -398,7 +388,7 @@ def collect(
     if not retrain:
         return records.select(configs)
     fresh = [config for config in chosen.retrained(scale) if config in configs]
-    work(fresh, retrain=True, compiled=None)
+    work(fresh, retrain=True)
     local = Records(local_dir())
     return [r for c in configs if (r := (local if c in fresh else records).get(c)) is not None]
 

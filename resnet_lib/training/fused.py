@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from resnet_lib.errors import UserError, reason, tell
+from resnet_lib.errors import UserError, reason
 from resnet_lib.files import cache_dir, locked, remove_litter, staging
 from resnet_lib.nets.blocks import ZeroPadShortcut
 
@@ -37,20 +37,6 @@ def can_fuse(net: nn.Module) -> bool:
     fit = all(WIDTH % width == 0 or width % WIDTH == 0 for width in widths)
     here = sys.platform == "linux" and torch.backends.cpu.get_cpu_capability() in VECTORS
     return here and fit and bool(widths)
-
-
-@cache
-def available() -> bool:
-    """Whether the operations of `fuse` can be had here: compiles them if that was not yet done, and says if it fails.
-
-    For who would like them and can do without.
-    """
-    try:
-        _compile()
-    except UserError as error:
-        tell(f"training without fused operations, which is slower: {error}")
-        return False
-    return True
 
 
 def fuse(net: nn.Module) -> nn.Module:
