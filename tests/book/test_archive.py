@@ -4,11 +4,14 @@ import json
 import re
 import shutil
 import tomllib
+from importlib.metadata import metadata as metadata_of
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from book import ROOT, archive
 from book.archive import bibliography, cards, metadata, provenance
@@ -176,3 +179,12 @@ def test_the_hosting_service_tests_every_python_that_is_promised() -> None:
     assert {jobs["test"]["strategy"]["matrix"]["python"][end] for end in (0, -1)} == {f"3.{first}", f"3.{last}"}
     environments = [env["python"] for env in jobs["environment"]["strategy"]["matrix"]["include"]]
     assert environments == [f"3.{minor}" for minor in range(int(first), int(last) + 1)]
+
+
+def test_the_pins_are_for_the_oldest_python_in_its_first_release() -> None:
+    """Distributions keep a 3.11.2 for years, and pip then says that there is no such version of a package."""
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    pins = [Requirement(line) for line in (ROOT / "requirements.txt").read_text().splitlines() if line[:1] not in "#"]
+    here = [pin.name for pin in pins if pin.marker is None or pin.marker.evaluate()]
+    asked = {name: metadata_of(name)["Requires-Python"] or "" for name in here}
+    assert {name: python for name, python in asked.items() if oldest not in SpecifierSet(python)} == {}
