@@ -252,19 +252,13 @@ def test_training_whose_output_goes_to_head_ends_with_its_record(tmp_path: Path)
 # A worker that is lost.
 
 
-def refuse(*_: object) -> None:
-    raise OSError(38, "Function not implemented")
-
-
 @pytest.mark.fault("killed process")
-@pytest.mark.parametrize("when", ["before it starts", "at once", "in its first lines"])
+@pytest.mark.parametrize("when", ["at once", "in its first lines"])
 def test_a_worker_that_dies_at_its_start_is_told_and_no_success(
     when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     resource_tracker.ensure_running()  # a process that multiprocessing starts in the same way, and once
-    if when == "before it starts":  # no memory to share, as in some containers
-        monkeypatch.setattr("multiprocessing.context.SpawnContext.SimpleQueue", refuse)
-    elif when == "at once":
+    if when == "at once":
         monkeypatch.setattr("multiprocessing.spawn._python_exe", b"/bin/false")
     else:
         (tmp_path / "sitecustomize.py").write_text("import os, sys\nif 'spawn_main' in str(sys.orig_argv): os._exit(1)")
@@ -285,6 +279,23 @@ def test_a_pipe_to_a_worker_that_breaks_is_not_taken_for_a_reader_who_has_seen_e
     monkeypatch.setattr(cli.records, "run_report", broken)
     assert main(["report"]) == 2
     assert capsys.readouterr().err.startswith("resnet_lib: Broken pipe; ")
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(38, "Function not implemented")])
+def test_a_machine_without_semaphores_is_told_what_is_missing(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in some containers."""
+
+    def refuse(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("multiprocessing.context.SpawnContext.SimpleQueue", refuse)
+    assert main(["train", "--net", "plain-8", "--seeds", "2"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    expected = f"no process can be started ({error.strerror}); let this user write to /dev/shm"
+    assert err == f"runs: 2, to train: 2\nresnet_lib: {expected}\n"
 
 
 @pytest.mark.fault("killed process")

@@ -180,7 +180,10 @@ def work(
 def _in_processes(jobs: int, todo: Sequence[RunConfig], *how: Any) -> tuple[list[RunRecord], list[Exception]]:
     """Makes runs in processes, so many at a time; returns the records, and what kept the other runs from finishing."""
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    reports: SimpleQueue[Progress | None] = context.SimpleQueue()
+    try:
+        reports: SimpleQueue[Progress | None] = context.SimpleQueue()
+    except OSError as error:  # Linux has its semaphores there
+        raise UserError(f"no process can be started ({reason(error)}); let this user write to /dev/shm") from None
     meter = Thread(target=_tell, args=(reports, todo), daemon=True)
     meter.start()
     with ProcessPoolExecutor(jobs, context, _start_worker, (reports,)) as pool:
