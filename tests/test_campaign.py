@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from samples import NOWHERE, made_up_record, measured, surroundings, tiny, tiny_config
+from samples import HUNG, NOWHERE, made_up_record, measured, surroundings, tiny, tiny_config
 
 from resnet_lib import cli
 from resnet_lib.cli import main
@@ -63,7 +63,7 @@ def start(cache: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 90) -> tuple[str, str]:
+def finish(process: subprocess.Popen[str], timeout: float = HUNG) -> tuple[str, str]:
     """What is left of its output. The end of it comes when the last process that holds the pipe, worker or not, ends.
 
     A killed process that leaves another behind is therefore a TimeoutExpired.
@@ -193,7 +193,7 @@ def test_a_campaign_killed_five_times_leaves_the_records_of_one_left_alone(tmp_p
         for _ in range(lengths.randint(1, 25)):
             wait_for("iteration", process)
         process.kill()
-        finish(process, timeout=15)
+        finish(process)  # a worker that was being started sees that it is alone when it has imported torch
         resumable += (killed / "checkpoints").glob("*.pt")
     assert resumable
     last = start_campaign(killed)
@@ -244,7 +244,7 @@ def test_training_whose_output_goes_to_head_ends_with_its_record(tmp_path: Path)
     """One pipe takes what is told and what is printed, and its reader goes after the first line."""
     command = f"{shlex.join(TRAIN)} 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"
     environment = surroundings(RESNET_LIB_CACHE=str(tmp_path))
-    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=HUNG)
     assert (done.returncode, done.stdout, done.stderr) == (0, "runs: 1, to train: 1\n", "")
     assert only_record(tmp_path).config == PLAIN_8
 

@@ -17,7 +17,7 @@ import pytest
 import safetensors.torch
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
-from samples import measured, python, tiny, tiny_config
+from samples import HUNG, measured, python, tiny, tiny_config
 
 from resnet_lib.cli import main
 from resnet_lib.errors import UserError
@@ -102,7 +102,7 @@ def test_a_suite_is_completed_after_its_workers_are_killed(undisturbed: Finished
         assert workers
         for worker in workers:
             worker.send_signal(signal.SIGKILL)
-        process.wait(timeout=120)
+        process.wait(timeout=HUNG)
     finally:
         process.kill()
     lines = (tmp_path / "told").read_text().splitlines()

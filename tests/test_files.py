@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from samples import complaint, made_up_record, surroundings, tiny_config
+from samples import HUNG, complaint, made_up_record, surroundings, tiny_config
 
 from resnet_lib.cli import main
 from resnet_lib.files import cache_dir, staging, write_atomically
@@ -115,7 +115,7 @@ def command() -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         program = [*as_somebody(), sys.executable, "-m", "resnet_lib", *words]
-        return subprocess.run(program, env=surroundings(**environment), capture_output=True, text=True, timeout=120)
+        return subprocess.run(program, env=surroundings(**environment), capture_output=True, text=True, timeout=HUNG)
 
     return run
 
@@ -160,7 +160,7 @@ def test_a_lock_of_another_users_is_named_in_one_line(tmp_path: Path) -> None:
     lock.touch()
     somebody_elses(lock)
     program = [*as_somebody(), sys.executable, "-c", TAKE_LOCK, str(lock)]
-    done = subprocess.run(program, env=surroundings(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(program, env=surroundings(), capture_output=True, text=True, timeout=HUNG)
     expected = f"cannot lock {lock} (Permission denied); set RESNET_LIB_CACHE to a folder of yours on a disk with locks"
     assert done.stdout == expected + "\n"
 

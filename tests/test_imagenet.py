@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from samples import can_compile, complaint, refuse_more_than, surroundings
+from samples import HUNG, can_compile, complaint, refuse_more_than, surroundings
 from torch.nn import functional as F
 
 from resnet_lib.cli import main
@@ -358,7 +358,7 @@ def start(
 
 
 def finish(process: subprocess.Popen, out: Path) -> tuple[dict, dict[str, torch.Tensor]]:
-    _, errors = process.communicate(timeout=150)
+    _, errors = process.communicate(timeout=HUNG)
     assert process.returncode == 0, errors[-3000:]
     return json.loads((out / "record.json").read_text()), torch.load(out / "net0.pt", weights_only=True)
 
