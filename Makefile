@@ -143,8 +143,9 @@ slides: $(STAMP)
 pdf: $(STAMP)
 	$(BOOK) pdf
 
+# One file, and no page needs another: each worker takes what is left.
 rendered: $(STAMP)
-	$(PYTEST) -m rendered tests/book/test_rendered.py
+	$(PYTEST) --dist worksteal -m rendered tests/book/test_rendered.py
 	@echo '== rendered: the built pages hold in a browser'
 
 workflows:
