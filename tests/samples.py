@@ -31,7 +31,7 @@ from resnet_lib.training.fused import can_fuse
 ROOT = Path(__file__).parents[1]  # of the repository: the package may be installed elsewhere
 Arrays = dict[str, np.ndarray]
 PLAIN_8 = plain(8)
-HUNG = 600  # seconds after which a process is taken to hang: no measure of its speed, which beside others is anything
+HUNG = 600  # seconds after which a process is taken to hang: no measure of its speed, which depends on what else runs
 
 
 @cache

@@ -193,7 +193,7 @@ def test_a_campaign_killed_five_times_leaves_the_records_of_one_left_alone(tmp_p
         for _ in range(lengths.randint(1, 25)):
             wait_for("iteration", process)
         process.kill()
-        finish(process)  # a worker that was being started sees that it is alone when it has imported torch
+        finish(process, timeout=15)
         resumable += (killed / "checkpoints").glob("*.pt")
     assert resumable
     last = start_campaign(killed)
