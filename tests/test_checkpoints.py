@@ -256,7 +256,7 @@ def test_the_state_of_each_optimiser_can_be_stored(optimizer: str, tmp_path: Pat
     assert measured(interrupted) == measured(finished(tmp_path / "other.pt", config))
 
 
-@pytest.mark.parametrize("name", ["training/provenance.py", "fused.cpp"])
+@pytest.mark.parametrize("name", ["training/provenance.py", "fused.cpp", "training/winograd.h"])
 def test_a_change_of_any_source_is_a_change_of_the_code(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Batch norm, addition and ReLU in one operation: the same values and gradients as by torch's separate ones."""
+"""Batch norm, addition and ReLU in one operation, and convolutions: values and gradients are those of torch's own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -174,6 +174,128 @@ def test_tensors_of_unlike_shapes_are_refused() -> None:
         torch.ops.resnet_lib.normalise(x, x[:1], weight, weight, weight.clone(), weight.clone(), 0.1, 1e-5, True)
 
 
+def operations(net: nn.Module) -> list[str]:
+    return [type(net.get_submodule(node.target)).__name__ for node in net.graph.nodes if node.op == "call_module"]
+
+
+# Winograd's convolutions.
+
+
+def convolved(x: Tensor, weight: Tensor, arriving: Tensor) -> list[Tensor]:
+    """The convolution, and the gradients of its input and of its kernels, by `winograd.h`."""
+    fuse(CifarNet(8, "A"))  # so that the operation is there
+    ops = torch.ops.resnet_lib
+    return [ops.convolution(x, weight), *ops.convolution_backward(arriving, x, weight)]
+
+
+def exactly(x: Tensor, weight: Tensor, arriving: Tensor) -> list[Tensor]:
+    """The same by torch, in double precision."""
+    leaves = [x.double().requires_grad_(), weight.double().requires_grad_()]
+    out = F.conv2d(*leaves, padding=1)
+    return [out.detach(), *torch.autograd.grad(out, leaves, arriving.double())]
+
+
+def kernels(inputs: int, outputs: int) -> Tensor:
+    weight = torch.randn(outputs, inputs, 3, 3, generator=torch.Generator().manual_seed(2)) / (3 * inputs**0.5)
+    return weight.contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(16, 16), (64, 64), (16, 48), (80, 32), (128, 128)])
+@pytest.mark.parametrize("size", [(1, 4, 4), (3, 8, 12), (7, 16, 16), (40, 12, 8)])
+def test_convolutions_are_as_in_double_precision(inputs: int, outputs: int, size: tuple[int, int, int]) -> None:
+    """For tiles in any number, also such as fill no block and no product."""
+    given = images(inputs, 0.5, size), kernels(inputs, outputs), images(outputs, 0.2, size, seed=1)
+    for exact, found in zip(exactly(*given), convolved(*given), strict=True):
+        assert found.shape == exact.shape
+        assert (found - exact).norm() < 1e-5 * exact.norm()
+        assert (found - exact).abs().max() < 1e-4 * exact.abs().max()
+
+
+def test_one_number_reaches_the_pixels_around_it_alone() -> None:
+    """Also over a tile's border, and never from one image into the next."""
+    x, weight = torch.zeros(2, 16, 8, 8).contiguous(memory_format=torch.channels_last), kernels(16, 16)
+    for row, column in ((0, 0), (3, 4), (7, 7)):
+        one = x.clone(memory_format=torch.preserve_format)
+        one[0, 5, row, column] = 1
+        found = convolved(one, weight, torch.zeros_like(x))[0]
+        for i in range(8):
+            for j in range(8):
+                near = abs(i - row) <= 1 and abs(j - column) <= 1
+                expected = weight[:, 5, row - i + 1, column - j + 1] if near else torch.zeros(16)
+                torch.testing.assert_close(found[0, :, i, j], expected, rtol=0, atol=1e-6)
+        assert found[1].abs().max() == 0
+
+
+def test_the_number_of_threads_does_not_matter_to_convolutions() -> None:
+    results = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(convolved(images(32, 0, (40, 16, 16)), kernels(32, 32), images(32, 0, (40, 16, 16), 1)))
+    finally:
+        torch.set_num_threads(1)
+    for one, *others in zip(*results, strict=True):
+        assert all(torch.equal(one, other) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "message"),
+    [
+        (images(16, size=(1, 6, 8)), kernels(16, 16), "unsupported shape"),
+        (images(24, size=(1, 8, 8)), kernels(24, 24), "unsupported shape"),
+        (images(16, size=(1, 8, 8)), kernels(32, 16), "unlike shapes"),
+        (images(16, size=(1, 8, 8)).double(), kernels(16, 16), "fp32 is asked for"),
+        (images(16, size=(2, 8, 8)).contiguous(), kernels(16, 16), "channels last is asked for"),
+    ],
+    ids=["sides", "channels", "kernels", "type", "layout"],
+)
+def test_what_cannot_be_convolved_so_is_refused(x: Tensor, weight: Tensor, message: str) -> None:
+    fuse(CifarNet(8, "A"))
+    with pytest.raises(RuntimeError, match=message):
+        torch.ops.resnet_lib.convolution(x, weight)
+
+
+@pytest.mark.parametrize(
+    ("conv", "takes"),
+    [
+        (nn.Conv2d(16, 32, 3, padding=1, bias=False), True),
+        (nn.Conv2d(16, 32, 3, padding=1), False),
+        (nn.Conv2d(16, 32, 3, bias=False), False),
+        (nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False), False),
+        (nn.Conv2d(16, 32, 1, bias=False), False),
+        (nn.Conv2d(16, 32, 3, padding=2, dilation=2, bias=False), False),
+        (nn.Conv2d(16, 32, 3, padding=1, groups=2, bias=False), False),
+        (nn.Conv2d(16, 32, 3, padding=1, bias=False, padding_mode="circular"), False),
+        (nn.Conv2d(3, 32, 3, padding=1, bias=False), False),
+        (nn.Conv2d(64, 256, 3, padding=1, bias=False), False),
+    ],
+    ids=["3x3", "bias", "no padding", "stride", "1x1", "dilation", "groups", "circular", "colours", "too many"],
+)
+def test_which_convolutions_are_winograds(conv: nn.Conv2d, takes: bool) -> None:
+    net = nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels))
+    assert ("_Convolution" in operations(fuse(net))) == takes
+    x = images(conv.in_channels, size=(2, 8, 8))
+    torch.testing.assert_close(fuse(net)(x), net(x), rtol=1e-4, atol=1e-4)
+
+
+def convolves(net: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether a net comes to Winograd's convolution with these numbers."""
+    calls = []
+    usual = fused._ConvolutionFunction.apply
+    with monkeypatch.context() as patch:
+        patch.setattr(fused._ConvolutionFunction, "apply", lambda *given: calls.append(given) or usual(*given))
+        fuse(net)(x)
+    return bool(calls)
+
+
+def test_sides_that_make_no_tiles_and_bf16_go_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16))
+    assert convolves(net, images(16, size=(2, 8, 8)), monkeypatch)
+    assert not convolves(net, images(16, size=(2, 8, 6)), monkeypatch)
+    with Hardware(CPU, "bf16", compiled=True).autocast():
+        assert not convolves(net, images(16, size=(2, 8, 8)), monkeypatch)
+
+
 # Nets.
 
 
@@ -200,15 +322,12 @@ def test_blocks_keep_their_gradients(block: str) -> None:
     assert (found - plain).norm() < 0.02 * plain.norm()
 
 
-def operations(net: nn.Module) -> list[str]:
-    return [type(net.get_submodule(node.target)).__name__ for node in net.graph.nodes if node.op == "call_module"]
-
-
 def test_nothing_is_left_of_what_is_fused() -> None:
     """A net of 8 layers has one operation after each of its 7 convolutions, and nothing is added or rectified apart."""
     net = fuse(started("A"))
     found = operations(net)
-    assert found.count("_Norm") == found.count("Conv2d") == 7
+    assert found.count("_Norm") == 7
+    assert found.count("_Convolution") == 4 and found.count("Conv2d") == 3  # that of images, and two with stride 2
     assert found.count("_ZeroPad") == 2
     assert not {"BatchNorm2d", ZeroPadShortcut.__name__} & set(found)
     functions = [node.target for node in net.graph.nodes if node.op == "call_function"]

@@ -2,9 +2,10 @@
 // two backward, in place of those of each operation. Tensors are (N, C, H, W) with channels last, so N H W rows of C
 // columns. Sums are made in fp32 over pieces of fixed size, which are added in double: a result does not depend on the
 // number of threads.
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/cpu/vec/vec.h>
+#include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -12,6 +13,8 @@
 #include <optional>
 #include <tuple>
 #include <vector>
+
+#include "winograd.h"
 
 using at::Tensor;
 using Lanes = at::vec::Vectorized<float>;
@@ -238,7 +241,18 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Tensor& dy, const std:
   return {dx, dshortcut, dweight, dbias};
 }
 
+Tensor convolution(const Tensor& x, const Tensor& weight) {
+  return winograd::convolve(x, weight.permute({2, 3, 1, 0}).contiguous());
+}
+
+std::tuple<Tensor, Tensor> convolution_backward(const Tensor& dy, const Tensor& x, const Tensor& weight) {
+  return {winograd::convolve(dy, weight.flip({2, 3}).permute({2, 3, 0, 1}).contiguous()),
+          winograd::differentiate_kernels(x, dy).permute({3, 2, 0, 1})};
+}
+
 TORCH_LIBRARY(resnet_lib, library) {
+  library.def("convolution(Tensor x, Tensor weight) -> Tensor", &convolution);
+  library.def("convolution_backward(Tensor dy, Tensor x, Tensor weight) -> (Tensor, Tensor)", &convolution_backward);
   library.def(
       "normalise(Tensor x, Tensor? shortcut, Tensor weight, Tensor bias, Tensor(a!) running_mean, "
       "Tensor(b!) running_var, float momentum, float eps, bool relu) -> (Tensor, Tensor, Tensor)",

@@ -17,7 +17,7 @@ from resnet_lib.files import PACKAGE
 from resnet_lib.runs.records import Provenance, Segment
 from resnet_lib.training.hardware import Hardware, bf16_units
 
-SOURCES = ("*.py", "*.cpp")
+SOURCES = ("*.py", "*.cpp", "*.h")
 
 
 def begin_segment(iteration: int, hardware: Hardware, data_digest: str | None = None) -> Segment:
