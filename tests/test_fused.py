@@ -255,6 +255,11 @@ def test_what_cannot_be_convolved_so_is_refused(x: Tensor, weight: Tensor, messa
         torch.ops.resnet_lib.convolution(x, weight)
 
 
+def test_a_gradient_of_another_shape_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="unlike shapes"):
+        convolved(images(16, size=(2, 8, 8)), kernels(16, 16), images(16, size=(2, 8, 4)))
+
+
 @pytest.mark.parametrize(
     ("conv", "takes"),
     [

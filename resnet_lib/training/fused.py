@@ -47,7 +47,7 @@ def fuse(net: nn.Module) -> nn.Module:
     """The same net for training on a CPU: it has the same parameters and buffers, and takes its steps for it.
 
     What it gives differs by rounding only. In bf16, normalising and adding a shortcut is rounded once, not twice. In
-    fp32, what Winograd's convolutions give has errors of about 1e-6, ten times those of the usual ones.
+    fp32, Winograd's convolutions have rounding errors of about 1e-6, a few times those of the usual ones.
 
     Args:
         net: one that `can_fuse`; other modules put into it later would not be noticed.

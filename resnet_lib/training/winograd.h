@@ -31,16 +31,16 @@ constexpr int64_t PIECES = 4;      // in which the gradient of kernels is summed
 inline Lanes fma(float a, Lanes b, Lanes c) { return at::vec::fmadd(Lanes(a), b, c); }
 
 // What maps 6 inputs to 6 points, 6 points to 4 outputs, 4 gradients of outputs to 6 points: B^T, A^T and A.
-inline void from_input(const Lanes* d, Lanes* t) {
+inline void input_to_points(const Lanes* d, Lanes* t) {
   const Lanes a = fma(-4, d[2], d[4]), b = fma(-4, d[1], d[3]), c = d[4] - d[2], e = d[3] - d[1];
   t[0] = fma(4, d[0], fma(-5, d[2], d[4])), t[5] = fma(4, d[1], fma(-5, d[3], d[5]));
   t[1] = a + b, t[2] = a - b, t[3] = fma(2, e, c), t[4] = fma(-2, e, c);
 }
-inline void to_output(const Lanes* t, Lanes* y) {
+inline void points_to_output(const Lanes* t, Lanes* y) {
   const Lanes a = t[1] + t[2], b = t[1] - t[2], c = t[3] + t[4], d = t[3] - t[4];
   y[0] = t[0] + a + c, y[1] = fma(2, d, b), y[2] = fma(4, c, a), y[3] = fma(8, d, b) + t[5];
 }
-inline void from_gradient(const Lanes* y, Lanes* t) {
+inline void gradient_to_points(const Lanes* y, Lanes* t) {
   const Lanes a = y[0] + y[2], b = y[1] + y[3], c = fma(4, y[2], y[0]), d = fma(4, y[3], y[1]);
   t[0] = y[0], t[1] = a + b, t[2] = a - b, t[3] = fma(2, d, c), t[4] = fma(-2, d, c), t[5] = y[3];
 }
@@ -86,7 +86,7 @@ struct Tiles {
     for (int64_t t = 0; t < across; ++t)
       for (int64_t c = 0; c < channels; c += Lanes::size()) f(t, c);
   }
-  void from_input(const float* x, int64_t first, int64_t last, Points& points) const {
+  void to_points(const float* x, int64_t first, int64_t last, Points& points) const {
     const int64_t wide = line + 2 * channels;  // with a border of zeros
     std::vector<float> half(6 * wide);
     for (int64_t row = first; row < last; ++row) {
@@ -98,49 +98,49 @@ struct Tiles {
       const float* ahead = x + (std::min(row + 1, rows - 1) * 4) * line;
       for (int64_t c = 0; c < line; c += Lanes::size()) {
         for (int i = 0; i < 4; ++i) __builtin_prefetch(ahead + i * line + c);
-        pass<6, 6>(winograd::from_input, [&](int i) { return from[i] + c; },
+        pass<6, 6>(input_to_points, [&](int i) { return from[i] + c; },
                    [&](int i) { return &half[i * wide + channels + c]; });
       }
       for (int64_t i = 0; i < 6; ++i)
         each([&](int64_t t, int64_t c) {
           const float* at = &half[i * wide + 4 * t * channels + c];
           float* to = points.at(6 * i, (row - first) * across + t) + c;
-          pass<6, 6>(winograd::from_input, [&](int j) { return at + j * channels; },
+          pass<6, 6>(input_to_points, [&](int j) { return at + j * channels; },
                      [&](int j) { return to + j * points.stride; });
         });
     }
   }
-  void from_gradient(const float* y, int64_t first, int64_t last, Points& points) const {
+  void gradients_to_points(const float* y, int64_t first, int64_t last, Points& points) const {
     std::vector<float> half(6 * line);
     for (int64_t row = first; row < last; ++row) {
       const float* from = y + row * 4 * line;
       for (int64_t c = 0; c < line; c += Lanes::size())
-        pass<4, 6>(winograd::from_gradient, [&](int i) { return from + i * line + c; },
+        pass<4, 6>(gradient_to_points, [&](int i) { return from + i * line + c; },
                    [&](int i) { return &half[i * line + c]; });
       for (int64_t i = 0; i < 6; ++i)
         each([&](int64_t t, int64_t c) {
           const float* at = &half[i * line + 4 * t * channels + c];
           float* to = points.at(6 * i, (row - first) * across + t) + c;
-          pass<4, 6>(winograd::from_gradient, [&](int j) { return at + j * channels; },
+          pass<4, 6>(gradient_to_points, [&](int j) { return at + j * channels; },
                      [&](int j) { return to + j * points.stride; });
         });
     }
   }
-  void to_output(Points& points, int64_t first, int64_t last, float* y) const {
+  void from_points(Points& points, int64_t first, int64_t last, float* y) const {
     std::vector<float> half(6 * line);
     for (int64_t row = first; row < last; ++row) {
       for (int64_t i = 0; i < 6; ++i)
         each([&](int64_t t, int64_t c) {
           const float* from = points.at(6 * i, (row - first) * across + t) + c;
           float* to = &half[i * line + 4 * t * channels + c];
-          pass<6, 4>(winograd::to_output, [&](int j) { return from + j * points.stride; },
+          pass<6, 4>(points_to_output, [&](int j) { return from + j * points.stride; },
                      [&](int j) { return to + j * channels; });
         });
       float* to = y + row * 4 * line;
       const int64_t ahead = row + 1 < rows ? 4 * line : 0;
       for (int64_t c = 0; c < line; c += Lanes::size()) {
         for (int i = 0; i < 4; ++i) __builtin_prefetch(to + ahead + i * line + c, 1);
-        pass<6, 4>(winograd::to_output, [&](int i) { return &half[i * line + c]; },
+        pass<6, 4>(points_to_output, [&](int i) { return &half[i * line + c]; },
                    [&](int i) { return to + i * line + c; });
       }
     }
@@ -221,12 +221,12 @@ inline Tensor convolve(const Tensor& x, const Tensor& kernels) {
     Points before(rows * inputs.across, in), after(rows * inputs.across, out);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i * rows, last = std::min(inputs.rows, first + rows);
-      inputs.from_input(from, first, last, before);
+      inputs.to_points(from, first, last, before);
       for (int64_t p = 0; p < POINTS; ++p)
         for (int64_t o = 0; o < out; o += COLUMNS)
           for (int64_t t = 0; t < (last - first) * inputs.across; t += ROWS)
             multiply(before.at(p, t), in, &weights[(p * out + o) * in], after.at(p, t) + o, out);
-      outputs.to_output(after, first, last, to);
+      outputs.from_points(after, first, last, to);
     }
   });
   return y;
@@ -235,6 +235,7 @@ inline Tensor convolve(const Tensor& x, const Tensor& kernels) {
 // The gradient of kernels of (3, 3, in, out).
 inline Tensor differentiate_kernels(const Tensor& x, const Tensor& dy) {
   const Tiles inputs(x), outputs(dy);
+  TORCH_CHECK(inputs.rows == outputs.rows && inputs.width == outputs.width, "unlike shapes");
   const int64_t in = inputs.channels, out = outputs.channels, all = in * out, widest = std::max(in, out);
   std::vector<float> sums(PIECES * POINTS * all);
   const float *from = x.const_data_ptr<float>(), *arriving = dy.const_data_ptr<float>();
@@ -245,8 +246,8 @@ inline Tensor differentiate_kernels(const Tensor& x, const Tensor& dy) {
     for (int64_t i = begin; i < end; ++i)
       for (int64_t first = i * piece, stop = std::min(inputs.rows, first + piece); first < stop; first += rows) {
         const int64_t last = std::min(stop, first + rows);
-        inputs.from_input(from, first, last, left);
-        outputs.from_gradient(arriving, first, last, right);
+        inputs.to_points(from, first, last, left);
+        outputs.gradients_to_points(arriving, first, last, right);
         for (int64_t p = 0; p < POINTS; ++p)
           for (int64_t o = 0; o < out; o += COLUMNS)
             for (int64_t c = 0; c < in; c += LINES)

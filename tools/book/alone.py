@@ -1,6 +1,7 @@
 """Executes each notebook by itself in an empty folder, as on Colab."""
 
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -13,8 +14,16 @@ from book.notebooks import order_problem, read_notebook
 from book.texts import chapter_texts, repository
 
 COLAB_HAS = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "scipy", "scikit-learn", "ipykernel", "nbclient")
-EXECUTE = "from nbclient.cli import main; main()"  # as jupyter-execute does, by whatever Python is asked
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 HUNG = 600  # seconds after which a cell is taken to hang
+LONGEST = 300  # seconds of processor time for a notebook: twice what the longest has taken on the slowest processor
+# As jupyter-execute does, by whatever Python is asked. The kernel has the limit of what starts it.
+EXECUTE = """
+import resource, sys
+from nbclient.cli import main
+resource.setrlimit(resource.RLIMIT_CPU, 2 * [int(sys.argv.pop())])
+main()
+"""
 
 
 def alone(root: Path) -> list[str]:
@@ -59,12 +68,13 @@ def _execute(source: str, folder: Path, colab: Path) -> str | None:
     notebook.write_text(source)
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "RESNET_LIB"))}
     result = subprocess.run(
-        [environment / "bin" / "python", "-c", EXECUTE, notebook, "--inplace", f"--timeout={HUNG}"],
+        [environment / "bin" / "python", "-c", EXECUTE, notebook, "--inplace", f"--timeout={HUNG}", str(LONGEST)],
         cwd=work,
         env=bare | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
     if result.returncode:
-        return (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+        *_, reason = COLOUR.sub("", result.stderr).strip().splitlines() or ["no reason given"]
+        return f"{reason} (it may take {LONGEST} s of processor time)" if "DeadKernel" in reason else reason
     return order_problem(read_notebook(notebook))
