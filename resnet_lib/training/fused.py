@@ -217,7 +217,8 @@ def _compile() -> None:
     """Makes torch know the operations of `fused.cpp`, compiled for the processor that is here and kept in the cache."""
     vectors = torch.backends.cpu.get_cpu_capability()
     command = [os.environ.get("CXX", "g++"), "-std=c++20", "-O3", "-fPIC", "-shared", "-fopenmp", *VECTORS[vectors]]
-    command += [f"-DCPU_CAPABILITY={vectors}", f"-DCPU_CAPABILITY_{vectors}", f"-DWIDTH={WIDTH}"]
+    command += [f"-DCPU_CAPABILITY={vectors}", f"-DCPU_CAPABILITY_{vectors}"]
+    command += [f"-DWIDTH={WIDTH}", f"-DCOLUMNS={COLUMNS}"]
     command += [f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}", str(SOURCE)]
     torchs = Path(torch.__file__).parent
     command += [f"-isystem{torchs / 'include'}", f"-L{torchs / 'lib'}", "-ltorch_cpu", "-lc10"]

@@ -21,8 +21,8 @@ namespace winograd {
 using at::Tensor;
 using Lanes = at::vec::Vectorized<float>;
 
+// COLUMNS, which the compiler is told: of a product, that are worked on at a time.
 constexpr int64_t POINTS = 36;
-constexpr int64_t COLUMNS = 16;  // of a product, that are worked on at a time
 constexpr int VECTORS = COLUMNS / Lanes::size();
 constexpr int ROWS = 12 / VECTORS, LINES = 8 / VECTORS;  // likewise; the sums of that many stay in registers
 constexpr int64_t NUMBERS = 1536;  // at each point, that are made at a time: they have to stay in a cache
@@ -147,42 +147,26 @@ struct Tiles {
   }
 };
 
-// c = a b, of a the next ROWS rows, of b COLUMNS columns that lie together.
-inline void multiply(const float* a, int64_t depth, const float* b, float* c, int64_t c_row) {
-  Lanes sums[ROWS][VECTORS];
+// c = a b, or added to c: N rows of it and COLUMNS columns, of a by left(row, k).
+template <int N, bool ADD, typename Left>
+inline void multiply(Left left, const float* b, int64_t b_row, int64_t depth, float* c, int64_t c_row) {
+  Lanes sums[N][VECTORS];
 #pragma GCC unroll 12
-  for (int r = 0; r < ROWS; ++r)
-    for (int v = 0; v < VECTORS; ++v) sums[r][v] = Lanes(0);
-  for (int64_t k = 0; k < depth; ++k) {
-    Lanes right[VECTORS];
-    for (int v = 0; v < VECTORS; ++v) right[v] = Lanes::loadu(b + k * COLUMNS + v * Lanes::size());
-#pragma GCC unroll 12
-    for (int r = 0; r < ROWS; ++r)
-      for (int v = 0; v < VECTORS; ++v) sums[r][v] = fma(a[r * depth + k], right[v], sums[r][v]);
-  }
-#pragma GCC unroll 12
-  for (int r = 0; r < ROWS; ++r)
-    for (int v = 0; v < VECTORS; ++v) sums[r][v].store(c + r * c_row + v * Lanes::size());
-}
-// c += a^T b, of a LINES columns, of b COLUMNS.
-inline void multiply_transposed(const float* a, int64_t a_row, const float* b, int64_t b_row, int64_t depth, float* c) {
-  Lanes sums[LINES][VECTORS];
-#pragma GCC unroll 8
-  for (int r = 0; r < LINES; ++r)
-    for (int v = 0; v < VECTORS; ++v) sums[r][v] = Lanes::loadu(c + r * b_row + v * Lanes::size());
+  for (int r = 0; r < N; ++r)
+    for (int v = 0; v < VECTORS; ++v) sums[r][v] = ADD ? Lanes::loadu(c + r * c_row + v * Lanes::size()) : Lanes(0);
   for (int64_t k = 0; k < depth; ++k) {
     Lanes right[VECTORS];
     for (int v = 0; v < VECTORS; ++v) right[v] = Lanes::loadu(b + k * b_row + v * Lanes::size());
-#pragma GCC unroll 8
-    for (int r = 0; r < LINES; ++r)
-      for (int v = 0; v < VECTORS; ++v) sums[r][v] = fma(a[k * a_row + r], right[v], sums[r][v]);
+#pragma GCC unroll 12
+    for (int r = 0; r < N; ++r)
+      for (int v = 0; v < VECTORS; ++v) sums[r][v] = fma(left(r, k), right[v], sums[r][v]);
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < LINES; ++r)
-    for (int v = 0; v < VECTORS; ++v) sums[r][v].store(c + r * b_row + v * Lanes::size());
+#pragma GCC unroll 12
+  for (int r = 0; r < N; ++r)
+    for (int v = 0; v < VECTORS; ++v) sums[r][v].store(c + r * c_row + v * Lanes::size());
 }
 
-// G k G^T for all kernels k of (3, 3, in, out): point by point and, as `multiply` asks, COLUMNS outputs together.
+// G k G^T for all kernels k of (3, 3, in, out): point by point and, for `multiply`, COLUMNS outputs together.
 inline std::vector<float> transformed(const Tensor& kernels) {
   const int64_t in = kernels.size(2), out = kernels.size(3), all = in * out;
   std::vector<float> points(POINTS * all);
@@ -224,8 +208,11 @@ inline Tensor convolve(const Tensor& x, const Tensor& kernels) {
       inputs.to_points(from, first, last, before);
       for (int64_t p = 0; p < POINTS; ++p)
         for (int64_t o = 0; o < out; o += COLUMNS)
-          for (int64_t t = 0; t < (last - first) * inputs.across; t += ROWS)
-            multiply(before.at(p, t), in, &weights[(p * out + o) * in], after.at(p, t) + o, out);
+          for (int64_t t = 0; t < (last - first) * inputs.across; t += ROWS) {
+            const float* tiles = before.at(p, t);
+            multiply<ROWS, false>([&](int r, int64_t k) { return tiles[r * in + k]; }, &weights[(p * out + o) * in],
+                                  COLUMNS, in, after.at(p, t) + o, out);
+          }
       outputs.from_points(after, first, last, to);
     }
   });
@@ -250,9 +237,11 @@ inline Tensor differentiate_kernels(const Tensor& x, const Tensor& dy) {
         outputs.gradients_to_points(arriving, first, last, right);
         for (int64_t p = 0; p < POINTS; ++p)
           for (int64_t o = 0; o < out; o += COLUMNS)
-            for (int64_t c = 0; c < in; c += LINES)
-              multiply_transposed(left.at(p, 0) + c, in, right.at(p, 0) + o, out, (last - first) * inputs.across,
-                                  &sums[(i * POINTS + p) * all + c * out + o]);
+            for (int64_t c = 0; c < in; c += LINES) {
+              const float* channels = left.at(p, 0) + c;
+              multiply<LINES, true>([&](int r, int64_t k) { return channels[k * in + r]; }, right.at(p, 0) + o, out,
+                                    (last - first) * inputs.across, &sums[(i * POINTS + p) * all + c * out + o], out);
+            }
       }
   });
   const Tensor gradient = at::empty({3, 3, in, out}, x.options());
