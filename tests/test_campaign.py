@@ -33,7 +33,7 @@ from resnet_lib.runs.profiles import PROFILES
 from resnet_lib.runs.records import RunRecord, Segment, load_record, save_record
 from resnet_lib.runs.settings import Setting, plain, resnet
 from resnet_lib.runs.store import Records, local_dir
-from resnet_lib.training import Hardware, TimeLimitReached, build, evaluate, provenance
+from resnet_lib.training import Hardware, TimeLimitReached, build, evaluate, provenance, train
 
 SMALL = PROFILES["small"]
 PLAIN_8 = plain(8).at(SMALL, seed=0)
@@ -548,3 +548,30 @@ def test_a_chapter_trains_each_of_its_runs_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(campaign, "train", lambda *_, **__: pytest.fail("trained again"))
     assert pending([tiny_config()], retrain=True) == []
     assert collect("tiny", "small", retrain=True)[0] == made
+
+
+@pytest.mark.fault("code or data changed on the way")
+def test_a_chapter_begins_anew_what_other_code_has_begun_and_keeps_its_file(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As after a retraining that was interrupted, and an update: in a notebook nobody can be asked."""
+    monkeypatch.setattr(campaign, "SUITES", {"tiny": Suite("tiny", "", "", settings=(tiny(),))})
+    checkpoint = checkpoint_path(tiny_config())
+
+    def begin() -> None:
+        with pytest.raises(TimeLimitReached):
+            train(tiny_config(), checkpoint=checkpoint, time_limit=1e-9)
+
+    begin()
+    campaign.prepare("tiny", profile="small", retrain=True)
+    assert len(Records(local_dir()).get(tiny_config()).provenance.segments) == 2, "this very code goes on"
+    begin()
+    begun = checkpoint.read_bytes()
+    monkeypatch.setattr(provenance, "code_digest", lambda: "0123")
+    capfd.readouterr()
+    campaign._made.clear()
+    campaign.prepare("tiny", profile="small", retrain=True)
+    assert checkpoint.with_suffix(".aside").read_bytes() == begun
+    assert not checkpoint.exists()
+    assert Records(local_dir()).get(tiny_config()).provenance.segments == ()
+    assert f"{checkpoint.stem}.aside now; the run begins anew" in capfd.readouterr().err

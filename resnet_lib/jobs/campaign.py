@@ -29,6 +29,7 @@ from resnet_lib.runs.records import RunRecord, save_record
 from resnet_lib.runs.settings import Setting
 from resnet_lib.runs.store import WEIGHTS, Records, local_dir
 from resnet_lib.training import provenance
+from resnet_lib.training.checkpoints import last_segment
 from resnet_lib.training.hardware import Hardware
 from resnet_lib.training.loop import Progress, TimeLimitReached, train
 
@@ -352,7 +353,7 @@ def prepare(*suites: str, profile: str = BEST, retrain: bool = False) -> None:
     if retrain:
         scale = PROFILES["small"] if profile == BEST else lookup(PROFILES, profile, "profile")
         configs = [run for name in suites for run in lookup(SUITES, name, "suite").retrained(scale)]
-        work(sorted(configs, key=cost, reverse=True), retrain=True)
+        _retrain(sorted(configs, key=cost, reverse=True))
 
 
 def collect(
@@ -391,9 +392,23 @@ def collect(
     if not retrain:
         return records.select(configs)
     fresh = [config for config in chosen.retrained(scale) if config in configs]
-    work(fresh, retrain=True)
+    _retrain(fresh)
     local = Records(local_dir())
     return [r for c in configs if (r := (local if c in fresh else records).get(c)) is not None]
+
+
+def _retrain(configs: Sequence[RunConfig]) -> None:
+    """Trains for a chapter, which has nobody to ask: a run that other code has begun begins anew, its file is kept."""
+    for config in configs:
+        checkpoint = checkpoint_path(config)
+        if (before := last_segment(checkpoint, config.recipe)) is None:
+            continue
+        now = provenance.begin_segment(before.iteration, Hardware.choose(), before.data_digest)
+        if change := provenance.what_changed(before, now):
+            with locked(checkpoint.with_suffix(".lock")):
+                aside = checkpoint.replace(checkpoint.with_suffix(".aside"))
+            say(f"{config.name}: its checkpoint was made {change} and is {aside.name} now; the run begins anew")
+    work(configs, retrain=True)
 
 
 def best_profile(settings: Sequence[Setting], num_seeds: int = ENOUGH_SEEDS) -> Profile:

@@ -128,6 +128,14 @@ def contents(path: Path) -> dict[str, Any]:
     return state
 
 
+def last_segment(path: Path, recipe: Recipe) -> Segment | None:
+    """The latest part of the run in a checkpoint; None if there is no such file, or a damaged one, as loading says."""
+    try:
+        return _course(contents(path).get("course"), recipe).segments[-1]
+    except Exception:  # of the many kinds that `load_checkpoint` speaks of
+        return None
+
+
 def _course(noted: Any, recipe: Recipe) -> Course:
     """What was noted, each part of it what it should be."""
     if not isinstance(noted, dict) or noted.keys() != vars(Course("")).keys():
