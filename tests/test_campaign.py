@@ -556,6 +556,7 @@ def test_a_chapter_begins_anew_what_other_code_has_begun_and_keeps_its_file(
 ) -> None:
     """As after a retraining that was interrupted, and an update: in a notebook nobody can be asked."""
     monkeypatch.setattr(campaign, "SUITES", {"tiny": Suite("tiny", "", "", settings=(tiny(),))})
+    monkeypatch.setattr(provenance, "git_state", lambda: ("c0ffee", True))  # which trusts no record left before
     checkpoint = checkpoint_path(tiny_config())
 
     def begin() -> None:
