@@ -1,5 +1,6 @@
 """A campaign reuses what is recorded, survives being killed, and says how far it is."""
 
+import dataclasses
 import json
 import os
 import random
@@ -18,7 +19,7 @@ import safetensors.torch
 import torch
 from samples import HUNG, NOWHERE, made_up_record, measured, surroundings, tiny, tiny_config
 
-from resnet_lib import cli
+from resnet_lib import cli, data
 from resnet_lib.cli import main
 from resnet_lib.display import clock
 from resnet_lib.errors import UserError
@@ -551,8 +552,9 @@ def test_a_chapter_trains_each_of_its_runs_once(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.fault("code or data changed on the way")
-def test_a_chapter_begins_anew_what_other_code_has_begun_and_keeps_its_file(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("other", ["code", "data"])
+def test_a_chapter_begins_anew_what_was_begun_otherwise_and_keeps_its_file(
+    other: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """As after a retraining that was interrupted, and an update: in a notebook nobody can be asked."""
     monkeypatch.setattr(campaign, "SUITES", {"tiny": Suite("tiny", "", "", settings=(tiny(),))})
@@ -568,7 +570,11 @@ def test_a_chapter_begins_anew_what_other_code_has_begun_and_keeps_its_file(
     assert len(Records(local_dir()).get(tiny_config()).provenance.segments) == 2, "this very code goes on"
     begin()
     begun = checkpoint.read_bytes()
-    monkeypatch.setattr(provenance, "code_digest", lambda: "0123")
+    if other == "code":
+        monkeypatch.setattr(provenance, "code_digest", lambda: "0123")
+    else:
+        copy = dataclasses.replace(data.load("fashion-mnist-mini", 16), digest="0123")
+        monkeypatch.setattr(data, "load", lambda *_: copy)
     capfd.readouterr()
     campaign._made.clear()
     campaign.prepare("tiny", profile="small", retrain=True)

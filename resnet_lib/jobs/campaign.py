@@ -398,16 +398,16 @@ def collect(
 
 
 def _retrain(configs: Sequence[RunConfig]) -> None:
-    """Trains for a chapter, which has nobody to ask: a run that other code has begun begins anew, its file is kept."""
+    """Trains for a chapter, which has nobody to ask: what other code or data began begins anew, its file is kept."""
     for config in configs:
-        checkpoint = checkpoint_path(config)
-        if (before := last_segment(checkpoint, config.recipe)) is None:
+        if not (checkpoint := checkpoint_path(config)).exists():
             continue
-        now = provenance.begin_segment(before.iteration, Hardware.choose(), before.data_digest)
-        if change := provenance.what_changed(before, now):
-            with locked(checkpoint.with_suffix(".lock")):
+        now = provenance.begin_segment(0, Hardware.choose(), data.load(config.data.name, config.data.image_size).digest)
+        with locked(checkpoint.with_suffix(".lock")):
+            before = last_segment(checkpoint, config.recipe)
+            if before and (change := provenance.what_changed(before, now)):
                 aside = checkpoint.replace(checkpoint.with_suffix(".aside"))
-            say(f"{config.name}: its checkpoint was made {change} and is {aside.name} now; the run begins anew")
+                say(f"{config.name}: its checkpoint was made {change} and is {aside.name} now; the run begins anew")
     work(configs, retrain=True)
 
 
